@@ -1,0 +1,1 @@
+"""The `harmonia` command: parse, call harmonia_py, print, exit."""

@@ -1,0 +1,39 @@
+"""The command tree. Each group lives in a module of its own under ``commands``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harmonia_py import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="harmonia",
+    help="Operate a multi-tenant CRM on Supabase: migrations, policies, secrets, isolation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(*, value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _version(value=value), is_eager=True)
+    ] = False,
+) -> None:
+    """Read the global options."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``harmonia`` script."""
+    app()

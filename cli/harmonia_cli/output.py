@@ -1,0 +1,81 @@
+"""How a command speaks: the result on stdout, the story on stderr, one exit code.
+
+Every command body runs inside :func:`command`, which turns a ``HarmoniaError`` into one line
+(or one JSON object) and its exit code, and an unknown exception into exit 1 without a traceback
+(``HARMONIA_DEBUG=1`` shows it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from harmonia_py.errors import HarmoniaError
+
+__all__ = ["OutputFormat", "OutputOption", "command", "emit", "stderr", "stdout"]
+
+stdout = Console(soft_wrap=True)
+stderr = Console(stderr=True, soft_wrap=True)
+
+
+class OutputFormat(StrEnum):
+    """What stdout carries."""
+
+    text = "text"
+    json = "json"
+
+
+OutputOption = Annotated[
+    OutputFormat, typer.Option("--output", "-o", help="Result as text or as one JSON object.")
+]
+
+
+def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None:
+    """Print ``data`` as ``{"ok": true, "data": ...}`` or through ``render``."""
+    if output is OutputFormat.json:
+        typer.echo(json.dumps({"ok": True, "data": data}, default=str))
+    else:
+        render(data)
+
+
+@contextmanager
+def command(output: OutputFormat) -> Iterator[None]:
+    """Run a command body and translate what it raises into a message and an exit code."""
+    try:
+        yield
+    except HarmoniaError as error:
+        _fail(error.code, error.message, error.hint, error.exit_code, output)
+    except KeyboardInterrupt:
+        _fail("interrupted", "interrupted; nothing half done was kept", None, 130, output)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("HARMONIA_DEBUG"):
+            raise
+        _fail(
+            "unexpected",
+            f"unexpected {type(error).__name__}",
+            "run again with HARMONIA_DEBUG=1 to see where",
+            1,
+            output,
+        )
+
+
+def _fail(code: str, message: str, hint: str | None, exit_code: int, output: OutputFormat) -> None:
+    if output is OutputFormat.json:
+        error = {"code": code, "message": message, "hint": hint}
+        typer.echo(json.dumps({"ok": False, "error": error}))
+    else:
+        stderr.print(f"[red]error[/red] [dim]({code})[/dim]: ", end="")
+        stderr.print(message, markup=False, highlight=False)
+        if hint:
+            stderr.print("[dim]hint:[/dim] ", end="")
+            stderr.print(hint, markup=False, highlight=False)
+    raise typer.Exit(exit_code)
