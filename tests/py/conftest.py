@@ -1,0 +1,5 @@
+"""Fixtures live in ``fix_<concern>.py`` modules beside this file."""
+
+from __future__ import annotations
+
+pytest_plugins: list[str] = []
