@@ -3,7 +3,9 @@
 ::
 
     HarmoniaError                    exit 1
+    ├── CouldNotVerify               exit 1
     ├── UsageError                   exit 2
+    │   └── ModelError               exit 2
     ├── CheckFailed                  exit 3
     ├── Busy                         exit 4
     └── IsolationBreach              exit 5
@@ -16,7 +18,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["Busy", "CheckFailed", "HarmoniaError", "IsolationBreach", "UsageError"]
+__all__ = [
+    "Busy",
+    "CheckFailed",
+    "CouldNotVerify",
+    "HarmoniaError",
+    "IsolationBreach",
+    "ModelError",
+    "UsageError",
+]
 
 
 class HarmoniaError(Exception):
@@ -60,3 +70,16 @@ class IsolationBreach(HarmoniaError):
 
     code = "isolation.breach"
     exit_code = 5
+
+
+class CouldNotVerify(HarmoniaError):
+    """No verdict on isolation was possible."""
+
+    code = "isolation.could_not_run"
+
+
+class ModelError(UsageError):
+    """The tenancy model cannot be read."""
+
+    code = "isolation.model"
+    hint = "correct harmonia.toml, or write a fresh one with: harmonia verify --init"

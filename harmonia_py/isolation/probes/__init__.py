@@ -1,0 +1,1 @@
+"""Probes, one channel per module: each takes the laboratory and yields signals."""
