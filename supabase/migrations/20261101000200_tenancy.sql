@@ -428,7 +428,7 @@ create index support_grants_permission_idx on private.support_grants (permission
 call private.lock_down('private.support_grants');
 
 -- The authorizer ----------------------------------------------------------------------------
-create function private.org_ids(p_permission text)
+create function private.org_ids(variadic p_permissions text[])
 returns setof uuid
 language plpgsql
 stable
@@ -450,31 +450,36 @@ begin
             select m.organization_id
             from public.memberships as m
             inner join public.organizations as o on m.organization_id = o.id
-            inner join public.permissions as p on p.key = p_permission
             where
                 m.user_id = v_user_id
                 and m.status = 'active'
-                and (
-                    exists (
-                        select 1
-                        from public.builtin_role_permissions as b
-                        where b.role = m.role and b.permission = p.key
-                    )
-                    or exists (
-                        select 1
-                        from public.role_permissions as r
-                        where
-                            r.organization_id = m.organization_id
-                            and r.role = m.role
-                            and r.permission = p.key
-                    )
+                and exists (
+                    select 1
+                    from public.permissions as p
+                    where
+                        p.key = any(p_permissions)
+                        and (
+                            exists (
+                                select 1
+                                from public.builtin_role_permissions as b
+                                where b.role = m.role and b.permission = p.key
+                            )
+                            or exists (
+                                select 1
+                                from public.role_permissions as r
+                                where
+                                    r.organization_id = m.organization_id
+                                    and r.role = m.role
+                                    and r.permission = p.key
+                            )
+                        )
+                        and (o.status = 'active' or (o.status = 'closing' and not p.writes))
+                        and (v_aal2 or not p.step_up)
                 )
-                and (o.status = 'active' or (o.status = 'closing' and not p.writes))
                 and (
                     v_aal2
                     or not (
                         o.require_mfa
-                        or p.step_up
                         or exists (
                             select 1
                             from auth.mfa_factors as f
@@ -498,7 +503,7 @@ begin
                 inner join public.permissions as p on g.permission = p.key
                 where
                     g.agent_id = v_user_id
-                    and g.permission = p_permission
+                    and g.permission = any(p_permissions)
                     and g.revoked_at is null
                     -- The clock, not the transaction's start: a long transaction must not
                     -- outlive the grant.
@@ -515,7 +520,7 @@ begin
         end if;
     elsif v_user_id is null and v_api_key_id is not null then
         return query
-            select k.organization_id
+            select distinct k.organization_id
             from public.api_keys as k
             inner join public.api_key_permissions as kp
                 on k.organization_id = kp.organization_id and k.id = kp.api_key_id
@@ -523,7 +528,7 @@ begin
             inner join public.organizations as o on k.organization_id = o.id
             where
                 k.id = v_api_key_id
-                and kp.permission = p_permission
+                and kp.permission = any(p_permissions)
                 and k.revoked_at is null
                 and k.expires_at > pg_catalog.clock_timestamp()
                 -- A machine has no second factor, so step-up permissions are never its own.
@@ -532,9 +537,9 @@ begin
     end if;
 end;
 $$;
-comment on function private.org_ids(text) is
-'The one authorizer: the organizations in which the caller holds a permission right now.';
-grant execute on function private.org_ids(text) to authenticated;
+comment on function private.org_ids(text[]) is
+'The one authorizer: the organizations in which the caller holds any of the permissions now.';
+grant execute on function private.org_ids(text[]) to authenticated;
 
 create function private.team_ids()
 returns setof uuid
