@@ -7,13 +7,25 @@
     ├── DatabaseUnreachable
     ├── PortInUse
     ├── ServerStartFailed
+    ├── MigrationFailed
+    │   └── MigrationSyntax
+    ├── PolicySyntax
+    ├── NotWritable
     ├── CouldNotVerify               exit 1
     ├── UsageError                   exit 2
     │   ├── InvalidDsn
-    │   └── PoolerRefused
-    │   └── ModelError               exit 2
+    │   ├── PoolerRefused
+    │   ├── ConsentRequired
+    │   ├── FolderMissing
+    │   ├── MigrationRefused
+    │   ├── UnknownVersion
+    │   └── ModelError
     ├── CheckFailed                  exit 3
+    │   ├── MigrationDrift
+    │   ├── MigrationPending
+    │   └── PoliciesStale
     ├── Busy                         exit 4
+    │   └── LockNotObtained
     └── IsolationBreach              exit 5
 
 A message says what happened and to what; the hint says what to do next. Neither ever
@@ -28,15 +40,27 @@ __all__ = [
     "BinariesNotFound",
     "Busy",
     "CheckFailed",
+    "ConsentRequired",
     "CouldNotVerify",
     "DatabaseUnreachable",
+    "FolderMissing",
     "HarmoniaError",
     "InvalidDsn",
     "IsolationBreach",
+    "LockNotObtained",
+    "MigrationDrift",
+    "MigrationFailed",
+    "MigrationPending",
+    "MigrationRefused",
+    "MigrationSyntax",
     "ModelError",
+    "NotWritable",
+    "PoliciesStale",
+    "PolicySyntax",
     "PoolerRefused",
     "PortInUse",
     "ServerStartFailed",
+    "UnknownVersion",
     "UsageError",
 ]
 
@@ -135,3 +159,100 @@ class PortInUse(HarmoniaError):
 
     code = "engine.port_in_use"
     hint = "stop it, or choose another port with --port"
+
+
+class ConsentRequired(UsageError):
+    """The command would write to a database that is not on this machine."""
+
+    code = "consent.required"
+    hint = "check the target, then add --yes"
+
+
+class FolderMissing(UsageError):
+    """A folder of the project is missing."""
+
+    code = "project.folder_missing"
+    hint = "run inside the project, or name its supabase folder with --supabase-dir"
+
+
+class NotWritable(HarmoniaError):
+    """A path cannot be written."""
+
+    code = "path.not_writable"
+    hint = "check the owner and mode of the folder and the free space of the disk"
+
+
+class MigrationRefused(UsageError):
+    """A migration file holds something the runner does not run."""
+
+    code = "migration.refused"
+
+
+class UnknownVersion(UsageError):
+    """No migration has that version."""
+
+    code = "migration.unknown_version"
+    hint = "`harmonia migrate status` lists the versions"
+
+
+class MigrationFailed(HarmoniaError):
+    """A migration failed and was rolled back.
+
+    ``file``, ``line`` (1-based) and ``sqlstate`` say where and why.
+    """
+
+    code = "migration.failed"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        file: str = "",
+        line: int = 0,
+        sqlstate: str | None = None,
+    ) -> None:
+        """Take the message and the place in the file."""
+        super().__init__(message, hint=hint)
+        self.file, self.line, self.sqlstate = file, line, sqlstate
+
+
+class MigrationSyntax(MigrationFailed):
+    """A migration is not valid SQL; nothing was applied."""
+
+    code = "migration.syntax"
+    hint = "nothing was applied; correct the file and run again"
+
+
+class PolicySyntax(HarmoniaError):
+    """A policy file is incomplete or not valid SQL; nothing was written."""
+
+    code = "policies.syntax"
+    hint = "nothing was written; finish the file and compile again"
+
+
+class MigrationDrift(CheckFailed):
+    """The files and the history of the database do not agree."""
+
+    code = "migration.drift"
+
+
+class MigrationPending(CheckFailed):
+    """Migrations are not applied yet."""
+
+    code = "migration.pending"
+    hint = "`harmonia migrate apply` applies them"
+
+
+class PoliciesStale(CheckFailed):
+    """The generated migration does not say what the policy files say."""
+
+    code = "policies.stale"
+    hint = "run `harmonia policies compile` and commit the file it writes"
+
+
+class LockNotObtained(Busy):
+    """A lock was not obtained in time."""
+
+    code = "database.lock_timeout"
+    hint = "another session holds it; run again when it is done (nothing of the file was kept)"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harmonia_cli.commands import migrate, policies
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -17,6 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(policies.app, name="policies")
 
 
 def _version(*, value: bool) -> None:

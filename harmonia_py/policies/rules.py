@@ -1,0 +1,148 @@
+"""What makes a policy file safe to stop after any statement, checked on its parse tree.
+
+The property: after any prefix of the file nobody sees more than before it. It holds when every
+table is locked down before anything is granted or allowed on it, when restrictive policies come
+before the permissive ones they limit, and when no statement ends or escapes the transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harmonia_py.errors import PolicySyntax
+from harmonia_py.migrations.split import Statement, leading_words, split_with_offsets
+from harmonia_py.policies.source import PolicyFile
+
+__all__ = ["check"]
+
+_FORBIDDEN = {
+    "begin", "commit", "end", "abort", "rollback", "savepoint", "release", "start", "prepare",
+    "lock", "vacuum", "cluster", "copy",
+}  # fmt: skip
+_NOT_REPEATABLE = {"CreateStmt", "IndexStmt", "AlterTableStmt", "CreateSchemaStmt", "ViewStmt"}
+
+
+def check(files: list[PolicyFile]) -> None:
+    """Raise ``PolicySyntax`` for the first statement that breaks a rule, with file and line."""
+    owner: dict[str, str] = {}
+    for file in files:
+        locked = _check_file(file)
+        for table in locked:
+            if table in owner:
+                raise PolicySyntax(
+                    f"{file.name}: {table} is already locked down by {owner[table]}",
+                    hint="one file speaks for a table: move the statements together",
+                )
+            owner[table] = file.name
+
+
+def _check_file(file: PolicyFile) -> set[str]:
+    locked: set[str] = set()
+    dropped: set[tuple[str, str]] = set()
+    permissive: set[str] = set()
+    parts = split_with_offsets(file.text)
+    if not parts:
+        raise _refuse(file, 0, "the file is empty", "delete it, or lock a table down in it")
+    for part in parts:
+        _refuse_words(file, part)
+        kind, node = _parse(file, part)
+        if kind == "CallStmt" and (table := _lock_down_argument(node)):
+            locked.add(table)
+            permissive.discard(table)
+        elif kind == "DropStmt" and (policy := _dropped_policy(node)):
+            dropped.add(policy)
+        elif kind == "CreatePolicyStmt":
+            table = _relation(node.table)
+            if table not in locked and (table, node.policy_name) not in dropped:
+                raise _refuse(
+                    file,
+                    part.offset,
+                    f"a policy on {table} before the table is locked down",
+                    f"put call private.lock_down('{table}'); before it (drop policy if exists "
+                    "for a table of the platform)",
+                )
+            if node.permissive:
+                permissive.add(table)
+            elif table in permissive:
+                raise _refuse(
+                    file,
+                    part.offset,
+                    f"a restrictive policy on {table} after a permissive one",
+                    "put restrictive policies first, so that no prefix of the file is open",
+                )
+        elif kind == "GrantStmt" and node.is_grant:
+            for table in _granted_tables(node):
+                if table not in locked:
+                    raise _refuse(
+                        file,
+                        part.offset,
+                        f"a grant on {table} before the table is locked down",
+                        f"put call private.lock_down('{table}'); before it",
+                    )
+        elif kind in _NOT_REPEATABLE:
+            raise _refuse(
+                file,
+                part.offset,
+                "this statement belongs in a migration: a policy file is applied again and again",
+                "move it (`harmonia migrate new NAME`)",
+            )
+        elif kind == "CreateFunctionStmt" and not node.replace:
+            raise _refuse(
+                file, part.offset, "`create function` fails the second time",
+                "write `create or replace function`",
+            )  # fmt: skip
+    return locked
+
+
+def _refuse_words(file: PolicyFile, part: Statement) -> None:
+    words = [*leading_words(part.text), ""]
+    if words[0] in _FORBIDDEN or "concurrently" in words[:6] or words[:2] == ["alter", "system"]:
+        raise _refuse(
+            file,
+            part.offset,
+            f"`{words[0]}` has no place in a policy file",
+            "the migration that carries it already runs in one transaction; remove it",
+        )
+
+
+def _parse(file: PolicyFile, part: Statement) -> tuple[str, Any]:
+    from pglast import parse_sql
+    from pglast.parser import ParseError
+
+    try:
+        node = parse_sql(part.text)[0].stmt
+    except ParseError as error:
+        place = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else 0
+        message = f"{error.args[0]} (the file is half written)"
+        raise _refuse(file, part.offset + place, message, PolicySyntax.hint or "") from None
+    return type(node).__name__, node
+
+
+def _lock_down_argument(node: Any) -> str | None:
+    call = node.funccall
+    if [name.sval for name in call.funcname] != ["private", "lock_down"] or not call.args:
+        return None
+    value = getattr(getattr(call.args[0], "val", None), "sval", None)
+    return str(value) if value else None
+
+
+def _dropped_policy(node: Any) -> tuple[str, str] | None:
+    names = [getattr(part, "sval", "") for part in node.objects[0]] if node.objects else []
+    if node.removeType.name != "OBJECT_POLICY" or len(names) < 2:
+        return None
+    return ".".join(names[:-1]), names[-1]
+
+
+def _granted_tables(node: Any) -> list[str]:
+    if node.objtype.name != "OBJECT_TABLE" or node.targtype.name != "ACL_TARGET_OBJECT":
+        return []
+    return [_relation(item) for item in node.objects]
+
+
+def _relation(node: Any) -> str:
+    return f"{node.schemaname or 'public'}.{node.relname}"
+
+
+def _refuse(file: PolicyFile, offset: int, message: str, hint: str) -> PolicySyntax:
+    line = file.text.count("\n", 0, offset) + 1
+    return PolicySyntax(f"{file.name}:{line}: {message}", hint=hint)
