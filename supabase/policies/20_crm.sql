@@ -1,0 +1,1163 @@
+-- Companies ----------------------------------------------------------------------------------
+call private.lock_down('public.companies');
+grant select, delete on table public.companies to authenticated;
+-- Not deleted_at: the bin has functions of its own. Not created_by: it is always the caller.
+grant insert (
+    organization_id, id, name, status, domain, website_url, industry, email, phone, employee_count,
+    description, street, city, region, postal_code, country, custom_fields, owner_id, team_id
+) on table public.companies to authenticated;
+grant update (
+    name, status, domain, website_url, industry, email, phone, employee_count, description, street,
+    city, region, postal_code, country, custom_fields, owner_id, team_id
+) on table public.companies to authenticated;
+grant select, insert, update, delete on table public.companies to service_role;
+
+create policy select_member on public.companies
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('companies.read')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.companies is
+'One sees all companies, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.companies
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('companies.write')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.companies is
+'One adds companies for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.companies
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('companies.write')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('companies.write')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.companies is
+'One changes companies, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.companies
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('companies.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.companies is
+'One deletes companies for good within the reach of one''s role.';
+
+-- Contacts -----------------------------------------------------------------------------------
+call private.lock_down('public.contacts');
+grant select, delete on table public.contacts to authenticated;
+grant insert (
+    organization_id, id, company_id, first_name, last_name, email, phone, job_title, status, source,
+    website_url, description, city, country, do_not_contact, custom_fields, owner_id, team_id
+) on table public.contacts to authenticated;
+grant update (
+    company_id, first_name, last_name, email, phone, job_title, status, source, website_url,
+    description, city, country, do_not_contact, custom_fields, owner_id, team_id
+) on table public.contacts to authenticated;
+grant select, insert, update, delete on table public.contacts to service_role;
+
+create policy select_member on public.contacts
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('contacts.read')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.contacts is
+'One sees all contacts, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.contacts
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('contacts.write')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.contacts is
+'One adds contacts for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.contacts
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('contacts.write')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('contacts.write')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.contacts is
+'One changes contacts, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.contacts
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('contacts.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.contacts is
+'One deletes contacts for good within the reach of one''s role.';
+
+-- Pipelines ----------------------------------------------------------------------------------
+call private.lock_down('public.pipelines');
+grant select, delete on table public.pipelines to authenticated;
+grant insert (
+    organization_id, id, name, position, is_default
+) on table public.pipelines to authenticated;
+grant update (name, position, is_default) on table public.pipelines to authenticated;
+grant select, insert, update, delete on table public.pipelines to service_role;
+
+create policy select_member on public.pipelines
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.read'))));
+comment on policy select_member on public.pipelines is
+'Those who hold pipelines.read see pipelines.';
+
+create policy insert_member on public.pipelines
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+comment on policy insert_member on public.pipelines is
+'Those who hold pipelines.write add pipelines.';
+
+create policy update_member on public.pipelines
+for update to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.write'))))
+with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+comment on policy update_member on public.pipelines is
+'Those who hold pipelines.write change pipelines.';
+
+create policy delete_member on public.pipelines
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.delete'))));
+comment on policy delete_member on public.pipelines is
+'Those who hold pipelines.delete delete pipelines.';
+
+-- Pipeline stages ----------------------------------------------------------------------------
+call private.lock_down('public.pipeline_stages');
+grant select, delete on table public.pipeline_stages to authenticated;
+-- What a stage means is fixed once deals may be in it.
+grant insert (
+    organization_id, id, pipeline_id, name, position, kind, probability
+) on table public.pipeline_stages to authenticated;
+grant update (name, position, probability) on table public.pipeline_stages to authenticated;
+grant select, insert, update, delete on table public.pipeline_stages to service_role;
+
+create policy select_member on public.pipeline_stages
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.read'))));
+comment on policy select_member on public.pipeline_stages is
+'Those who hold pipelines.read see stages.';
+
+create policy insert_member on public.pipeline_stages
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+comment on policy insert_member on public.pipeline_stages is
+'Those who hold pipelines.write add stages.';
+
+create policy update_member on public.pipeline_stages
+for update to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.write'))))
+with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+comment on policy update_member on public.pipeline_stages is
+'Those who hold pipelines.write change stages.';
+
+create policy delete_member on public.pipeline_stages
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('pipelines.delete'))));
+comment on policy delete_member on public.pipeline_stages is
+'Those who hold pipelines.delete delete stages.';
+
+-- Deals --------------------------------------------------------------------------------------
+call private.lock_down('public.deals');
+grant select, delete on table public.deals to authenticated;
+-- Status and dates follow the stage.
+grant insert (
+    organization_id, id, pipeline_id, stage_id, company_id, name, amount_minor, currency,
+    expected_close_on, lost_reason, description, custom_fields, owner_id, team_id
+) on table public.deals to authenticated;
+grant update (
+    pipeline_id, stage_id, company_id, name, amount_minor, currency, expected_close_on, lost_reason,
+    description, custom_fields, owner_id, team_id
+) on table public.deals to authenticated;
+grant select, insert, update, delete on table public.deals to service_role;
+
+create policy select_member on public.deals
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.read')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.deals is
+'One sees all deals, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.deals
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.deals is
+'One adds deals for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.deals
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.deals is
+'One changes deals, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.deals
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.deals is
+'One deletes deals for good within the reach of one''s role.';
+
+-- Deal stage history: written by the database alone ------------------------------------------
+call private.lock_down('public.deal_stage_history');
+grant select on table public.deal_stage_history to authenticated;
+grant select, insert, update, delete on table public.deal_stage_history to service_role;
+
+create policy select_member on public.deal_stage_history
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.read')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.deal_stage_history is
+'One sees the history of the deals one sees.';
+
+-- Deal contacts ------------------------------------------------------------------------------
+call private.lock_down('public.deal_contacts');
+grant select, delete on table public.deal_contacts to authenticated;
+grant insert (
+    organization_id, deal_id, contact_id, role
+) on table public.deal_contacts to authenticated;
+grant update (role) on table public.deal_contacts to authenticated;
+grant select, insert, update, delete on table public.deal_contacts to service_role;
+
+create policy select_member on public.deal_contacts
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.read')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.deal_contacts is
+'One sees the participants of the deals one sees.';
+
+create policy insert_member on public.deal_contacts
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.deal_contacts is
+'One adds participants to the deals one may change.';
+
+create policy update_member on public.deal_contacts
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.deal_contacts is
+'One changes participants of the deals one may change.';
+
+create policy delete_member on public.deal_contacts
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.deal_contacts is
+'One removes participants from the deals one may change.';
+
+-- Activities ---------------------------------------------------------------------------------
+call private.lock_down('public.activities');
+grant select, delete on table public.activities to authenticated;
+grant insert (
+    organization_id, id, kind, status, priority, subject, body_html, due_at, starts_at, ends_at,
+    direction, outcome, duration_seconds, location, meeting_url, company_id, contact_id, deal_id,
+    custom_fields, owner_id, team_id
+) on table public.activities to authenticated;
+grant update (
+    status, priority, subject, body_html, due_at, starts_at, ends_at, direction, outcome,
+    duration_seconds, location, meeting_url, company_id, contact_id, deal_id, custom_fields,
+    owner_id, team_id
+) on table public.activities to authenticated;
+grant select, insert, update, delete on table public.activities to service_role;
+
+create policy select_member on public.activities
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.read')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.activities is
+'One sees all activities, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.activities
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.activities is
+'One adds activities for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.activities
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.activities is
+'One changes activities, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.activities
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.activities is
+'One deletes activities for good within the reach of one''s role.';
+
+-- Call transcripts ---------------------------------------------------------------------------
+call private.lock_down('public.call_transcripts');
+grant select, delete on table public.call_transcripts to authenticated;
+grant insert (
+    organization_id, id, activity_id, language, provider, content_html, summary_html
+) on table public.call_transcripts to authenticated;
+grant update (
+    language, provider, content_html, summary_html
+) on table public.call_transcripts to authenticated;
+grant select, insert, update, delete on table public.call_transcripts to service_role;
+
+create policy select_member on public.call_transcripts
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.read')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.call_transcripts is
+'One sees the transcripts of the activities one sees.';
+
+create policy insert_member on public.call_transcripts
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.call_transcripts is
+'One adds transcripts to the activities one may change.';
+
+create policy update_member on public.call_transcripts
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('activities.write')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.call_transcripts is
+'One changes transcripts of the activities one may change.';
+
+create policy delete_member on public.call_transcripts
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('activities.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('activities.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('activities.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.call_transcripts is
+'One deletes transcripts of the activities one may delete.';
+
+-- Conversations ------------------------------------------------------------------------------
+call private.lock_down('public.conversations');
+grant select, delete on table public.conversations to authenticated;
+grant insert (
+    organization_id, id, channel, subject, status, external_id, company_id, contact_id, deal_id,
+    owner_id, team_id
+) on table public.conversations to authenticated;
+grant update (
+    channel, subject, status, external_id, company_id, contact_id, deal_id, owner_id, team_id
+) on table public.conversations to authenticated;
+grant select, insert, update, delete on table public.conversations to service_role;
+
+create policy select_member on public.conversations
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('conversations.read')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.conversations is
+'One sees all conversations, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.conversations
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('conversations.write')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.conversations is
+'One adds conversations for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.conversations
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('conversations.write')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('conversations.write')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.conversations is
+'One changes conversations, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.conversations
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('conversations.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.conversations is
+'One deletes conversations for good within the reach of one''s role.';
+
+-- Messages: never changed once written -------------------------------------------------------
+call private.lock_down('public.messages');
+grant select, delete on table public.messages to authenticated;
+grant insert (
+    organization_id, id, conversation_id, direction, sender_name, sender_address,
+    recipient_addresses, subject, body_html, body_text, external_id, sent_at
+) on table public.messages to authenticated;
+grant select, insert, update, delete on table public.messages to service_role;
+
+create policy select_member on public.messages
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('conversations.read')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.messages is
+'One sees the messages of the conversations one sees.';
+
+create policy insert_member on public.messages
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('conversations.write')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.messages is
+'One adds messages to the conversations one may change.';
+
+create policy delete_member on public.messages
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('conversations.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.messages is
+'One deletes messages of the conversations one may delete.';
+
+-- Tags ---------------------------------------------------------------------------------------
+call private.lock_down('public.tags');
+grant select, delete on table public.tags to authenticated;
+grant insert (organization_id, id, name, color) on table public.tags to authenticated;
+grant update (name, color) on table public.tags to authenticated;
+grant select, insert, update, delete on table public.tags to service_role;
+
+create policy select_member on public.tags
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('tags.read'))));
+comment on policy select_member on public.tags is
+'Those who hold tags.read see tags.';
+
+create policy insert_member on public.tags
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('tags.write'))));
+comment on policy insert_member on public.tags is
+'Those who hold tags.write add tags.';
+
+create policy update_member on public.tags
+for update to authenticated
+using (organization_id = any(array(select private.org_ids('tags.write'))))
+with check (organization_id = any(array(select private.org_ids('tags.write'))));
+comment on policy update_member on public.tags is
+'Those who hold tags.write change tags.';
+
+create policy delete_member on public.tags
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('tags.delete'))));
+comment on policy delete_member on public.tags is
+'Those who hold tags.delete delete tags.';
+
+-- Contact tags -------------------------------------------------------------------------------
+call private.lock_down('public.contact_tags');
+grant select, delete on table public.contact_tags to authenticated;
+grant insert (organization_id, contact_id, tag_id) on table public.contact_tags to authenticated;
+grant select, insert, update, delete on table public.contact_tags to service_role;
+
+create policy select_member on public.contact_tags
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('contacts.read')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.contact_tags is
+'One sees the tags of the contacts one sees.';
+
+create policy insert_member on public.contact_tags
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('contacts.write')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.contact_tags is
+'One adds tags to the contacts one may change.';
+
+create policy delete_member on public.contact_tags
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('contacts.write')))
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('contacts.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.contact_tags is
+'One removes tags from the contacts one may change.';
+
+-- Company tags -------------------------------------------------------------------------------
+call private.lock_down('public.company_tags');
+grant select, delete on table public.company_tags to authenticated;
+grant insert (organization_id, company_id, tag_id) on table public.company_tags to authenticated;
+grant select, insert, update, delete on table public.company_tags to service_role;
+
+create policy select_member on public.company_tags
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('companies.read')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.company_tags is
+'One sees the tags of the companies one sees.';
+
+create policy insert_member on public.company_tags
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('companies.write')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.company_tags is
+'One adds tags to the companies one may change.';
+
+create policy delete_member on public.company_tags
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('companies.write')))
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('companies.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.company_tags is
+'One removes tags from the companies one may change.';
+
+-- Deal tags ----------------------------------------------------------------------------------
+call private.lock_down('public.deal_tags');
+grant select, delete on table public.deal_tags to authenticated;
+grant insert (organization_id, deal_id, tag_id) on table public.deal_tags to authenticated;
+grant select, insert, update, delete on table public.deal_tags to service_role;
+
+create policy select_member on public.deal_tags
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.read')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.deal_tags is
+'One sees the tags of the deals one sees.';
+
+create policy insert_member on public.deal_tags
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.deal_tags is
+'One adds tags to the deals one may change.';
+
+create policy delete_member on public.deal_tags
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('deals.write')))
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('deals.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.deal_tags is
+'One removes tags from the deals one may change.';
+
+-- Custom field definitions -------------------------------------------------------------------
+call private.lock_down('public.custom_field_definitions');
+grant select, delete on table public.custom_field_definitions to authenticated;
+grant insert (
+    organization_id, id, object, key, label, type, required, options, position, archived_at
+) on table public.custom_field_definitions to authenticated;
+grant update (
+    label, required, options, position, archived_at
+) on table public.custom_field_definitions to authenticated;
+grant select, insert, update, delete on table public.custom_field_definitions to service_role;
+
+create policy select_member on public.custom_field_definitions
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('custom_fields.read'))));
+comment on policy select_member on public.custom_field_definitions is
+'Those who hold custom_fields.read see custom field definitions.';
+
+create policy insert_member on public.custom_field_definitions
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('custom_fields.write'))));
+comment on policy insert_member on public.custom_field_definitions is
+'Those who hold custom_fields.write add custom field definitions.';
+
+create policy update_member on public.custom_field_definitions
+for update to authenticated
+using (organization_id = any(array(select private.org_ids('custom_fields.write'))))
+with check (organization_id = any(array(select private.org_ids('custom_fields.write'))));
+comment on policy update_member on public.custom_field_definitions is
+'Those who hold custom_fields.write change custom field definitions.';
+
+create policy delete_member on public.custom_field_definitions
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('custom_fields.delete'))));
+comment on policy delete_member on public.custom_field_definitions is
+'Those who hold custom_fields.delete delete custom field definitions.';
+
+-- Files --------------------------------------------------------------------------------------
+call private.lock_down('public.files');
+grant select, delete on table public.files to authenticated;
+grant insert (
+    organization_id, id, path, name, content_type, size_bytes, sha256, company_id, contact_id,
+    deal_id, activity_id, owner_id, team_id
+) on table public.files to authenticated;
+grant update (
+    name, company_id, contact_id, deal_id, activity_id, owner_id, team_id
+) on table public.files to authenticated;
+grant select, insert, update, delete on table public.files to service_role;
+
+create policy select_member on public.files
+for select to authenticated
+using (
+    organization_id = any(array(select private.org_ids('files.read')))
+    or (
+        organization_id = any(array(select private.org_ids('files.read_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('files.read_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy select_member on public.files is
+'One sees all files, those of one''s teams or one''s own, as one''s role says.';
+
+create policy insert_member on public.files
+for insert to authenticated
+with check (
+    organization_id = any(array(select private.org_ids('files.write')))
+    or (
+        organization_id = any(array(select private.org_ids('files.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('files.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy insert_member on public.files is
+'One adds files for anybody, for one''s teams or as one''s own, as one''s role says.';
+
+create policy update_member on public.files
+for update to authenticated
+using (
+    organization_id = any(array(select private.org_ids('files.write')))
+    or (
+        organization_id = any(array(select private.org_ids('files.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('files.write_own')))
+        and owner_id = (select auth.uid())
+    )
+)
+with check (
+    organization_id = any(array(select private.org_ids('files.write')))
+    or (
+        organization_id = any(array(select private.org_ids('files.write_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('files.write_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy update_member on public.files is
+'One changes files, and may not hand them beyond the reach of one''s role.';
+
+create policy delete_member on public.files
+for delete to authenticated
+using (
+    organization_id = any(array(select private.org_ids('files.delete')))
+    or (
+        organization_id = any(array(select private.org_ids('files.delete_team')))
+        and team_id = any(array(select private.team_ids()))
+    )
+    or (
+        organization_id = any(array(select private.org_ids('files.delete_own')))
+        and owner_id = (select auth.uid())
+    )
+);
+comment on policy delete_member on public.files is
+'One deletes files for good within the reach of one''s role.';
+
+-- Import jobs --------------------------------------------------------------------------------
+call private.lock_down('public.import_jobs');
+grant select, delete on table public.import_jobs to authenticated;
+-- Progress is written by the worker, status by functions.
+grant insert (
+    organization_id, id, object, file_id, mapping
+) on table public.import_jobs to authenticated;
+grant update (file_id, mapping) on table public.import_jobs to authenticated;
+grant select, insert, update, delete on table public.import_jobs to service_role;
+
+create policy select_member on public.import_jobs
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('imports.read'))));
+comment on policy select_member on public.import_jobs is
+'Those who hold imports.read see imports.';
+
+create policy insert_member on public.import_jobs
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('imports.write'))));
+comment on policy insert_member on public.import_jobs is
+'Those who hold imports.write add imports.';
+
+create policy update_member on public.import_jobs
+for update to authenticated
+using (organization_id = any(array(select private.org_ids('imports.write'))))
+with check (organization_id = any(array(select private.org_ids('imports.write'))));
+comment on policy update_member on public.import_jobs is
+'Those who hold imports.write change imports.';
+
+create policy delete_member on public.import_jobs
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('imports.delete'))));
+comment on policy delete_member on public.import_jobs is
+'Those who hold imports.delete delete imports.';
+
+-- Import rows --------------------------------------------------------------------------------
+call private.lock_down('public.import_rows');
+grant select, delete on table public.import_rows to authenticated;
+grant insert (
+    organization_id, import_job_id, row_number, data
+) on table public.import_rows to authenticated;
+grant select, insert, update, delete on table public.import_rows to service_role;
+
+create policy select_member on public.import_rows
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('imports.read'))));
+comment on policy select_member on public.import_rows is
+'Those who hold imports.read see the rows of imports.';
+
+create policy insert_member on public.import_rows
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('imports.write'))));
+comment on policy insert_member on public.import_rows is
+'Those who hold imports.write add the rows of imports.';
+
+create policy delete_member on public.import_rows
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('imports.delete'))));
+comment on policy delete_member on public.import_rows is
+'Those who hold imports.delete delete the rows of imports.';
+
+-- Export jobs --------------------------------------------------------------------------------
+call private.lock_down('public.export_jobs');
+grant select, delete on table public.export_jobs to authenticated;
+grant insert (
+    organization_id, id, object, format, filter
+) on table public.export_jobs to authenticated;
+grant select, insert, update, delete on table public.export_jobs to service_role;
+
+create policy select_member on public.export_jobs
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('exports.read'))));
+comment on policy select_member on public.export_jobs is
+'Those who hold exports.read see exports.';
+
+create policy insert_member on public.export_jobs
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('exports.write'))));
+comment on policy insert_member on public.export_jobs is
+'Those who hold exports.write add exports.';
+
+create policy delete_member on public.export_jobs
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('exports.delete'))));
+comment on policy delete_member on public.export_jobs is
+'Those who hold exports.delete delete exports.';
