@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harmonia_cli.commands import migrate, policies
+from harmonia_cli.commands import migrate, policies, seed
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(policies.app, name="policies")
+app.add_typer(seed.app, name="seed")
 
 
 def _version(*, value: bool) -> None:

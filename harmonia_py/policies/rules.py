@@ -22,8 +22,11 @@ _FORBIDDEN = {
 _NOT_REPEATABLE = {"CreateStmt", "IndexStmt", "AlterTableStmt", "CreateSchemaStmt", "ViewStmt"}
 
 
-def check(files: list[PolicyFile]) -> None:
-    """Raise ``PolicySyntax`` for the first statement that breaks a rule, with file and line."""
+def check(files: list[PolicyFile]) -> dict[str, str]:
+    """Return the file that speaks for each table.
+
+    Raises ``PolicySyntax`` for the first statement that breaks a rule, with file and line.
+    """
     owner: dict[str, str] = {}
     for file in files:
         locked = _check_file(file)
@@ -34,6 +37,7 @@ def check(files: list[PolicyFile]) -> None:
                     hint="one file speaks for a table: move the statements together",
                 )
             owner[table] = file.name
+    return owner
 
 
 def _check_file(file: PolicyFile) -> set[str]:
