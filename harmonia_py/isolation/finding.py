@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from harmonia_py.isolation.actors import Actor
+
 __all__ = ["Cell", "Coverage", "Finding", "Kind", "NotJudged", "Report", "Severity", "Signal"]
 
 Severity = Literal["critical", "high", "medium", "low"]
@@ -33,8 +35,11 @@ class Signal:
     evidence: str
     why: str
     fix: str
-    script: str = ""
+    statement: str = ""
+    who: Actor | None = None
+    tables: tuple[str, ...] = ()
     group: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

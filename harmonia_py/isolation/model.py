@@ -108,6 +108,11 @@ class TenancyModel:
         m = self.membership
         return m.roles if m and m.roles else ("member",)
 
+    @property
+    def tenanted(self) -> bool:
+        """Whether users share tenants; otherwise each user is a tenant of their own."""
+        return bool(self.tenant_table or self.memberships or self.claims or self.settings)
+
     def of(self, table: str) -> TableModel:
         """Return the model of one table; kind unknown when nothing is said about it."""
         return self.tables.get(table) or TableModel(table, "unknown", reason="not in the model")

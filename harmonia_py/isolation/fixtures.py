@@ -1,0 +1,539 @@
+"""Seed every table with rows of both tenants whose every value can be traced to its owner."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor, Cast, user_id
+from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
+from harmonia_py.isolation.infer import user_columns
+from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.references import References
+from harmonia_py.isolation.solve import choose
+from harmonia_py.isolation.values import candidates
+
+__all__ = ["Fixtures", "Row", "seed"]
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(slots=True)
+class Row:
+    """A row that was (or, for a spare, could be) inserted; ``owner`` is A, B or None."""
+
+    table: str
+    owner: str | None
+    user: str | None
+    values: dict[str, Any]
+    variant: bool = False
+
+
+@dataclass(slots=True)
+class Fixtures:
+    """What was seeded, what could not be, and whose each traceable value is."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    spares: dict[tuple[str, str | None], Row] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    canaries: dict[str, str] = field(default_factory=dict)
+    users: dict[str, str] = field(default_factory=dict)
+    replica: bool = False
+
+    def of(self, table: str, owner: str | None, user: str | None = None) -> list[Row]:
+        """Return the rows of one owner (of one user, when given), plain rows first."""
+        rows = [
+            r
+            for r in self.rows.get(table, ())
+            if r.owner == owner and (user is None or r.user == user)
+        ]
+        return sorted(rows, key=lambda r: r.variant)
+
+    def owner_of(self, text: str) -> dict[str, str]:
+        """Return the canaries inside ``text``: value -> owner."""
+        out: dict[str, str] = {}
+        for word in re.findall(r"[\w@.:/+#-]{5,}", text):
+            if (owner := self.canaries.get(word)) is not None:
+                out[word] = owner
+            else:
+                for part in [*_UUID.findall(word), *re.findall(r"hza?b?\d{4,}|\d{7,}", word)]:
+                    if (owner := self.canaries.get(part)) is not None:
+                        out[part] = owner
+        return out
+
+
+def seed(
+    conn: psycopg.Connection[Any], catalog: Catalog, model: TenancyModel, cast: Cast
+) -> Fixtures:
+    """Insert the fixtures in the open transaction and return what is there.
+
+    Triggers and foreign keys are off meanwhile where the role may do that
+    (``session_replication_role``); constraints stay on.
+    """
+    seeder = _Seeder(conn, catalog, model, cast)
+    seeder.run()
+    return seeder.fixtures
+
+
+class _Seeder:
+    def __init__(
+        self, conn: psycopg.Connection[Any], catalog: Catalog, model: TenancyModel, cast: Cast
+    ) -> None:
+        self.conn = conn
+        self.catalog = catalog
+        self.model = model
+        self.cast = cast
+        self.refs = References(catalog)
+        self.user_columns = user_columns(catalog, self.refs)
+        self.fixtures = Fixtures()
+        self.counter = 0
+
+    def run(self) -> None:
+        self.fixtures.replica = self._try("set local session_replication_role = replica")
+        try:
+            self._users()
+            for table in self._order():
+                with_error = self._table(table)
+                if with_error:
+                    self.fixtures.errors[table.key] = with_error
+        finally:
+            if self.fixtures.replica:
+                self.conn.execute("set local session_replication_role = origin")
+        for table in self.catalog.tables.values():
+            if table.kind == "matview":
+                self._try(sql.SQL("refresh materialized view {}").format(table.sql))
+        self._canaries()
+
+    def _try(self, statement: str | sql.Composed) -> bool:
+        try:
+            with self.conn.transaction():
+                self.conn.execute(statement)
+        except psycopg.Error:
+            return False
+        return True
+
+    def _users(self) -> None:
+        table = self.catalog.platform.get("auth.users")
+        names = [(a.name, a) for a in self.cast.actors if a.user]
+        hidden = [f"{label}.staff" for label in "AB"]
+        people = [(name, actor) for name, actor in names] + [(h, None) for h in hidden]
+        for name, _ in people:
+            self.fixtures.users[user_id(name)] = name
+        if table is None:
+            return
+        rows = []
+        for name, actor in people:
+            token = name.split(".")[0].lower()
+            email = f"{name.lower().replace('.', '-').replace(' ', '-')}.hz{token}@example.test"
+            if actor and actor.claims.get("email"):
+                email = actor.claims["email"]
+            full: dict[str, Any] = {
+                "id": user_id(name),
+                "email": email,
+                "aud": "authenticated",
+                "role": "authenticated",
+                "created_at": "2026-01-01T00:00:00Z",
+                "updated_at": "2026-01-01T00:00:00Z",
+                "email_confirmed_at": "2026-01-01T00:00:00Z",
+                "raw_app_meta_data": {"provider": "email"},
+                "raw_user_meta_data": {},
+                "instance_id": "00000000-0000-0000-0000-000000000000",
+                "is_anonymous": actor is not None and actor.state == "anonymous",
+                "is_sso_user": False,
+                "is_super_admin": False,
+            }
+            row = {k: v for k, v in full.items() if table.has(k) and table.column(k).writable}
+            rows.append(row)
+        done, error = self._insert(table, rows)
+        if error and not done:
+            self.fixtures.errors["auth.users"] = error
+        for values in done:
+            self.fixtures.rows["auth.users"].append(
+                Row("auth.users", self.owner_of_user(values["id"]), values["id"], values)
+            )
+
+    def owner_of_user(self, user: str) -> str | None:
+        name = self.fixtures.users.get(user, "")
+        head = name.split(".")[0]
+        return head if head in ("A", "B") else None
+
+    def _order(self) -> list[Table]:
+        """Parents before children; cycles are cut at nullable references."""
+        tables = [t for t in self.catalog.tables.values() if t.is_base and t.parent is None]
+        keys = {t.key for t in tables}
+        for soft in (False, True):
+            placed: list[Table] = []
+            done: set[str] = set()
+            rest = list(tables)
+            while rest:
+                ready = [
+                    t
+                    for t in rest
+                    if all(
+                        fk.target in done
+                        or fk.target == t.key
+                        or fk.target not in keys
+                        or (soft and not all(t.column(c).not_null for c in fk.columns))
+                        for fk in t.foreign_keys
+                    )
+                ]
+                if not ready:
+                    break
+                placed += ready
+                done |= {t.key for t in ready}
+                rest = [t for t in rest if t.key not in done]
+            if not rest:
+                return placed
+        return placed + rest
+
+    def _table(self, table: Table) -> str | None:
+        wanted = self._wanted(table)
+        if not wanted:
+            return None
+        drafts, meta, problem = [], [], None
+        for owner, user, variant, spare, fixed in wanted:
+            self.counter += 1
+            draft = self._draft(table, owner, user, self.counter, fixed, variant=variant)
+            if isinstance(draft, str):
+                problem = draft
+                continue
+            drafts.append(draft)
+            meta.append((owner, user, variant, spare))
+        if not drafts:
+            return problem
+        rows, unsolved = choose(self.conn, table, drafts)
+        insert = [r for r, m in zip(rows, meta, strict=True) if not m[3]]
+        done, error = self._insert(table, insert)
+        keyed = {self._identity(table, r): r for r in done}
+        for row, (owner, user, variant, spare) in zip(rows, meta, strict=True):
+            if spare:
+                self.fixtures.spares[table.key, owner] = Row(table.key, owner, user, row)
+            elif (stored := keyed.get(self._identity(table, row))) is not None:
+                self.fixtures.rows[table.key].append(Row(table.key, owner, user, stored, variant))
+        need = {m[0] for m in meta if not m[3]}
+        have = {r.owner for r in self.fixtures.rows[table.key]}
+        if need - have:
+            reason = error or problem or "no row was kept"
+            if unsolved:
+                reason += f" (no values found for {', '.join(dict.fromkeys(unsolved))})"
+            return reason
+        return None
+
+    def _identity(self, table: Table, row: dict[str, Any]) -> str:
+        columns = table.primary_key or tuple(
+            c.name for c in table.columns if c.category in "USN" and c.name in row
+        )
+        return json.dumps([str(row.get(c)) for c in columns])
+
+    def _wanted(
+        self, table: Table
+    ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
+        """List the rows to make: (owner, user, variant, spare, fixed columns)."""
+        kind = self.model.of(table.key).kind
+        membership = next((m for m in self.model.memberships if m.table == table.key), None)
+        if membership and self.model.tenant_table != table.key:
+            return self._memberships(membership)
+        if kind == "root":
+            out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
+            for tenant in (self.cast.a, self.cast.b):
+                members = self.cast.members(tenant.label)
+                boss = members[0].user if members else None
+                fixed: dict[str, Any] = {self.model.tenant_key: tenant.id}
+                out.append((tenant.label, boss, False, False, fixed))
+                out.append((tenant.label, user_id(f"{tenant.label}.fresh"), False, True, {}))
+            return out
+        if kind == "tenant":
+            return self._tenant_rows(table)
+        if kind == "user":
+            return self._user_rows(table)
+        present = self.conn.execute(
+            sql.SQL("select to_jsonb(t) from {} as t limit 20").format(table.sql)
+        ).fetchall()
+        for (values,) in present:
+            self.fixtures.rows[table.key].append(Row(table.key, None, None, values))
+        spare: tuple[str | None, str | None, bool, bool, dict[str, Any]] = (
+            None, None, False, True, {},
+        )
+        return [spare] if present else [(None, None, False, False, {}), spare]
+
+    def _memberships(
+        self, m: Any
+    ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
+        out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
+        for actor in self.cast.actors:
+            for label, role in self._seats(actor).items():
+                fixed: dict[str, Any] = {
+                    m.user: actor.user,
+                    m.tenant: self.cast.tenant(label).id,
+                }
+                if m.role and role:
+                    fixed[m.role] = role
+                if m.status:
+                    value = m.active
+                    if actor.state.startswith("inactive:"):
+                        value = actor.state.split(":", 1)[1]
+                    fixed[m.status] = {"true": True, "false": False}.get(value, value)
+                if m.deleted:
+                    fixed[m.deleted] = "2026-01-02T00:00:00Z" if actor.state == "deleted" else None
+                if m.expires:
+                    past = actor.state == "expired"
+                    fixed[m.expires] = "2026-01-02T00:00:00Z" if past else "2099-01-01T00:00:00Z"
+                out.append((label, actor.user, False, False, fixed))
+        for label in "AB":
+            out.append(
+                (
+                    label,
+                    user_id(f"{label}.staff"),
+                    False,
+                    True,
+                    {m.tenant: self.cast.tenant(label).id},
+                )
+            )
+        return out
+
+    def _seats(self, actor: Actor) -> dict[str, str]:
+        if actor.tenants:
+            return actor.tenants
+        if actor.former and actor.state != "removed":
+            roles = self.model.roles
+            return {actor.former: roles[min(1, len(roles) - 1)]}
+        return {}
+
+    def _owners(self, label: str, *, authority: bool) -> list[str]:
+        """The users who own a row of tenant ``label``."""
+        users = []
+        for actor in self.cast.actors:
+            if actor.user is None or actor.state in ("fresh", "stranger", "anonymous"):
+                continue
+            if label in actor.tenants or (
+                actor.former == label and not (authority and actor.state == "removed")
+            ):
+                users.append(actor.user)
+        return users
+
+    def _staffed(self, table: Table) -> bool:
+        """Whether a row alone gives its user rights, so that the cast must not get one."""
+        m = self.model.of(table.key)
+        if not self.refs.authority.get(table.key) or any(
+            x.table == table.key for x in self.model.memberships
+        ):
+            return False
+        objects = [
+            fk
+            for fk in table.foreign_keys
+            if self.model.of(fk.target).kind == "tenant"
+            and not any(x.table == fk.target for x in self.model.memberships)
+        ]
+        if m.kind == "tenant":
+            return (
+                bool(self.user_columns.get(table.key))
+                and not objects
+                and not any(table.can(r, "INSERT") for r in self.catalog.roles)
+                and not any(table.can(r, "SELECT") for r in self.catalog.roles)
+            )
+        return not any(
+            table.can(r, p) for r in self.catalog.roles for p in ("INSERT", "UPDATE", "SELECT")
+        )
+
+    def _tenant_rows(
+        self, table: Table
+    ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
+        out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
+        authority = bool(self.refs.authority.get(table.key))
+        for label in "AB":
+            if self._staffed(table):
+                out.append((label, user_id(f"{label}.staff"), False, False, {}))
+            elif self.user_columns.get(table.key):
+                for user in self._owners(label, authority=authority):
+                    out.append((label, user, False, False, {}))
+            else:
+                members = self.cast.members(label)
+                out.append((label, members[0].user if members else None, False, False, {}))
+            first = self.cast.members(label)
+            if not authority:
+                out.append((label, first[0].user if first else None, True, False, {}))
+            out.append((label, user_id(f"{label}.fresh"), False, True, {}))
+        return out
+
+    def _user_rows(
+        self, table: Table
+    ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
+        out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
+        if self._staffed(table):
+            out.append(("B", user_id("B.staff"), False, False, {}))
+        else:
+            for actor in self.cast.actors:
+                if actor.user and actor.state not in ("fresh", "anonymous"):
+                    out.append((self.owner_of_user(actor.user), actor.user, False, False, {}))
+        for label in "AB":
+            out.append((label, user_id(f"{label}.fresh"), False, True, {}))
+        return out
+
+    def _draft(
+        self,
+        table: Table,
+        owner: str | None,
+        user: str | None,
+        n: int,
+        fixed: dict[str, Any],
+        *,
+        variant: bool,
+    ) -> dict[str, list[Any]] | str:
+        values = dict(fixed)
+        m = self.model.of(table.key)
+        tenant = self.cast.tenant(owner) if owner else None
+        if m.kind == "tenant" and len(m.path) == 1 and tenant:
+            values.setdefault(m.path[0], tenant.id)
+        token = tenant.token if tenant else "hzs"
+        checked = {c for check in table.checks if len(check.columns) > 1 for c in check.columns}
+        mine = self.user_columns.get(table.key, ())
+        for name in mine:
+            if user and name not in checked:
+                values.setdefault(name, user)
+        for fk in sorted(table.foreign_keys, key=lambda f: -len(f.columns)):
+            problem = self._reference(table, fk, owner, user, values, n, m.path, variant=variant)
+            if problem:
+                return problem
+        draft: dict[str, list[Any]] = {}
+        for column in table.columns:
+            if not column.writable and column.identity != "a":
+                continue
+            if column.name in values:
+                draft[column.name] = [values[column.name]]
+            elif column.name in mine and user:
+                others = [a.user for a in self.cast.members(owner or "A") if a.user != user]
+                last = [None] if not column.not_null else []
+                draft[column.name] = [user, *others[:2], *last]
+            else:
+                texts = tuple(k.expression for k in table.checks if column.name in k.columns)
+                draft[column.name] = candidates(column, token, n, texts, variant=variant)
+                if column.name == "slug" and m.kind == "root" and not texts and tenant:
+                    draft[column.name].insert(0, tenant.token)
+        return draft
+
+    def _reference(
+        self,
+        table: Table,
+        fk: ForeignKey,
+        owner: str | None,
+        user: str | None,
+        values: dict[str, Any],
+        n: int,
+        path: tuple[str, ...],
+        *,
+        variant: bool,
+    ) -> str | None:
+        free = [c for c in fk.columns if c not in values]
+        if not free:
+            return None
+        optional = [c for c in free if not table.column(c).not_null]
+        needed = bool(path) and path[0] in fk.columns
+        if fk.target == "auth.users":
+            values[free[0]] = user or user_id("A.staff")
+            return None
+        if variant and optional and not needed:
+            values[optional[0]] = None
+            return None
+        pool = self._pool(fk, owner)
+        match = [
+            row
+            for row in pool
+            if all(
+                c not in values or str(row.values.get(r)) == str(values[c])
+                for c, r in zip(fk.columns, fk.ref_columns, strict=True)
+            )
+        ]
+        own = [r for r in match if r.owner == owner]
+        if self.model.of(fk.target).kind in ("tenant", "root", "user"):
+            match = own or ([] if owner else match)
+        by_user = [r for r in match if r.user == user]
+        match = by_user or match
+        if not match:
+            if optional:
+                values[optional[0]] = None
+                return None
+            return f"no row of {fk.target} to reference through {fk.name}"
+        row = match[n % len(match)] if not by_user else match[0]
+        for column, ref in zip(fk.columns, fk.ref_columns, strict=True):
+            values[column] = row.values.get(ref)
+        return None
+
+    def _pool(self, fk: ForeignKey, owner: str | None) -> list[Row]:
+        if fk.target not in self.fixtures.rows and fk.target in self.catalog.platform:
+            target = self.catalog.platform[fk.target]
+            for (values,) in self.conn.execute(
+                sql.SQL("select to_jsonb(t) from {} as t limit 20").format(target.sql)
+            ).fetchall():
+                self.fixtures.rows[fk.target].append(Row(fk.target, None, None, values))
+        return sorted(self.fixtures.rows.get(fk.target, ()), key=lambda r: r.variant)
+
+    def _insert(
+        self, table: Table, rows: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Insert what can be inserted; return the stored rows and the first error."""
+        if not rows:
+            return [], None
+        columns = list(rows[0])
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        statement = sql.SQL(
+            "insert into {table} as t ({names}) overriding system value select {names} "
+            "from pg_catalog.jsonb_populate_recordset(null::{table}, %s) "
+            "on conflict do nothing returning to_jsonb(t)"
+        ).format(table=table.sql, names=names)
+        try:
+            with self.conn.transaction():
+                done = self.conn.execute(statement, (Jsonb(rows),)).fetchall()
+            return [d[0] for d in done], None
+        except psycopg.Error as error:
+            first = _say(error)
+        out: list[dict[str, Any]] = []
+        for row in rows:
+            try:
+                with self.conn.transaction():
+                    out += [d[0] for d in self.conn.execute(statement, (Jsonb([row]),)).fetchall()]
+            except psycopg.Error as error:
+                first = _say(error)
+        return out, first
+
+    def _canaries(self) -> None:
+        seen: dict[str, set[str | None]] = defaultdict(set)
+        for rows in self.fixtures.rows.values():
+            for row in rows:
+                for value in _leaves(row.values.values()):
+                    seen[value].add(row.owner)
+        for actor in self.cast.actors:
+            if actor.user and len(actor.tenants) != 1:
+                seen[actor.user].add(None)
+        for tenant in (self.cast.a, self.cast.b):
+            seen[tenant.id] = {tenant.label}
+        self.fixtures.canaries = {
+            value: next(iter(owners)) or ""
+            for value, owners in seen.items()
+            if len(owners) == 1 and None not in owners
+        }
+
+
+def _leaves(values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, dict):
+            yield from _leaves(value.values())
+        elif isinstance(value, list):
+            yield from _leaves(value)
+        elif isinstance(value, str) and len(value) >= 6:
+            yield value
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1_000_000:
+            yield str(value)
+
+
+def _say(error: psycopg.Error) -> str:
+    diag = error.diag
+    text = (diag.message_primary or str(error)).strip().splitlines()[0]
+    return f"{text} ({error.sqlstate})" if error.sqlstate else text

@@ -1,0 +1,483 @@
+"""Propose a tenancy model from the catalog: a start for a person to correct.
+
+The evidence, strongest first: which tables the policies read to decide (the authority
+tables), foreign keys, comparisons with ``auth.uid()`` and with claims, then the share of
+tables that lead to a candidate. Words are only used to read *values* such as ``suspended``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from harmonia_py.isolation.catalog import Catalog, Column, Table
+from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
+from harmonia_py.isolation.references import References, literals
+
+__all__ = ["infer", "merge", "user_columns"]
+
+_ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
+_INACTIVE = frozenset(
+    "suspended invited pending removed inactive disabled revoked banned blocked expired left "
+    "deactivated declined archived deleted rejected cancelled canceled closed purged locked "
+    "frozen terminated former requested".split()
+)
+_GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended|banned)", re.I)
+_ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
+_UID = r"(?:\(\s*SELECT\s+)?(?:auth\.)?uid\(\)(?:\s+AS\s+\w+\s*\))?"
+_USES_UID = re.compile(
+    rf"(?:\b(\w+)\s*(?:::\w+)?\)?\s*=\s*\(?{_UID})|(?:{_UID}\)?(?:::\w+)?\s*=\s*\(?(?:\w+\.)?(\w+))",
+    re.I,
+)
+_CLAIM = re.compile(
+    r"jwt\(\)(?:\s+AS\s+\w+\s*\))?((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
+)
+_SETTING = re.compile(r"current_setting\(\s*'([\w.]+)'", re.I)
+
+
+def user_columns(catalog: Catalog, refs: References) -> dict[str, tuple[str, ...]]:
+    """Return, per table, the columns that hold a user's id."""
+    found: dict[str, set[str]] = {"auth.users": {"id"}}
+    for table in catalog.tables.values():
+        own = {
+            a or b
+            for a, b in _USES_UID.findall(refs.policy_text(table))
+            if table.has(a or b) and table.column(a or b).category in "US"
+        }
+        own |= {c.name for c in table.columns if c.default and "auth.uid()" in c.default}
+        if own:
+            found[table.key] = own
+    changed = True
+    while changed:
+        changed = False
+        for table in catalog.tables.values():
+            for fk in table.foreign_keys:
+                for column, ref in zip(fk.columns, fk.ref_columns, strict=True):
+                    if ref in found.get(fk.target, ()) and column not in found.get(table.key, ()):
+                        # A reference to a row that merely mentions a user is not a user.
+                        target = catalog.table(fk.target)
+                        keyed = target is not None and (
+                            ref in target.primary_key or len(fk.columns) > 1
+                        )
+                        if fk.target == "auth.users" or keyed:
+                            found.setdefault(table.key, set()).add(column)
+                            changed = True
+    return {
+        t.key: tuple(c.name for c in t.columns if c.name in found[t.key])
+        for t in catalog.tables.values()
+        if t.key in found
+    }
+
+
+def infer(catalog: Catalog) -> TenancyModel:
+    """Propose the model; tables it cannot place have kind unknown and a reason."""
+    refs = References(catalog)
+    users = user_columns(catalog, refs)
+    claims = _claims(refs.everything)
+    best = _choose(catalog, refs, users)
+    settings = {s: "" for s in _SETTING.findall(refs.everything) if not _builtin_setting(s)}
+    if best is None:
+        column, table = _claimed_column(catalog, refs)
+        tenant_table, tenant_key, tenant_columns = table, "id", ({column} if column else set())
+        if table and (t := catalog.table(table)):
+            tenant_key = t.primary_key[0] if t.primary_key else "id"
+        memberships: tuple[Membership, ...] = ()
+    else:
+        tenant_table, membership_table = best
+        root = catalog.tables[tenant_table]
+        tenant_key = root.primary_key[0]
+        tenant_columns = set()
+        memberships = (_membership(catalog, refs, membership_table, tenant_table, users),)
+    tenant_columns |= _tenant_column_names(catalog, tenant_table)
+    tenant_type = "uuid"
+    if tenant_table and (t := catalog.table(tenant_table)) and t.has(tenant_key):
+        tenant_type = t.column(tenant_key).type
+    elif tenant_columns:
+        tenant_type = next(
+            (t.column(c).type for t in catalog.tables.values() for c in tenant_columns if t.has(c)),
+            "uuid",
+        )
+    paths = _paths(catalog, tenant_table, tenant_columns, tenant_type)
+    user_paths = _user_paths(catalog, users)
+    tables = {
+        t.key: _place(catalog, refs, t, tenant_table, memberships, paths, users, user_paths)
+        for t in catalog.tables.values()
+        if t.is_base and t.parent is None
+    }
+    status: str | None = None
+    closed: tuple[str, ...] = ()
+    if tenant_table and (t := catalog.tables.get(tenant_table)):
+        status, closed = _tenant_status(t)
+    return TenancyModel(
+        tenant_table=tenant_table,
+        tenant_key=tenant_key,
+        tenant_type=tenant_type,
+        memberships=memberships,
+        tables=tables,
+        claims=claims,
+        settings=settings,
+        tenant_status=status,
+        tenant_closed=closed,
+        schemas=catalog.schemas,
+    )
+
+
+def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
+    """Overlay what a person wrote on what was inferred; the person wins, key by key."""
+    return replace(
+        inferred,
+        tenant_table=said.tenant_table or inferred.tenant_table,
+        tenant_key=said.tenant_key if said.tenant_table else inferred.tenant_key,
+        tenant_type=said.tenant_type if said.tenant_table else inferred.tenant_type,
+        tenant_status=said.tenant_status or inferred.tenant_status,
+        tenant_closed=said.tenant_closed or inferred.tenant_closed,
+        memberships=said.memberships or inferred.memberships,
+        tables=inferred.tables | said.tables,
+        permission_tables=said.permission_tables or inferred.permission_tables,
+        claims=inferred.claims | said.claims,
+        settings=inferred.settings | said.settings,
+        storage=inferred.storage | said.storage,
+        public_functions=said.public_functions or inferred.public_functions,
+        inferred=False,
+    )
+
+
+def _builtin_setting(name: str) -> bool:
+    return name.startswith(("request.", "realtime.", "server_", "role", "search_path", "pgrst."))
+
+
+def _claims(text: str) -> dict[str, str]:
+    """Claim path (dotted) -> what it seems to hold: tenant, role or empty."""
+    out: dict[str, str] = {}
+    for match in _CLAIM.finditer(text):
+        keys = [k for k in literals(match.group(1)) if k]
+        path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
+        if path and path.split(".")[0] not in (
+            "sub",
+            "email",
+            "aal",
+            "is_anonymous",
+            "session_id",
+            "amr",
+            "exp",
+            "iat",
+            "iss",
+            "aud",
+            "phone",
+        ):
+            out[path] = ""
+    return out
+
+
+def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None]:
+    """The column policies compare with a claim or a setting, and the table it points at."""
+    votes: dict[str, int] = {}
+    for table in catalog.tables.values():
+        text = refs.policy_text(table)
+        if not (_CLAIM.search(refs.closure_text(text)) or _SETTING.search(text)):
+            continue
+        for column in table.columns:
+            if column.category not in "UNS" or column.name in table.primary_key:
+                continue
+            pattern = rf"\b{re.escape(column.name)}\)?(?:::\w+)?\)?\s*(?:=|<@|IN)|(?:=|ANY)\s*\(*(?:\w+\.)?{re.escape(column.name)}\b"
+            if re.search(pattern, text) and not _only_uid(text, column.name):
+                votes[column.name] = votes.get(column.name, 0) + 1
+    if not votes:
+        return None, None
+    best = max(votes, key=lambda name: votes[name])
+    for table in catalog.tables.values():
+        for fk in table.foreign_keys:
+            if fk.columns == (best,) and not fk.target.startswith("auth."):
+                return best, fk.target
+    return best, None
+
+
+def _only_uid(text: str, column: str) -> bool:
+    return any((a or b) == column for a, b in _USES_UID.findall(text))
+
+
+def _choose(
+    catalog: Catalog, refs: References, users: dict[str, tuple[str, ...]]
+) -> tuple[str, str] | None:
+    """Find the tenant table and its membership table."""
+    best: tuple[tuple[float, ...], str, str] | None = None
+    for member in catalog.tables.values():
+        if not member.is_base or member.key not in users:
+            continue
+        for fk in member.foreign_keys:
+            root = catalog.tables.get(fk.target)
+            if root is None or root.key == member.key or len(fk.columns) != 1:
+                continue
+            if len(root.primary_key) != 1 or (
+                root.key in users and root.primary_key[0] in users[root.key]
+            ):
+                continue
+            if fk.columns[0] in users[member.key]:
+                continue
+            authority = refs.authority.get(member.key, 0)
+            if not _pairs_user_with(member, fk.columns[0], users[member.key]) and authority < 2:
+                continue
+            reached = _paths(catalog, root.key, _tenant_column_names(catalog, root.key), None)
+            leads_up = any(
+                f.target in {r for r in catalog.tables if r != root.key and r in reached}
+                for f in root.foreign_keys
+            )
+            paired = _pairs_user_with(member, fk.columns[0], users[member.key])
+            self_tenant = bool(authority)
+            score = (
+                float((self_tenant and len(reached) > 1) or authority >= 1),
+                float(authority * 2 + len(reached) + (3 if paired else 0) - (2 if leads_up else 0)),
+                float(len(reached)),
+            )
+            if best is None or score > best[0]:
+                best = (score, root.key, member.key)
+    if best is None or (best[0][0] == 0 and best[0][2] < 2):
+        return None
+    return best[1], best[2]
+
+
+def _pairs_user_with(table: Table, tenant: str, users: Iterable[str]) -> bool:
+    keyed = [set(u.columns) for u in table.uniques if not u.exclusion]
+    return any(
+        columns == {tenant, user}
+        or columns == {user}
+        or (columns > {tenant, user} and len(columns) == 3)
+        for columns in keyed
+        for user in users
+    )
+
+
+def _tenant_column_names(catalog: Catalog, tenant_table: str | None) -> set[str]:
+    """The names under which at least two tables (or the only one) point at the tenants."""
+    if tenant_table is None:
+        return set()
+    names: dict[str, int] = {}
+    for table in catalog.tables.values():
+        for fk in table.foreign_keys:
+            if fk.target == tenant_table and len(fk.columns) == 1:
+                names[fk.columns[0]] = names.get(fk.columns[0], 0) + 1
+    return {n for n, count in names.items() if count >= 2} or set(names)
+
+
+def _paths(
+    catalog: Catalog, root: str | None, names: set[str], kind: str | None
+) -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Per table: the columns that lead to the tenant, and whether every step is NOT NULL."""
+    out: dict[str, tuple[tuple[str, ...], bool]] = {}
+    if root:
+        out[root] = ((), True)
+    for table in catalog.tables.values():
+        if table.key == root or not table.is_base:
+            continue
+        direct = [
+            fk.columns[fk.ref_columns.index(key)] if key in fk.ref_columns else fk.columns[0]
+            for fk in table.foreign_keys
+            if fk.target == root and len(fk.columns) == 1
+            for key in [fk.ref_columns[0]]
+        ]
+        direct += [
+            c.name
+            for c in table.columns
+            if c.name in names
+            and c.name not in direct
+            and c.category in "UNS"
+            and (kind is None or c.type == kind)
+        ]
+        if direct:
+            order = sorted(
+                direct,
+                key=lambda c: (not table.column(c).not_null, c not in names, direct.index(c)),
+            )
+            out[table.key] = ((order[0],), table.column(order[0]).not_null)
+    _spread(catalog, out)
+    return out
+
+
+def _spread(catalog: Catalog, out: dict[str, tuple[tuple[str, ...], bool]]) -> None:
+    """Follow foreign keys breadth first; required steps are preferred to optional ones."""
+    for required in (True, False):
+        queue = deque(out)
+        while queue:
+            target = queue.popleft()
+            for table in catalog.tables.values():
+                if table.key in out or not table.is_base:
+                    continue
+                for fk in table.foreign_keys:
+                    if fk.target != target or target == table.key or not out[target][0]:
+                        continue
+                    if len(fk.columns) != 1:
+                        continue
+                    strict = table.column(fk.columns[0]).not_null
+                    if required and not (strict and out[target][1]):
+                        continue
+                    out[table.key] = ((fk.columns[0], *out[target][0]), strict and out[target][1])
+                    queue.append(table.key)
+                    break
+
+
+def _user_paths(
+    catalog: Catalog, users: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[tuple[str, ...], bool]]:
+    out: dict[str, tuple[tuple[str, ...], bool]] = {}
+    refs = References(catalog)
+    for key, columns in users.items():
+        table = catalog.tables[key]
+        if not table.is_base:
+            continue
+        compared = {a or b for a, b in _USES_UID.findall(refs.policy_text(table))}
+        order = sorted(
+            columns,
+            key=lambda c: (
+                c not in compared,
+                not table.column(c).not_null,
+                c not in table.primary_key,
+                columns.index(c),
+            ),
+        )
+        out[key] = ((order[0],), table.column(order[0]).not_null)
+    _spread(catalog, out)
+    return out
+
+
+def _place(
+    catalog: Catalog,
+    refs: References,
+    table: Table,
+    root: str | None,
+    memberships: tuple[Membership, ...],
+    paths: dict[str, tuple[tuple[str, ...], bool]],
+    users: dict[str, tuple[str, ...]],
+    user_paths: dict[str, tuple[tuple[str, ...], bool]],
+) -> TableModel:
+    own = users.get(table.key, ())
+    if table.key == root:
+        return TableModel(table.key, "root", (catalog.tables[root].primary_key[0],), own)
+    tenant = paths.get(table.key)
+    is_member = any(m.table == table.key for m in memberships)
+    text = refs.policy_text(table)
+    compared = tuple(c for c in own if c in {a or b for a, b in _USES_UID.findall(text)})
+    alone = any(
+        not u.exclusion and u.columns and set(u.columns) <= set(own) and not u.predicate
+        for u in table.uniques
+    )
+    if tenant and not is_member and table.key in user_paths:
+        decides = set(refs.by_table.get(table.key, (frozenset(), frozenset()))[0])
+        by_tenant = bool(decides & {m.table for m in memberships})
+        if not tenant[1] and (alone or (compared and not by_tenant)):
+            return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
+    if tenant:
+        return TableModel(table.key, "tenant", tenant[0], own)
+    if table.key in user_paths:
+        return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
+    data = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    if not any(table.can(role, p) for role in catalog.roles for p in data):
+        return TableModel(table.key, "internal", reason="no API role holds a privilege")
+    if table.rls and not table.policies:
+        return TableModel(table.key, "internal", reason="row level security without any policy")
+    return TableModel(
+        table.key, "public", reason="no column leads to a tenant or to a user: assumed shared"
+    )
+
+
+def _membership(
+    catalog: Catalog, refs: References, key: str, root: str, users: dict[str, tuple[str, ...]]
+) -> Membership:
+    table = catalog.tables[key]
+    tenant = next(
+        fk.columns[0] for fk in table.foreign_keys if fk.target == root and len(fk.columns) == 1
+    )
+    keyed = {c for u in table.uniques for c in u.columns}
+    user = sorted(users[key], key=lambda c: (c not in keyed, not table.column(c).not_null))[0]
+    text = refs.everything
+    role = status = active = deleted = expires = None
+    roles: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    for column in table.columns:
+        if column.name in (user, tenant) or column.generated:
+            continue
+        values = _values(catalog, table, column, text)
+        words = {v.lower() for v in values}
+        if (words & _ACTIVE and words & _INACTIVE) or (len(words & _INACTIVE) > 1):
+            if status is None:
+                status = column.name
+                inactive = tuple(v for v in values if v.lower() in _INACTIVE)
+                rest = [v for v in values if v not in inactive]
+                active = next((v for v in rest if v.lower() in _ACTIVE), rest[0] if rest else None)
+        elif column.category == "B" and not column.name == role:
+            lower = column.name.lower()
+            if status is None and any(w in lower for w in _ACTIVE):
+                status, active, inactive = column.name, "true", ("false",)
+            elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
+                status, active, inactive = column.name, "false", ("true",)
+        elif column.category == "D" and not column.not_null:
+            if _ENDS.search(column.name):
+                expires = expires or column.name
+            elif _GONE.search(column.name):
+                deleted = deleted or column.name
+        elif len(values) > 1 and (
+            not roles or ("role" in column.name.lower() and "role" not in (role or "").lower())
+        ):
+            role, roles = column.name, values
+        if column.category == "D" and column.not_null and _ENDS.search(column.name):
+            expires = expires or column.name
+    return Membership(key, user, tenant, role, roles, status, active, inactive, deleted, expires)
+
+
+def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
+    """The values a column can take, as far as the schema tells."""
+    if column.labels:
+        return column.labels
+    if column.category not in "SN":
+        return ()
+    out: list[str] = []
+    for check in table.checks:
+        if check.columns == (column.name,) and (
+            "ARRAY[" in check.expression or " = '" in check.expression
+        ):
+            if "~" not in check.expression:
+                out += literals(check.expression)
+    for check_text in column.domain_checks:
+        if "ARRAY[" in check_text and "~" not in check_text:
+            out += literals(check_text)
+    if not out:
+        for fk in table.foreign_keys:
+            if column.name in fk.columns and (target := catalog.table(fk.target)):
+                ref = fk.ref_columns[fk.columns.index(column.name)]
+                for check in target.checks:
+                    if ref in check.columns and "ARRAY[" in check.expression:
+                        out += literals(check.expression)
+    if (
+        not out
+        and column.category == "S"
+        and not any(column.name in fk.columns for fk in table.foreign_keys)
+    ):
+        near = re.compile(
+            rf"\b{re.escape(column.name)}\b\)?(?:::\w+)?\s*(?:=|<>|!=|in|= any)\s*"
+            r"(\(*(?:array\[)?\s*'[^']*'(?:::\w+)?(?:\s*,\s*'[^']*'(?:::\w+)?)*)",
+            re.I,
+        )
+        if column.not_null or column.default:
+            for match in near.finditer(text):
+                out += literals(match.group(1))
+            if out and column.default:
+                out += literals(column.default)[:1]
+    return tuple(dict.fromkeys(v for v in out if v and not v.startswith("{")))
+
+
+def _tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
+    for column in table.columns:
+        values = column.labels or tuple(
+            v
+            for k in table.checks
+            if k.columns == (column.name,) and "ARRAY[" in k.expression
+            for v in literals(k.expression)
+        )
+        words = {v.lower() for v in values}
+        if words & _ACTIVE and words & _INACTIVE:
+            return column.name, tuple(v for v in values if v.lower() in _INACTIVE)
+    for column in table.columns:
+        if column.category == "D" and not column.not_null and _GONE.search(column.name):
+            return column.name, ("now",)
+    return None, ()

@@ -1,0 +1,237 @@
+"""Read a database's catalog into :class:`Catalog`, in three statements."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence as Seq
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from harmonia_py.isolation.catalog import (
+    Argument,
+    Bucket,
+    Catalog,
+    Check,
+    Column,
+    ForeignKey,
+    Function,
+    Policy,
+    Publication,
+    Sequence,
+    Table,
+    Trigger,
+    Unique,
+)
+
+__all__ = ["API_ROLES", "PLATFORM", "introspect", "statement"]
+
+API_ROLES = ("anon", "authenticated")
+
+#: Schemas that Supabase itself owns; their tables belong to the platform, not to the project.
+PLATFORM = frozenset(
+    "auth storage realtime vault extensions graphql graphql_public pgbouncer pgsodium "
+    "pgsodium_masks supabase_migrations supabase_functions _realtime _analytics cron net "
+    "pgmq tiger topology".split()
+)
+
+_KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "matview", "f": "foreign"}
+_COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
+
+
+def statement(name: str) -> str:
+    """Return the text of ``sql/<name>.sql``."""
+    return (resources.files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def introspect(conn: psycopg.Connection[Any], *, schemas: Seq[str] | None = None) -> Catalog:
+    """Read the whole catalog; ``schemas`` are the ones PostgREST exposes (default: as set)."""
+    with conn.cursor(row_factory=dict_row) as cur:
+        cur.execute("select current_setting('search_path') as path")
+        before = (cur.fetchone() or {})["path"]
+        cur.execute("select set_config('search_path', '', false)")
+        try:
+            return _read(cur, schemas)
+        finally:
+            cur.execute("select set_config('search_path', %s, false)", (before,))
+
+
+def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Catalog:
+    cur.execute(
+        "select rolname from pg_catalog.pg_roles where rolname = any(%s)", (list(API_ROLES),)
+    )
+    existing = {row["rolname"] for row in cur}
+    roles = tuple(r for r in API_ROLES if r in existing)
+    parameters = {"roles": list(roles)}
+    cur.execute(sql.SQL(statement("surroundings")), parameters)
+    around = cur.fetchone() or {}
+    named = tuple(s.strip() for s in (around["schemas"] or "").split(",") if s.strip())
+    exposed = tuple(schemas or ()) or named or ("public",)
+    cur.execute(sql.SQL(statement("tables")), parameters)
+    relations = [_table(row) for row in cur]
+    cur.execute(sql.SQL(statement("functions")), parameters)
+    functions = [_function(row, exposed) for row in cur]
+    buckets: tuple[Bucket, ...] = ()
+    if any(t.key == "storage.buckets" for t in relations):
+        cur.execute("select id, coalesce(public, false) as public from storage.buckets order by 1")
+        buckets = tuple(Bucket(row["id"], row["public"]) for row in cur)
+    publications: dict[str, list[str]] = defaultdict(list)
+    for item in around["publications"]:
+        publications[item["name"]].append(item["table"])
+    return Catalog(
+        tables={t.key: t for t in relations if t.schema not in PLATFORM},
+        platform={t.key: t for t in relations if t.schema in PLATFORM},
+        functions={f.key: f for f in functions if f.schema not in PLATFORM},
+        sequences=tuple(
+            Sequence(s["schema"], s["name"], _pairs(s["privileges"]))
+            for s in around["sequences"]
+            if s["schema"] not in PLATFORM
+        ),
+        buckets=buckets,
+        publications=tuple(Publication(n, tuple(t)) for n, t in sorted(publications.items())),
+        roles=roles,
+        schemas=exposed,
+        server_version=around["version"],
+        superuser=around["superuser"],
+        default_privileges=_pairs(around["default_privileges"]),
+    )
+
+
+def _pairs(rows: Any) -> frozenset[tuple[str, str]]:
+    return frozenset((a, b) for a, b in rows or ())
+
+
+def _table(row: dict[str, Any]) -> Table:
+    constraints = row["constraints"]
+    uniques = [
+        Unique(
+            u["name"],
+            tuple(u["columns"]),
+            u["primary"],
+            u["predicate"],
+            u["expressions"],
+            definition=u["definition"],
+        )
+        for u in row["uniques"]
+    ] + [
+        Unique(k["name"], tuple(k["columns"]), exclusion=True, definition=k["definition"])
+        for k in constraints
+        if k["type"] == "x"
+    ]
+    usage = set(row["usage"])
+    return Table(
+        oid=row["oid"],
+        schema=row["schema"],
+        name=row["name"],
+        kind=_KINDS[row["kind"]],
+        owner=row["owner"],
+        rls=row["rls"],
+        forced=row["forced"],
+        columns=tuple(_column(c, usage) for c in row["columns"]),
+        primary_key=next((u.columns for u in uniques if u.primary), ()),
+        uniques=tuple(uniques),
+        foreign_keys=tuple(
+            ForeignKey(
+                k["name"],
+                tuple(k["columns"]),
+                k["target"],
+                tuple(k["ref_columns"]),
+                k["on_delete"],
+                k["deferrable"],
+            )
+            for k in constraints
+            if k["type"] == "f"
+        ),
+        checks=tuple(
+            Check(k["name"], tuple(k["columns"]), k["expression"])
+            for k in constraints
+            if k["type"] == "c"
+        ),
+        policies=tuple(
+            Policy(
+                p["name"],
+                _COMMANDS[p["command"]],
+                p["permissive"],
+                tuple(p["roles"]),
+                p["using"],
+                p["check"],
+            )
+            for p in row["policies"]
+        ),
+        triggers=tuple(Trigger(t["name"], t["function"], t["definition"]) for t in row["triggers"]),
+        parent=row["parent"],
+        partition_bound=row["bound"],
+        definition=row["definition"],
+        options=tuple(row["options"]),
+        sources=tuple(row["sources"]),
+        rows=row["rows"],
+        privileges=frozenset(p for p in _pairs(row["privileges"]) if p[0] in usage),
+        comment=row["comment"],
+        exposed=bool(usage),
+    )
+
+
+def _column(item: dict[str, Any], usage: set[str]) -> Column:
+    length = None
+    typmod = item["typmod"]
+    if typmod is not None and typmod > 4 and item["base"] in ("character varying", "character"):
+        length = typmod - 4
+    return Column(
+        name=item["name"],
+        number=item["number"],
+        type=item["type"],
+        base=item["base"],
+        category=item["category"],
+        not_null=item["not_null"],
+        default=item["default"],
+        generated=item["generated"],
+        identity=item["identity"],
+        labels=tuple(item["labels"] or ()),
+        element=item["element"],
+        length=length,
+        domain_checks=tuple(_inner(c) for c in item["domain_checks"] or ()),
+        comment=item["comment"],
+        privileges=frozenset(p for p in _pairs(item["privileges"]) if p[0] in usage),
+    )
+
+
+def _inner(definition: str) -> str:
+    return re.sub(r"^CHECK \((.*)\)(?: NOT VALID)?$", r"\1", definition, flags=re.S)
+
+
+def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
+    names = row["names"] or []
+    arguments = tuple(
+        Argument(
+            (names[i] if i < len(names) else a["name"]) or "",
+            a["type"],
+            a["category"],
+            a["has_default"],
+            tuple(a["labels"] or ()),
+        )
+        for i, a in enumerate(row["arguments"])
+    )
+    usage = set(row["usage"])
+    return Function(
+        oid=row["oid"],
+        schema=row["schema"],
+        name=row["name"],
+        kind=row["kind"],
+        arguments=arguments,
+        returns=row["returns"],
+        returns_set=row["returns_set"],
+        language=row["language"],
+        volatility=row["volatility"],
+        definer=row["definer"],
+        owner=row["owner"],
+        source=row["source"] or "",
+        config=tuple(row["config"]),
+        executors=frozenset(r for r in row["executors"] if r in usage),
+        is_trigger=row["is_trigger"],
+        definition=row["definition"] or "",
+        exposed=row["schema"] in exposed,
+    )

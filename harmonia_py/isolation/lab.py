@@ -1,0 +1,359 @@
+"""The laboratory: runs probes as real roles and reports what each saw and changed.
+
+Many probes travel in one round trip: a temporary function runs each in a subtransaction of
+its own, as the actor, and looks at the tables afterwards as the bypass role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.errors import CouldNotVerify
+from harmonia_py.isolation.actors import Actor, Cast
+from harmonia_py.isolation.catalog import Catalog, Table
+from harmonia_py.isolation.fixtures import Fixtures
+from harmonia_py.isolation.introspect import statement
+from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.references import References
+
+__all__ = ["Change", "Lab", "Outcome", "Probe"]
+
+_BATCH = 150
+
+
+@dataclass(slots=True)
+class Probe:
+    """One statement of one actor. ``rows`` wants one jsonb back; ``watch`` lists tables."""
+
+    actor: Actor
+    sql: str
+    rows: bool = False
+    watch: tuple[str, ...] = ()
+    pre: tuple[str, ...] = ()
+    replica: bool = False
+    stay: bool = False
+    session: dict[str, str] = field(default_factory=dict)
+    tag: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that vanished or changed (``gone``: as it was) or appeared (as it is now)."""
+
+    table: str
+    kind: str
+    scope: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one probe."""
+
+    code: str
+    message: str
+    detail: str
+    hint: str
+    affected: int
+    result: Any
+    changes: tuple[Change, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the statement ran without an error."""
+        return self.code == "00000"
+
+    @property
+    def constraint(self) -> bool:
+        """Whether a constraint, not a policy, refused the write."""
+        return self.code[:2] == "23"
+
+    @property
+    def text(self) -> str:
+        """Everything the caller was told in words."""
+        return " ".join(x for x in (self.message, self.detail, self.hint, *self.notices) if x)
+
+
+class Lab:
+    """Everything a channel needs: the catalog, the model, the cast, the rows and ``run``."""
+
+    def __init__(
+        self,
+        conn: psycopg.Connection[Any],
+        catalog: Catalog,
+        model: TenancyModel,
+        cast: Cast,
+        fixtures: Fixtures,
+        *,
+        timeout: float = 2.0,
+    ) -> None:
+        """Set the bench up in the open transaction of ``conn``."""
+        self.conn = conn
+        self.catalog = catalog
+        self.model = model
+        self.cast = cast
+        self.fixtures = fixtures
+        self.refs = References(catalog)
+        self.timeout = timeout
+        self.count = 0
+        self.only: frozenset[str] | None = None
+        self._scopes: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+        self._before: dict[str, dict[str, tuple[str | None, dict[str, Any]]]] = {}
+        self._notices: list[str] = []
+        self._timeouts: dict[str, int] = {}
+        conn.add_notice_handler(
+            lambda d: self._notices.append(f"{d.message_primary or ''} {d.message_detail or ''}")
+        )
+        conn.execute("select pg_catalog.set_config('client_min_messages', 'notice', true)")
+        conn.execute(statement("lab").encode())
+
+    def wants(self, key: str) -> bool:
+        """Whether the run is about this object (a mutation run looks at few)."""
+        return self.only is None or key in self.only
+
+    def tables(self) -> list[Table]:
+        """Return the base tables that may be judged, by name."""
+        return [
+            t
+            for t in self.catalog.reachable()
+            if t.is_base and t.parent is None and self.wants(t.key)
+        ]
+
+    def text(self, composed: sql.Composable | str) -> str:
+        """Render composed SQL."""
+        return composed if isinstance(composed, str) else composed.as_string(self.conn)
+
+    # Whose is a row --------------------------------------------------------------------
+
+    def scope_sql(self, table: Table) -> str:
+        """Return the expression over alias ``t`` that names the row's tenant or user."""
+        if table.key not in self._scopes:
+            path = self.model.of(table.key).path
+            self._scopes[table.key] = self._scope(table, path, "t") if path else "null::text"
+        return self._scopes[table.key]
+
+    def _scope(self, table: Table, path: tuple[str, ...], alias: str) -> str:
+        column = sql.Identifier(alias, path[0])
+        if len(path) == 1:
+            return self.text(sql.SQL("{}::text").format(column))
+        fk = next((f for f in table.foreign_keys if f.columns == (path[0],)), None)
+        parent = self.catalog.table(fk.target) if fk else None
+        if fk is None or parent is None:
+            return "null::text"
+        inner = alias + "p"
+        return self.text(
+            sql.SQL("(select {} from {} as {} where {} = {})").format(
+                sql.SQL(self._scope(parent, path[1:], inner)),
+                parent.sql,
+                sql.Identifier(inner),
+                sql.Identifier(inner, fk.ref_columns[0]),
+                column,
+            )
+        )
+
+    def foreign(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
+        """Whether a row belongs to somebody whose rows the actor must not reach."""
+        if scope is None:
+            return False
+        model = self.model.of(table)
+        labels = self.cast.labels()
+        if model.kind in ("tenant", "root"):
+            return labels.get(scope, "?") not in actor.tenants
+        if model.kind == "user":
+            if scope == actor.user or any(str(data.get(c)) == actor.user for c in model.users):
+                return False
+            name = self.fixtures.users.get(scope, "?")
+            if name == "both":
+                return not actor.tenants
+            head = name.split(".")[0]
+            return head not in actor.tenants or (
+                self.model.tenant_table is None
+                and (
+                    not self.model.memberships and not self.model.claims and not self.model.settings
+                )
+            )
+        return False
+
+    def mine(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
+        """Whether the row itself names the actor (its author, its subject)."""
+        return actor.user is not None and any(
+            str(data.get(c)) == actor.user for c in self.model.of(table).users
+        )
+
+    # State -----------------------------------------------------------------------------
+
+    def state_sql(self, table: Table) -> str:
+        """Return the query (mark, scope, data) that fingerprints every row of a table."""
+        if table.key not in self._states:
+            self._states[table.key] = self.text(
+                sql.SQL(
+                    "select pg_catalog.md5(pg_catalog.concat(t.tableoid, t.ctid, t.xmin, t::text))"
+                    " as mark, {} as scope, pg_catalog.to_jsonb(t) as data from {} as t"
+                ).format(sql.SQL(self.scope_sql(table)), table.sql)
+            )
+        return self._states[table.key]
+
+    def before(self, table: Table) -> dict[str, tuple[str | None, dict[str, Any]]]:
+        """Return mark -> (scope, row) of the table as seeded; taken once."""
+        if table.key not in self._before:
+            rows = self.conn.execute(self.state_sql(table).encode()).fetchall()
+            self._before[table.key] = {mark: (scope, data) for mark, scope, data in rows}
+            with self.conn.cursor() as cur:
+                cur.executemany(
+                    "insert into pg_temp.hx_before values (%s, %s) on conflict do nothing",
+                    [(table.key, mark) for mark in self._before[table.key]],
+                )
+        return self._before[table.key]
+
+    def hashes(self, table: Table, columns: Sequence[str]) -> dict[str, list[tuple[Any, Any]]]:
+        """Return md5 of the given columns -> [(scope, row)], read as the bypass role."""
+        inner = sql.SQL(", ").join(sql.Identifier("t", c) for c in columns)
+        query = sql.SQL(
+            "select pg_catalog.md5(row({})::text), {}, pg_catalog.to_jsonb(t) from {} as t"
+        ).format(inner, sql.SQL(self.scope_sql(table)), table.sql)
+        out: dict[str, list[tuple[Any, Any]]] = {}
+        for mark, scope, data in self.conn.execute(query.as_string(self.conn).encode()):
+            out.setdefault(mark, []).append((scope, data))
+        return out
+
+    # Running ---------------------------------------------------------------------------
+
+    def run(self, probes: Sequence[Probe], *, single: bool = False) -> list[Outcome]:
+        """Run the probes in order and return one outcome each; nothing they did remains.
+
+        ``single`` makes one round trip per probe, so that notices can be told apart.
+        """
+        outcomes: list[Outcome] = []
+        size = 1 if single else _BATCH
+        position = 0
+        while position < len(probes):
+            batch = probes[position : position + size]
+            done = self._batch(batch)
+            outcomes += done
+            position += len(done)
+        self.count += len(probes)
+        return outcomes
+
+    def _batch(self, probes: Sequence[Probe]) -> list[Outcome]:
+        watched: dict[str, Table] = {}
+        for probe in probes:
+            for key in probe.watch:
+                if table := self.catalog.table(key):
+                    watched[key] = table
+        for table in watched.values():
+            self.before(table)
+        counters = None
+        if any(len(p.watch) > 3 for p in probes):
+            counters = {k: [str(o) for o in self._leaves(t)] for k, t in watched.items()}
+        states = {key: self.state_sql(table) for key, table in watched.items()}
+        payload = [self._payload(p) for p in probes]
+        self._notices.clear()
+        limit = int(1000 * (self.timeout + 0.01 * len(probes)))
+        try:
+            with self.conn.transaction():
+                self.conn.execute(
+                    "select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit),)
+                )
+                rows = self.conn.execute(
+                    "select * from pg_temp.hx_run(%s, %s, %s) order by probe",
+                    (Jsonb(payload), Jsonb(states), Jsonb(counters) if counters else None),
+                ).fetchall()
+        except psycopg.OperationalError as error:
+            if self.conn.closed or self.conn.broken:
+                raise CouldNotVerify(
+                    "the connection was lost while probing",
+                    hint="the database was dropped or restarted; run again",
+                ) from error
+            rows = [(0, error.sqlstate or "XX000", str(error), None, None, None, None, None)]
+        except psycopg.Error as error:
+            if len(probes) > 1:
+                return [o for p in probes for o in self._batch([p])]
+            rows = [(0, error.sqlstate or "XX000", str(error), None, None, None, None, None)]
+        notices = tuple(self._notices)
+        return [self._outcome(row, notices if len(probes) == 1 else ()) for row in rows]
+
+    def _leaves(self, table: Table) -> list[int]:
+        if table.kind != "partitioned":
+            return [table.oid]
+        out: list[int] = []
+        for child in (*self.catalog.tables.values(), *self.catalog.platform.values()):
+            if child.parent == table.key:
+                out += self._leaves(child)
+        return out or [table.oid]
+
+    def _payload(self, probe: Probe) -> dict[str, Any]:
+        session = probe.actor.session() | probe.session
+        session.setdefault("search_path", ", ".join([*self.catalog.schemas, "extensions"]))
+        out: dict[str, Any] = {
+            "role": probe.actor.role,
+            "session": session,
+            "sql": probe.sql,
+            "rows": probe.rows,
+            "replica": probe.replica and self.fixtures.replica,
+            "stay": probe.stay,
+        }
+        if probe.watch:
+            out["watch"] = list(probe.watch)
+        if probe.pre:
+            out["pre"] = list(probe.pre)
+        return out
+
+    def _outcome(self, row: Sequence[Any], notices: tuple[str, ...]) -> Outcome:
+        _, code, message, detail, hint, affected, result, changes = row
+        found: list[Change] = []
+        changes = changes or {}
+        ignored = {mark for marks in (changes.pop("", None) or {}).values() for mark in marks}
+        for key, change in changes.items():
+            known = self._before.get(key, {})
+            for mark in change["gone"] or ():
+                if mark in known and mark not in ignored:
+                    scope, data = known[mark]
+                    found.append(Change(key, "gone", scope, data))
+            for mark, scope, data in change["new"] or ():
+                if mark not in ignored:
+                    found.append(Change(key, "new", scope, data))
+        return Outcome(
+            code,
+            message or "",
+            detail or "",
+            hint or "",
+            affected or 0,
+            result,
+            tuple(found),
+            notices,
+        )
+
+    def where_keys(self, table: Table, rows: Iterable[dict[str, Any]]) -> str:
+        """Return a condition (without ``where``) that names the given rows."""
+        columns = table.primary_key or tuple(c.name for c in table.columns if c.category in "USN")
+        parts = []
+        for row in rows:
+            parts.append(
+                sql.SQL("({})").format(
+                    sql.SQL(" and ").join(
+                        sql.SQL("{} = {}").format(sql.Identifier(c), self.literal(table, c, row[c]))
+                        for c in columns
+                        if row.get(c) is not None
+                    )
+                )
+            )
+        return self.text(sql.SQL(" or ").join(parts)) if parts else "false"
+
+    def literal(self, table: Table, column: str, value: Any) -> sql.Composable:
+        """Return a typed literal of a column."""
+        kind = table.column(column).type
+        if value is None:
+            return sql.SQL("null")
+        if isinstance(value, dict | list) and table.column(column).base in ("json", "jsonb"):
+            value = Jsonb(value)
+        elif not isinstance(value, list):
+            value = str(value)
+        return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(kind))

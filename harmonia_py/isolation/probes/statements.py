@@ -1,0 +1,223 @@
+"""The statements that attack or exercise one table, as a client would send them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Column, Table
+from harmonia_py.isolation.fixtures import Row
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.references import literals
+
+__all__ = ["deletes", "inserts", "moves", "select", "touch_column", "updates", "upserts"]
+
+
+def select(lab: Lab, table: Table, actor: Actor) -> Probe | None:
+    """Read every row, as fingerprints of the columns the role may read."""
+    columns = [c.name for c in table.readable(actor.role)]
+    if not columns:
+        return None
+    query = sql.SQL(
+        "select pg_catalog.jsonb_agg(pg_catalog.md5(x::text)) from (select {} from {}) as x"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, columns)), table.sql)
+    return Probe(actor, lab.text(query), rows=True, tag=("select", "rows", tuple(columns)))
+
+
+def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
+    """Insert a fresh row of tenant ``label``: in one's own name, in a victim's, minimal."""
+    spare = lab.fixtures.spares.get((table.key, label))
+    if spare is None:
+        return []
+    shapes: list[tuple[str, dict[str, Any]]] = []
+    named = _with_user(lab, table, spare, actor)
+    hinted = _with_hints(lab, table, named, "insert", actor)
+    shapes.append(("self", named))
+    if hinted != named:
+        shapes.append(("policy", hinted))
+    if named != spare.values:
+        shapes.append(("other", dict(spare.values)))
+    minimal = {
+        c.name: named[c.name]
+        for c in table.columns
+        if c.name in named and (c.required or _keeps(lab, table, c))
+    }
+    if minimal != named:
+        shapes.append(("minimal", minimal))
+        least = {k: hinted[k] for k in minimal}
+        if least != minimal:
+            shapes.append(("minimal policy", least))
+    out = []
+    for name, values in shapes:
+        text = insert_sql(lab, table, actor, values)
+        if text:
+            out.append(Probe(actor, text, watch=(table.key,), tag=("insert", name, label)))
+    return out
+
+
+def insert_sql(lab: Lab, table: Table, actor: Actor, values: dict[str, Any]) -> str | None:
+    """Compose an insert of the columns the role may write, or None when one is missing."""
+    columns = [
+        c
+        for c in table.columns
+        if c.name in values and c.writable and (actor.role, "INSERT") in c.privileges
+    ]
+    if not columns:
+        return None
+    given = {c.name for c in columns}
+    if any(c.required and c.name not in given for c in table.columns):
+        return None
+    names = sql.SQL(", ").join(sql.Identifier(c.name) for c in columns)
+    row = {c.name: values[c.name] for c in columns}
+    return lab.text(
+        sql.SQL(
+            "insert into {table} ({names}) select {names} "
+            "from pg_catalog.jsonb_populate_record(null::{table}, {row})"
+        ).format(table=table.sql, names=names, row=sql.Literal(Jsonb(row)))
+    )
+
+
+def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
+    """Write rows of ``label`` back unchanged: by key, and blind (SELECT policies stay out)."""
+    column = touch_column(lab, table, actor.role)
+    rows = lab.fixtures.of(table.key, label)
+    if column is None or not rows:
+        return []
+    head = sql.SQL("update {} set {} = {}").format(
+        table.sql, sql.Identifier(column.name), sql.Identifier(column.name)
+    )
+    out = [Probe(actor, lab.text(head), watch=(table.key,), tag=("update", "blind", label))]
+    if table.can(actor.role, "SELECT"):
+        keys = lab.where_keys(table, [r.values for r in rows[:30]])
+        text = f"{lab.text(head)} where {keys}"
+        out.append(Probe(actor, text, watch=(table.key,), tag=("update", "targeted", label)))
+    return out
+
+
+def touch_column(lab: Lab, table: Table, role: str) -> Column | None:
+    """Choose a column the role may update that no key and no path runs through."""
+    model = lab.model.of(table.key)
+    special = {*table.primary_key, *model.path, *model.users}
+    usable = [c for c in table.columns if c.writable and (role, "UPDATE") in c.privileges]
+    return next((c for c in usable if c.name not in special), usable[0] if usable else None)
+
+
+def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[Probe]:
+    """Move one's own row to ``victim``, and steal the victim's: by key and blind."""
+    model = lab.model.of(table.key)
+    if not model.path or model.kind == "root":
+        return []
+    column = table.column(model.path[0])
+    if (actor.role, "UPDATE") not in column.privileges or not column.writable:
+        return []
+    mine = _own_rows(lab, table, actor, own)
+    theirs = lab.fixtures.of(table.key, victim)
+    away = next((r.values.get(column.name) for r in theirs), None)
+    home = next((r.values.get(column.name) for r in mine), None)
+    if model.kind == "user" and len(model.path) == 1:
+        away = next((u for u, n in lab.fixtures.users.items() if n == f"{victim}.fresh"), away)
+    out = []
+    for name, rows, value in (("move out", mine, away), ("steal in", theirs, home)):
+        if value is None or not rows:
+            continue
+        head = lab.text(
+            sql.SQL("update {} set {} = {}").format(
+                table.sql, sql.Identifier(column.name), lab.literal(table, column.name, value)
+            )
+        )
+        if table.can(actor.role, "SELECT"):
+            text = f"{head} where {lab.where_keys(table, [rows[0].values])}"
+            out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, victim)))
+        out.append(Probe(actor, head, watch=(table.key,), tag=("update", name + " blind", victim)))
+    return out
+
+
+def deletes(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
+    """Delete the rows of ``label``: by key, and blind."""
+    rows = lab.fixtures.of(table.key, label)
+    if not table.can(actor.role, "DELETE") or not rows:
+        return []
+    head = lab.text(sql.SQL("delete from {}").format(table.sql))
+    out = [Probe(actor, head, watch=(table.key,), tag=("delete", "blind", label))]
+    if table.can(actor.role, "SELECT"):
+        text = f"{head} where {lab.where_keys(table, [r.values for r in rows[:30]])}"
+        out.append(Probe(actor, text, watch=(table.key,), tag=("delete", "targeted", label)))
+    return out
+
+
+def upserts(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[Probe]:
+    """Insert over the victim's key: keeping its tenant, and claiming it for one's own."""
+    theirs = lab.fixtures.of(table.key, victim)
+    column = touch_column(lab, table, actor.role)
+    if not theirs or column is None or not table.primary_key:
+        return []
+    if not (table.can(actor.role, "INSERT") and table.can(actor.role, "UPDATE")):
+        return []
+    out = []
+    spare = lab.fixtures.spares.get((table.key, own))
+    claimed = dict(_with_user(lab, table, spare, actor)) if spare else {}
+    claimed |= {c: theirs[0].values.get(c) for c in table.primary_key}
+    for name, values in (("upsert", theirs[0].values), ("upsert claim", claimed)):
+        text = insert_sql(lab, table, actor, values) if values else None
+        if text is None:
+            continue
+        keys = sql.SQL(", ").join(map(sql.Identifier, table.primary_key))
+        tail = sql.SQL(" on conflict ({}) do update set {c} = excluded.{c}").format(
+            keys, c=sql.Identifier(column.name)
+        )
+        out.append(
+            Probe(actor, text + lab.text(tail), watch=(table.key,), tag=("update", name, victim))
+        )
+    return out
+
+
+def _own_rows(lab: Lab, table: Table, actor: Actor, own: str) -> list[Row]:
+    rows = lab.fixtures.of(table.key, own)
+    return [r for r in rows if r.user == actor.user] or rows
+
+
+def _with_user(lab: Lab, table: Table, spare: Row, actor: Actor) -> dict[str, Any]:
+    """Put the actor's id wherever the spare row holds its placeholder user."""
+    if actor.user is None:
+        return dict(spare.values)
+    model = lab.model.of(table.key)
+    keep = model.path[0] if model.kind == "user" and spare.owner not in (*actor.tenants,) else None
+    return {k: actor.user if v == spare.user and k != keep else v for k, v in spare.values.items()}
+
+
+def _keeps(lab: Lab, table: Table, column: Column) -> bool:
+    model = lab.model.of(table.key)
+    return (
+        column.name in model.path
+        or column.name in model.users
+        or (column.name in table.primary_key)
+    )
+
+
+def _with_hints(
+    lab: Lab, table: Table, values: dict[str, Any], command: str, actor: Actor
+) -> dict[str, Any]:
+    """Give columns the constants that the policies compare them with."""
+    out = dict(values)
+    for policy in table.policies_for(command, actor.role):
+        text = policy.check or policy.using or ""
+        for column in table.columns:
+            if column.name not in out:
+                continue
+            name = re.escape(column.name)
+            if re.search(rf"\b{name}\b IS NULL", text) and not column.not_null:
+                out[column.name] = None
+            elif m := re.search(
+                rf"\(?\b{name}\)?(?:::text)? = (?:ANY \()?\(*(?:ARRAY\[)?'([^']*)'", text
+            ):
+                found = literals("'" + m.group(1) + "'")
+                out[column.name] = found[0] if found else out[column.name]
+            elif column.category == "B" and re.search(rf"NOT {name}\b|{name} = false", text):
+                out[column.name] = False
+            elif column.category == "B" and re.search(rf"\b{name}\b", text):
+                out[column.name] = True
+    return out

@@ -1,0 +1,500 @@
+"""Every actor against every table: select, insert, update, delete, upsert, move, steal."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.finding import Cell, NotJudged, Severity, Signal
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes import statements
+
+__all__ = ["TableResult", "probe"]
+
+COMMANDS = ("select", "insert", "update", "delete")
+_FOREIGN_WHY = {
+    "select": "rows of another tenant come back",
+    "insert": "rows can be put into another tenant",
+    "update": "rows of another tenant can be changed, moved in or taken over",
+    "delete": "rows of another tenant can be deleted",
+}
+
+
+@dataclass(slots=True)
+class TableResult:
+    """What the table channel found: signals, matrix cells and what it could not judge."""
+
+    signals: list[Signal] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    not_judged: list[NotJudged] = field(default_factory=list)
+    allowed: dict[tuple[str, str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    probes: Counter[str] = field(default_factory=Counter)
+
+
+def probe(lab: Lab) -> TableResult:
+    """Run all table probes of all actors and judge them."""
+    result = TableResult()
+    for table in lab.tables():
+        kind = lab.model.of(table.key).kind
+        if kind in ("tenant", "root", "user"):
+            _isolated(lab, table, result)
+        elif kind == "public":
+            _shared(lab, table, result)
+        elif kind == "unknown":
+            reason = lab.model.of(table.key).reason or "the model does not say whose rows these are"
+            result.not_judged.append(NotJudged(table.key, reason))
+    _role_bleed(lab, result)
+    return result
+
+
+def _isolated(lab: Lab, table: Table, result: TableResult) -> None:
+    """Attack and exercise a table whose rows belong to somebody."""
+    plan: list[Probe] = []
+    for actor in lab.cast.actors:
+        plan += _attacks(lab, table, actor)
+        plan += _controls(lab, table, actor)
+    outcomes = lab.run(plan)
+    retry = [
+        (i, replace(p, replica=True))
+        for i, (p, o) in enumerate(zip(plan, outcomes, strict=True))
+        if o.code == "23503" and p.tag[0] != "select" and lab.fixtures.replica
+    ]
+    stopped: dict[int, Outcome] = {}
+    if retry:
+        again = lab.run([p for _, p in retry])
+        stopped = {i: o for (i, _), o in zip(retry, again, strict=True)}
+    reads: dict[tuple[str, ...], dict[str, list[tuple[object, dict[str, object]]]]] = {}
+    verdicts: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for index, (item, outcome) in enumerate(zip(plan, outcomes, strict=True)):
+        command, variant, _ = item.tag
+        result.probes[table.key] += 1
+        if command == "select":
+            columns = item.tag[2]
+            if columns not in reads:
+                reads[columns] = lab.hashes(table, columns)
+            _judge_select(lab, table, item, outcome, reads[columns], result, verdicts)
+        else:
+            final = stopped.get(index, outcome)
+            _judge_write(lab, table, item, outcome, final, result, verdicts, variant)
+    _cells(lab, table, verdicts, result)
+
+
+def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
+    if actor.state == "fresh":
+        return []
+    if actor.state == "both":
+        return [p for p in [statements.select(lab, table, actor)] if p]
+    own = next(iter(actor.tenants), "A")
+    victim = actor.former or ("A" if own == "B" else "B")
+    if own == "B" and actor.is_member:
+        # The second tenant's people are victims; one look each keeps the controls honest.
+        return [p for p in [statements.select(lab, table, actor)] if p]
+    out: list[Probe] = [p for p in [statements.select(lab, table, actor)] if p]
+    out += statements.inserts(lab, table, actor, victim)
+    out += statements.updates(lab, table, actor, victim)
+    out += statements.deletes(lab, table, actor, victim)
+    if actor.is_member:
+        out += statements.moves(lab, table, actor, own, victim)
+        out += statements.upserts(lab, table, actor, own, victim)
+    return out
+
+
+def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
+    """What an actor should be able to do with rows of its own tenants."""
+    out: list[Probe] = []
+    weakest = lab.model.roles[-1]
+    for label, role in actor.tenants.items():
+        if label == "B" and not (actor.state == "both" or (actor.is_member and role == weakest)):
+            continue
+        out += statements.inserts(lab, table, actor, label)
+        rows = lab.fixtures.of(table.key, label)
+        own = [r for r in rows if r.user == actor.user and not r.variant]
+        column = statements.touch_column(lab, table, actor.role)
+        for name, some in (("own", own[:1]), ("all", rows)):
+            if not some:
+                continue
+            keys = lab.where_keys(table, [r.values for r in some])
+            if column is not None and table.can(actor.role, "SELECT"):
+                quoted = '"' + column.name.replace('"', '""') + '"'
+                text = f"update {lab.text(table.sql)} set {quoted} = {quoted} where {keys}"
+                out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, label)))
+            if table.can(actor.role, "DELETE") and table.can(actor.role, "SELECT"):
+                text = f"delete from {lab.text(table.sql)} where {keys}"
+                out.append(Probe(actor, text, watch=(table.key,), tag=("delete", name, label)))
+    return out
+
+
+def _judge_select(
+    lab: Lab,
+    table: Table,
+    item: Probe,
+    outcome: Outcome,
+    known: dict[str, list[tuple[object, dict[str, object]]]],
+    result: TableResult,
+    verdicts: dict[tuple[str, str, str], set[str]],
+) -> None:
+    actor = item.actor
+    if not outcome.ok:
+        verdicts[actor.name, "select", "own"].add(f"error {outcome.code} {outcome.message}")
+        _error_text(lab, table, item, outcome, result)
+        return
+    seen = Counter(outcome.result or ())
+    stolen: list[dict[str, object]] = []
+    left: list[dict[str, object]] = []
+    for mark, count in seen.items():
+        rows = known.get(mark, [])
+        model = lab.model.of(table.key)
+        home = [r for r in rows if not lab.foreign(actor, table.key, r[0], r[1])]  # type: ignore[arg-type]
+        away = [r for r in rows if r not in home]
+        for scope, data in home[:count]:
+            verdicts[actor.name, "select", "own"].add("allow")
+            for label in actor.tenants:
+                if str(scope) in (lab.cast.tenant(label).id, actor.user):
+                    result.allowed[table.key, "select", actor.name].add(label)
+            del data
+        for _, data in away[: max(0, count - len(home))]:
+            own_row = lab.mine(actor, table.key, None, data)
+            if any(m.table == table.key for m in lab.model.memberships) and own_row:
+                continue
+            (left if own_row else stolen).append(data)
+        del model
+    if stolen:
+        verdicts[actor.name, "select", "foreign"].add("allow")
+        result.signals.append(_breach(lab, table, item, "select", _show(stolen[0]), own=False))
+    elif left:
+        verdicts[actor.name, "select", "foreign"].add("allow")
+        result.signals.append(_breach(lab, table, item, "select", _show(left[0]), own=True))
+
+
+def _judge_write(
+    lab: Lab,
+    table: Table,
+    item: Probe,
+    first: Outcome,
+    final: Outcome,
+    result: TableResult,
+    verdicts: dict[tuple[str, str, str], set[str]],
+    variant: str,
+) -> None:
+    actor, (command, _, label) = item.actor, item.tag
+    own_label = label in actor.tenants
+    scope_name = "own" if own_label else "foreign"
+    bad = None
+    good = False
+    member_table = any(m.table == table.key for m in lab.model.memberships)
+    for change in final.changes:
+        if change.table != table.key:
+            continue
+        if lab.foreign(actor, table.key, change.scope, change.data):
+            touched_own = lab.mine(actor, table.key, change.scope, change.data)
+            if not (touched_own and change.kind == "gone" and member_table):
+                bad = change
+        elif label == "both" or change.scope is not None:
+            good = good or _is_label(lab, table, change.scope, change.data, label, actor)
+    if bad is not None:
+        verdicts[actor.name, command, "foreign"].add("allow")
+        note = "" if first.ok else " (only a foreign key stopped it)"
+        own = (
+            lab.mine(actor, table.key, bad.scope, bad.data)
+            and command != "insert"
+            and (
+                "move" not in variant
+                and "steal" not in variant
+                and not variant.startswith("upsert")
+            )
+        )
+        result.signals.append(
+            _breach(lab, table, item, command, f"{variant}: {_show(bad.data)}{note}", own=own)
+        )
+    if good:
+        verdicts[actor.name, command, "own"].add("allow")
+        result.allowed[table.key, command, actor.name].add(label)
+    elif own_label and first.constraint:
+        verdicts[actor.name, command, "own"].add("allow")
+        result.allowed[table.key, command, actor.name].add(label)
+    elif own_label:
+        verdicts[actor.name, command, "own"].add(
+            f"error {first.code} {first.message}" if not first.ok else "0 rows"
+        )
+    if not own_label and bad is None and first.constraint and not final.ok:
+        _constraint_reached(lab, table, item, first, result, verdicts)
+    if not first.ok:
+        _error_text(lab, table, item, first, result)
+    del scope_name
+
+
+def _is_label(
+    lab: Lab, table: Table, scope: str | None, data: dict[str, object], label: str, actor: Actor
+) -> bool:
+    if lab.model.of(table.key).kind == "user":
+        return scope == actor.user or lab.mine(actor, table.key, scope, data) or scope is not None
+    return scope == lab.cast.tenant(label).id
+
+
+def _constraint_reached(
+    lab: Lab,
+    table: Table,
+    item: Probe,
+    outcome: Outcome,
+    result: TableResult,
+    verdicts: dict[tuple[str, str, str], set[str]],
+) -> None:
+    """A unique or check error on a foreign insert: the policy let it pass; clear the way."""
+    command, variant, label = item.tag
+    if command != "insert" or outcome.code not in ("23505", "23P01"):
+        return
+    rows = lab.fixtures.of(table.key, label)
+    clear = (
+        f"delete from {lab.text(table.sql)} where {lab.where_keys(table, [r.values for r in rows])}"
+    )
+    if any(m.table == table.key for m in lab.model.memberships) or not lab.fixtures.replica:
+        return
+    (again,) = lab.run([replace(item, pre=(clear,), replica=True)])
+    for change in again.changes:
+        if change.kind == "new" and lab.foreign(item.actor, table.key, change.scope, change.data):
+            verdicts[item.actor.name, command, "foreign"].add("allow")
+            evidence = f"{variant}: {_show(change.data)} (another row's key was in the way)"
+            result.signals.append(_breach(lab, table, item, command, evidence, own=False))
+            return
+
+
+def _error_text(lab: Lab, table: Table, item: Probe, outcome: Outcome, result: TableResult) -> None:
+    """A value of another tenant inside an error message."""
+    if not outcome.text:
+        return
+    for value, owner in lab.fixtures.owner_of(outcome.text).items():
+        if (
+            owner not in item.actor.tenants
+            and owner != item.actor.former
+            and (value not in item.sql and value != item.actor.user)
+        ):
+            result.signals.append(
+                Signal(
+                    "error.text",
+                    "oracle",
+                    "medium",
+                    item.actor.name,
+                    table.key,
+                    item.tag[0],
+                    f"{outcome.code}: {outcome.text}",
+                    "An error message carries a value of another tenant.",
+                    "Raise errors without row values, and check ownership before anything else.",
+                    item.sql,
+                    item.actor,
+                    (table.key,),
+                    table.key,
+                )
+            )
+
+
+def _breach(
+    lab: Lab, table: Table, item: Probe, command: str, evidence: str, *, own: bool
+) -> Signal:
+    actor = item.actor
+    former = actor.former is not None and actor.state not in ("stranger",)
+    kind = lab.model.of(table.key).kind
+    if former:
+        what = {
+            "removed": "somebody whose membership is gone",
+            "deleted": "a member whose membership is marked as deleted",
+            "expired": "a member whose membership has expired",
+        }.get(actor.state, f"a member whose status is {actor.state.split(':')[-1]}")
+        rule = "lifecycle.own_rows" if own else "lifecycle.access"
+        return Signal(
+            rule,
+            "breach",
+            "medium" if own else "high",
+            actor.name,
+            table.key,
+            command,
+            f"{command} as {what}: {evidence}",
+            f"{what[0].upper()}{what[1:]} still reaches the tenant's rows.",
+            "Let every policy ask the one helper that looks at the membership's state.",
+            item.sql,
+            actor,
+            (table.key,),
+            group="own" if own else f"{actor.state}",
+        )
+    severity: Severity = "high" if kind == "user" else "critical"
+    open_to_all = actor.state in ("stranger", "anonymous", "anon")
+    published = (
+        kind == "user"
+        and command == "select"
+        and any(p.using == "true" for p in table.policies_for("select", actor.role))
+    )
+    if published:
+        return Signal(
+            "user_rows.public",
+            "exposure",
+            "medium",
+            actor.name,
+            table.key,
+            command,
+            evidence,
+            "A policy `using (true)` shows these rows of every user to everybody it is for.",
+            'Narrow the policy; or, when it is meant so, set public_when = "true" in harmonia.toml.',
+            item.sql,
+            actor,
+            (table.key,),
+            group="public",
+        )
+    who = "people who belong to no tenant" if open_to_all else "members of another tenant"
+    return Signal(
+        "cross_tenant",
+        "breach",
+        severity,
+        actor.name,
+        table.key,
+        command,
+        evidence,
+        f"For {who}: {_FOREIGN_WHY[command]}.",
+        _fix(table, command, actor.role),
+        item.sql,
+        actor,
+        (table.key,),
+        group=table.key,
+    )
+
+
+def _fix(table: Table, command: str, role: str) -> str:
+    if not table.rls:
+        return f"Row level security is off: alter table {table.key} enable row level security."
+    names = [p.name for p in table.policies_for(command, role) if p.permissive]
+    if names:
+        return f"Tie these policies to the caller's own tenants: {', '.join(names)}."
+    return "Look at what the statement reaches besides the table's own policies (triggers, grants)."
+
+
+def _show(data: dict[str, object]) -> str:
+    parts = [f"{k}={v}" for k, v in data.items() if v is not None][:6]
+    return ", ".join(parts)
+
+
+def _cells(
+    lab: Lab,
+    table: Table,
+    verdicts: dict[tuple[str, str, str], set[str]],
+    result: TableResult,
+) -> None:
+    for actor in lab.cast.actors:
+        if actor.state == "fresh" or (actor.is_member and "B" in actor.tenants):
+            continue
+        for command in COMMANDS:
+            if actor.tenants:
+                seen = verdicts.get((actor.name, command, "own"), set())
+                actual = "allow" if "allow" in seen else "deny"
+                detail = "" if actual == "allow" else "; ".join(sorted(seen))[:200]
+                result.cells.append(
+                    Cell(table.key, command, actor.name, "own", "unknown", actual, detail)
+                )
+            if actor.state != "both":
+                seen = verdicts.get((actor.name, command, "foreign"), set())
+                actual = "allow" if "allow" in seen else "deny"
+                result.cells.append(Cell(table.key, command, actor.name, "foreign", "deny", actual))
+
+
+def _shared(lab: Lab, table: Table, result: TableResult) -> None:
+    """Rows of nobody: clients may read them, and must not change them."""
+    plan: list[Probe] = []
+    for actor in lab.cast.actors:
+        if actor.state in ("active", "stranger", "anon") and "B" not in actor.tenants:
+            plan += [p for p in [statements.select(lab, table, actor)] if p]
+            spare = lab.fixtures.spares.get((table.key, None))
+            text = statements.insert_sql(lab, table, actor, spare.values) if spare else None
+            if text:
+                plan.append(Probe(actor, text, watch=(table.key,), tag=("insert", "new", None)))
+            column = statements.touch_column(lab, table, actor.role)
+            if column is not None:
+                quoted = '"' + column.name.replace('"', '""') + '"'
+                text = f"update {lab.text(table.sql)} set {quoted} = {quoted}"
+                plan.append(Probe(actor, text, watch=(table.key,), tag=("update", "blind", None)))
+            if table.can(actor.role, "DELETE"):
+                text = f"delete from {lab.text(table.sql)}"
+                plan.append(
+                    Probe(
+                        actor, text, watch=(table.key,), tag=("delete", "blind", None), replica=True
+                    )
+                )
+    reads: set[str] = set()
+    for item, outcome in zip(plan, lab.run(plan), strict=True):
+        result.probes[table.key] += 1
+        command = item.tag[0]
+        if command == "select":
+            allowed = bool(outcome.ok and outcome.result)
+            if allowed:
+                reads.add(item.actor.name)
+                result.allowed[table.key, "select", item.actor.name].add("A")
+        else:
+            allowed = any(c.table == table.key for c in outcome.changes)
+        expected = "unknown" if command == "select" else "deny"
+        result.cells.append(
+            Cell(
+                table.key,
+                command,
+                item.actor.name,
+                "shared",
+                expected,
+                "allow" if allowed else "deny",
+            )
+        )
+        drop_box = command == "insert" and item.actor.name not in reads
+        if allowed and command != "select" and not drop_box:
+            outsider = item.actor.state in ("stranger", "anon") or not lab.model.tenanted
+            if not outsider and table.rls:
+                # A member may: some project-wide role decides; the outsiders tell.
+                continue
+            result.signals.append(
+                Signal(
+                    "shared.write",
+                    "breach",
+                    "high",
+                    item.actor.name,
+                    table.key,
+                    command,
+                    f"{command} as {item.actor.name} changed the shared rows",
+                    "Rows shared by all tenants can be changed by anybody who has an account.",
+                    f"Revoke {command} on {table.key} from {item.actor.role}, or write a policy.",
+                    item.sql,
+                    item.actor,
+                    (table.key,),
+                    table.key,
+                )
+            )
+
+
+def _role_bleed(lab: Lab, result: TableResult) -> None:
+    """The strongest role in A must not count in B, where the same person is the weakest."""
+    if not lab.model.memberships or len(lab.model.roles) < 2:
+        return
+    weakest = f"B.{lab.model.roles[-1]}"
+    both = next((a for a in lab.cast.actors if a.state == "both"), None)
+    if both is None:
+        return
+    for table in lab.tables():
+        if lab.model.of(table.key).kind not in ("tenant", "root"):
+            continue
+        for command in COMMANDS:
+            can = "B" in result.allowed.get((table.key, command, both.name), ())
+            should = "B" in result.allowed.get((table.key, command, weakest), ())
+            if can and not should:
+                result.signals.append(
+                    Signal(
+                        "role.other_tenant",
+                        "escalation",
+                        "critical",
+                        both.name,
+                        table.key,
+                        command,
+                        f"{both.name} is {lab.model.roles[0]} in A and {lab.model.roles[-1]} in B,"
+                        f" and could {command} rows of B that {weakest} could not",
+                        "A role held in one tenant is honoured in another.",
+                        "Check the role for the row's own tenant, in the same sub-query.",
+                        "",
+                        both,
+                        (table.key,),
+                        table.key,
+                    )
+                )

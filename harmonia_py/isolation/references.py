@@ -1,0 +1,115 @@
+"""Which tables and functions an expression reaches, through helpers and views."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from functools import cached_property
+
+from harmonia_py.isolation.catalog import Catalog, Table
+
+__all__ = ["References", "literals"]
+
+_WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+
+
+def literals(text: str) -> list[str]:
+    """Return the quoted strings of an SQL expression, in order, unescaped."""
+    return [m.replace("''", "'") for m in _LITERAL.findall(text)]
+
+
+class References:
+    """Answer what a piece of SQL text can touch, by name, to a fixed point."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Index the names of ``catalog``."""
+        self.catalog = catalog
+        self._tables: dict[str, list[str]] = defaultdict(list)
+        for table in catalog.tables.values():
+            self._tables[table.name].append(table.key)
+        self._functions: dict[str, list[str]] = defaultdict(list)
+        for function in catalog.functions.values():
+            self._functions[function.name].append(function.key)
+        self._cache: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+    def words(self, text: str) -> set[str]:
+        """Return every identifier in ``text``."""
+        return {(a.replace('""', '"') or b) for a, b in _WORD.findall(text)}
+
+    def direct(self, text: str) -> tuple[set[str], set[str]]:
+        """Return the tables and the functions that ``text`` itself names."""
+        words = self.words(text)
+        tables = {key for w in words if w in self._tables for key in self._tables[w]}
+        functions = {key for w in words if w in self._functions for key in self._functions[w]}
+        return tables, functions
+
+    def reach(self, text: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the tables and functions ``text`` touches, through helpers and views."""
+        if text in self._cache:
+            return self._cache[text]
+        tables, functions = self.direct(text)
+        todo = list(functions) + list(tables)
+        seen = set(todo)
+        while todo:
+            key = todo.pop()
+            body = self._body(key)
+            if not body:
+                continue
+            more_tables, more_functions = self.direct(body)
+            tables |= more_tables
+            functions |= more_functions
+            for new in (more_tables | more_functions) - seen:
+                seen.add(new)
+                todo.append(new)
+        self._cache[text] = (frozenset(tables), frozenset(functions))
+        return self._cache[text]
+
+    def _body(self, key: str) -> str:
+        if function := self.catalog.functions.get(key):
+            return function.source
+        table = self.catalog.tables.get(key)
+        return (table.definition or "") if table else ""
+
+    def policy_text(self, table: Table, command: str | None = None) -> str:
+        """Join the expressions of a table's policies (of one command, or all)."""
+        parts = [
+            f"{p.using or ''} {p.check or ''}"
+            for p in table.policies
+            if command is None or p.command in ("all", command)
+        ]
+        return "\n".join(parts)
+
+    @cached_property
+    def by_table(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+        """What the policies of each table reach."""
+        return {t.key: self.reach(self.policy_text(t)) for t in self.catalog.tables.values()}
+
+    @cached_property
+    def authority(self) -> dict[str, int]:
+        """How many *other* tables' policies read each table to decide."""
+        count: dict[str, int] = defaultdict(int)
+        for key, (tables, _) in self.by_table.items():
+            for other in tables:
+                if other != key:
+                    count[other] += 1
+        return dict(count)
+
+    @cached_property
+    def helpers(self) -> frozenset[str]:
+        """The functions that some policy calls, directly or not."""
+        return frozenset(f for _, functions in self.by_table.values() for f in functions)
+
+    def closure_text(self, text: str) -> str:
+        """Return ``text`` with the bodies of every function it reaches appended."""
+        _, functions = self.reach(text)
+        return "\n".join([text, *(self.catalog.functions[f].source for f in sorted(functions))])
+
+    @cached_property
+    def everything(self) -> str:
+        """All policy expressions and function bodies, for a search of keys and settings."""
+        parts = [self.policy_text(t) for t in self.catalog.tables.values()]
+        parts += [self.policy_text(t) for t in self.catalog.platform.values()]
+        parts += [f.source for f in self.catalog.functions.values()]
+        parts += [t.definition or "" for t in self.catalog.tables.values() if t.kind == "view"]
+        return "\n".join(parts)

@@ -1,0 +1,189 @@
+"""Run the harness on one database and return its verdict; nothing it did remains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from harmonia_py.dsn import connect, require_session
+from harmonia_py.errors import CouldNotVerify
+from harmonia_py.isolation import channels
+from harmonia_py.isolation.actors import cast
+from harmonia_py.isolation.finding import Coverage, Finding, Report
+from harmonia_py.isolation.fixtures import seed
+from harmonia_py.isolation.infer import infer, merge
+from harmonia_py.isolation.introspect import introspect
+from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.model import TenancyModel, dump
+from harmonia_py.isolation.verdict import findings
+
+__all__ = ["judge", "laboratory", "propose", "verify"]
+
+Progress = Callable[[str], None]
+
+
+def propose(dsn: str) -> TenancyModel:
+    """Infer the model of the database behind ``dsn``."""
+    with connect(dsn) as conn, conn.transaction(force_rollback=True):
+        return infer(introspect(conn))
+
+
+@contextmanager
+def laboratory(
+    conn: psycopg.Connection[Any],
+    model: TenancyModel | None = None,
+    *,
+    schemas: Sequence[str] | None = None,
+    timeout: float = 2.0,
+) -> Iterator[Lab]:
+    """Seed the fixtures in a transaction that is always rolled back and yield the lab."""
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("set local lock_timeout = '5s'")
+            conn.execute("set local statement_timeout = '120s'")
+            conn.execute("set local idle_in_transaction_session_timeout = 0")
+            conn.execute("set local search_path = ''")
+            catalog = introspect(conn, schemas=schemas or (model.schemas if model else None))
+            _check(catalog.roles, len(catalog.tables))
+            inferred = infer(catalog)
+            final = merge(inferred, model) if model else inferred
+            people = cast(final, catalog.roles)
+            fixtures = seed(conn, catalog, final, people)
+            yield Lab(conn, catalog, final, people, fixtures, timeout=timeout)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CouldNotVerify(
+            f"not enough rights: {error.diag.message_primary}",
+            hint="connect as postgres or supabase_admin",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise CouldNotVerify(
+            f"the database went away or refused: {str(error).strip().splitlines()[0]}",
+            hint="nothing was left behind; run again",
+        ) from error
+
+
+def _check(roles: Sequence[str], tables: int) -> None:
+    if "authenticated" not in roles:
+        raise CouldNotVerify(
+            "this is not a Supabase database: there is no role authenticated",
+            hint="run harmonia platform prepare first, or point at a Supabase project",
+        )
+    if tables == 0:
+        raise CouldNotVerify(
+            "there is no table to judge: the migrations are empty or were not applied",
+            hint="apply the migrations, or check the URL",
+        )
+
+
+def verify(
+    dsn: str,
+    *,
+    model: TenancyModel | None = None,
+    schemas: Sequence[str] | None = None,
+    stand_ins: Sequence[str] = (),
+    timeout: float = 2.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge the database behind ``dsn``: seed, probe as every actor, roll back, report.
+
+    ``timeout`` (seconds) bounds each probe. Raises CouldNotVerify when no verdict is possible.
+    """
+    started = time.monotonic()
+    require_session(dsn)
+    with connect(dsn) as conn:
+        say = progress or (lambda _: None)
+        say("reading the catalog and seeding two tenants")
+        with laboratory(conn, model, schemas=schemas, timeout=timeout) as lab:
+            report = judge(lab, progress=say, started=started, stand_ins=stand_ins)
+        conn.rollback()
+    return report
+
+
+def judge(
+    lab: Lab,
+    *,
+    progress: Progress | None = None,
+    started: float | None = None,
+    stand_ins: Sequence[str] = (),
+) -> Report:
+    """Run every channel in an open laboratory and put the report together."""
+    started = time.monotonic() if started is None else started
+    seeded = time.monotonic()
+    result = channels.run(lab, progress=progress or (lambda _: None))
+    errors = _errors(lab)
+    result.timings["seed"] = seeded - started
+    model = lab.model
+    return Report(
+        findings=tuple(findings(lab, result.signals)),
+        cells=tuple(result.cells),
+        coverage=tuple(_coverage(lab, result)),
+        not_judged=tuple(result.not_judged),
+        errors=tuple(errors),
+        stand_ins=tuple(stand_ins),
+        model={
+            "tenant_table": model.tenant_table,
+            "membership": model.membership.table if model.membership else None,
+            "inferred": model.inferred,
+            "roles": list(model.roles),
+            "kinds": {key: t.kind for key, t in sorted(model.tables.items())},
+            "paths": {key: list(t.path) for key, t in sorted(model.tables.items()) if t.path},
+            "toml": dump(model),
+        },
+        server=str(lab.catalog.server_version),
+        seconds=time.monotonic() - started,
+        probes=lab.count,
+        timings=result.timings,
+        roles=model.roles,
+    )
+
+
+def _errors(lab: Lab) -> list[Finding]:
+    """A reachable table without rows gives no verdict; that is an error, never a pass."""
+    reachable = {t.key for t in lab.catalog.reachable()} | {"auth.users"}
+    needed = {m.table for m in lab.model.memberships} | {lab.model.tenant_table}
+    out = []
+    for key, reason in sorted(lab.fixtures.errors.items()):
+        if key not in reachable | needed:
+            continue
+        out.append(
+            Finding(
+                id=Finding.identify("seed", key), rule="seed", kind="error", severity="high",
+                title=f"{key} could not be seeded, so nothing is known about it",
+                object=key, commands=(), actors=(), evidence=(reason,),
+                why="Probes against an empty table prove nothing.",
+                fix="Make the constraint satisfiable for the harness or insert sample rows.",
+                script="", members=(key,),
+            )
+        )
+    return out
+
+
+def _coverage(lab: Lab, result: channels.ChannelResult) -> list[Coverage]:
+    skipped = {n.object: n.reason for n in result.not_judged}
+    out = []
+    for table in lab.catalog.tables.values():
+        if table.parent is not None:
+            continue
+        key = table.key
+        controls = tuple(
+            command
+            for command in ("select", "insert", "update", "delete")
+            if any(k[0] == key and k[1] == command and v for k, v in result.allowed.items())
+        )
+        probes = result.probes.get(key, 0)
+        if key in lab.fixtures.errors:
+            status, reason = "not judged", lab.fixtures.errors[key]
+        elif key in skipped:
+            status, reason = "not judged", skipped[key]
+        elif not probes:
+            status, reason = "locked", "no API role can reach it"
+        else:
+            status, reason = "tested", ""
+        out.append(Coverage(key, table.kind, status, probes, controls, reason))
+    return out
+
+

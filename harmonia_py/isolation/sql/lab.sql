@@ -1,0 +1,155 @@
+-- The bench every probe runs on: temporary, so nothing of it survives the transaction.
+create temporary table if not exists hx_before (
+    relation text not null,
+    mark text not null,
+    primary key (relation, mark)
+);
+
+-- Runs probes one after the other, each in a subtransaction that is always rolled back, and
+-- returns what the caller would have seen and what really changed (judged outside of RLS).
+-- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
+-- "watch": [relation], "replica": bool}]; states: {relation: sql returning (mark, scope, data)};
+-- counters: {relation: [oid]}. Stops after a timeout, because the timer is the statement's.
+create or replace function pg_temp.hx_run(probes jsonb, states jsonb, counters jsonb)
+returns table (
+    probe int,
+    code text,
+    message text,
+    detail text,
+    hint text,
+    affected bigint,
+    result jsonb,
+    changes jsonb
+)
+language plpgsql
+as $hx$
+declare
+    p jsonb;
+    item record;
+    number int := 0;
+    before jsonb;
+    change jsonb;
+    first_change jsonb;
+    touched bigint;
+begin
+    for p in select j.value from pg_catalog.jsonb_array_elements(probes) as j loop
+        probe := number;
+        number := number + 1;
+        affected := null;
+        result := null;
+        changes := null;
+        first_change := null;
+        message := null;
+        detail := null;
+        hint := null;
+        begin
+            if p ? 'pre' then
+                if (p ->> 'replica')::boolean then
+                    perform pg_catalog.set_config('session_replication_role', 'replica', true);
+                end if;
+                for item in select j.value from pg_catalog.jsonb_array_elements_text(p -> 'pre') as j
+                loop
+                    execute item.value;
+                end loop;
+                if not coalesce((p ->> 'stay')::boolean, false) then
+                    if (p ->> 'replica')::boolean then
+                        perform pg_catalog.set_config('session_replication_role', 'origin', true);
+                    end if;
+                end if;
+                first_change := '{}';
+                for item in
+                    select j.value as relation
+                    from pg_catalog.jsonb_array_elements_text(p -> 'watch') as j
+                loop
+                    execute pg_catalog.format(
+                        'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
+                        'select from pg_temp.hx_before as b where b.relation = %L '
+                        'and b.mark = s.mark)', states ->> item.relation, item.relation
+                    ) into change;
+                    if change is not null then
+                        first_change := first_change
+                            || pg_catalog.jsonb_build_object(item.relation, change);
+                    end if;
+                end loop;
+            elsif (p ->> 'replica')::boolean then
+                perform pg_catalog.set_config('session_replication_role', 'replica', true);
+            end if;
+            before := null;
+            if counters is not null and p ? 'watch' then
+                select pg_catalog.jsonb_object_agg(w.value, (
+                    select sum(
+                        pg_catalog.pg_stat_get_xact_tuples_inserted(o.value::oid)
+                        + pg_catalog.pg_stat_get_xact_tuples_updated(o.value::oid)
+                        + pg_catalog.pg_stat_get_xact_tuples_deleted(o.value::oid))
+                    from pg_catalog.jsonb_array_elements_text(counters -> w.value) as o
+                ))
+                into before
+                from pg_catalog.jsonb_array_elements_text(p -> 'watch') as w;
+            end if;
+            for item in
+                select j.key, j.value from pg_catalog.jsonb_each_text(p -> 'session') as j
+            loop
+                perform pg_catalog.set_config(item.key, item.value, true);
+            end loop;
+            perform pg_catalog.set_config('role', p ->> 'role', true);
+            if (p ->> 'rows')::boolean then
+                execute p ->> 'sql' into result;
+            else
+                execute p ->> 'sql';
+                get diagnostics affected = row_count;
+            end if;
+            perform pg_catalog.set_config('role', 'none', true);
+            changes := '{}';
+            if p ? 'watch' then
+                for item in
+                    select j.value as relation
+                    from pg_catalog.jsonb_array_elements_text(p -> 'watch') as j
+                loop
+                    if before is not null then
+                        select sum(
+                            pg_catalog.pg_stat_get_xact_tuples_inserted(o.value::oid)
+                            + pg_catalog.pg_stat_get_xact_tuples_updated(o.value::oid)
+                            + pg_catalog.pg_stat_get_xact_tuples_deleted(o.value::oid))
+                        into touched
+                        from pg_catalog.jsonb_array_elements_text(
+                            counters -> item.relation
+                        ) as o;
+                        continue when touched is not distinct from (before ->> item.relation)::bigint;
+                    end if;
+                    execute pg_catalog.format(
+                        'with s as materialized (%s) '
+                        'select pg_catalog.jsonb_build_object(''new'', ('
+                        'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.mark, s.scope, '
+                        's.data)) from s where not exists (select from pg_temp.hx_before as b '
+                        'where b.relation = %L and b.mark = s.mark)), ''gone'', ('
+                        'select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
+                        'where b.relation = %L and not exists ('
+                        'select from s where s.mark = b.mark)))',
+                        states ->> item.relation, item.relation, item.relation
+                    ) into change;
+                    if change -> 'new' <> 'null' or change -> 'gone' <> 'null' then
+                        changes := changes || pg_catalog.jsonb_build_object(item.relation, change);
+                    end if;
+                end loop;
+            end if;
+            raise exception 'done' using errcode = 'HX000';
+        exception
+            when query_canceled or assert_failure or others then
+                get stacked diagnostics
+                    code = returned_sqlstate,
+                    message = message_text,
+                    detail = pg_exception_detail,
+                    hint = pg_exception_hint;
+                if code = 'HX000' then
+                    code := '00000';
+                    message := null;
+                end if;
+        end;
+        if first_change is not null and changes is not null then
+            changes := changes || pg_catalog.jsonb_build_object('', first_change);
+        end if;
+        return next;
+        exit when code = '57014';
+    end loop;
+end
+$hx$;

@@ -1,0 +1,49 @@
+-- One row: the server, sequences, publications and default privileges.
+-- %(roles)s: the API roles that exist.
+select
+    current_setting('server_version_num')::int as version,
+    current_setting('is_superuser') = 'on' as superuser,
+    (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'schema', n.nspname,
+            'name', c.relname,
+            'privileges', (
+                select coalesce(jsonb_agg(jsonb_build_array(role.name, privilege.name)), '[]')
+                from unnest(%(roles)s::text []) as role (name)
+                cross join unnest(array['USAGE', 'SELECT', 'UPDATE']) as privilege (name)
+                where pg_catalog.has_sequence_privilege(role.name, c.oid, privilege.name)
+            )
+        )), '[]')
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        where
+            c.relkind = 'S'
+            and n.nspname not in ('pg_catalog', 'information_schema')
+            and n.nspname not like 'pg\_%%'
+    ) as sequences,
+    (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'name', t.pubname, 'table', t.schemaname || '.' || t.tablename
+        )), '[]')
+        from pg_catalog.pg_publication_tables as t
+    ) as publications,
+    (
+        select coalesce(
+            jsonb_agg(distinct jsonb_build_array(
+                case when a.grantee = 0 then 'public' else pg_catalog.pg_get_userbyid(a.grantee) end,
+                a.privilege_type
+            )),
+            '[]'
+        )
+        from pg_catalog.pg_default_acl as d
+        cross join lateral pg_catalog.aclexplode(d.defaclacl) as a
+        left join pg_catalog.pg_namespace as n on n.oid = d.defaclnamespace
+        where d.defaclobjtype = 'r' and (n.nspname is null or n.nspname = 'public')
+    ) as default_privileges,
+    (
+        select max(substring(s.setting from 'pgrst\.db_schemas=(.*)'))
+        from pg_catalog.pg_db_role_setting as r
+        inner join pg_catalog.pg_roles as o on o.oid = r.setrole
+        cross join lateral unnest(r.setconfig) as s (setting)
+        where o.rolname = 'authenticator' and s.setting like 'pgrst.db_schemas=%%'
+    ) as schemas

@@ -1,0 +1,159 @@
+"""From signals to findings: grouped by what a person would fix, ranked, with a script."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.finding import Finding, Signal
+from harmonia_py.isolation.lab import Lab
+
+__all__ = ["findings", "script"]
+
+_TITLES = {
+    "cross_tenant": "{object}: another tenant's rows can be reached ({commands})",
+    "rls_off": "Row level security is off on {count} relation(s) that clients may use",
+    "user_rows.public": "{count} table(s) of user rows are readable by everybody",
+    "lifecycle.access": "Access outlives the membership ({actors}) on {count} relation(s)",
+    "lifecycle.own_rows": "Former members keep access to rows that name them ({count} table(s))",
+    "shared.write": "{object}: shared rows can be changed by anybody ({commands})",
+    "role.other_tenant": "{object}: a role held in one tenant counts in another ({commands})",
+    "error.text": "{object}: an error message tells another tenant's values",
+}
+_ORDER = ("critical", "high", "medium", "low")
+
+
+def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
+    """Group signals into findings, the worst first."""
+    groups: dict[tuple[str, str], list[Signal]] = defaultdict(list)
+    for signal in signals:
+        groups[_place(lab, signal)].append(signal)
+    found = [_finding(lab, rule, group, items) for (rule, group), items in groups.items()]
+    return sorted(found, key=lambda f: f.rank)
+
+
+def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
+    """Decide which finding a signal belongs to: the cause, where it can be told."""
+    table = lab.catalog.table(signal.object)
+    if signal.rule in ("cross_tenant", "shared.write") and table and table.is_base and (
+        not table.rls
+    ):
+        return "rls_off", table.schema
+    return signal.rule, signal.group or signal.object
+
+
+def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Finding:
+    worst = min(items, key=lambda s: (_ORDER.index(s.severity), s.object))
+    objects = tuple(sorted({s.object for s in items}))
+    commands = tuple(c for c in ("select", "insert", "update", "delete", "execute", "usage")
+                     if any(s.command == c for s in items))
+    commands += tuple(sorted({s.command for s in items} - set(commands)))
+    actors = tuple(dict.fromkeys(s.actor for s in items))
+    evidence: list[str] = []
+    for item in items:
+        line = f"{item.actor}: {item.command} {item.object}: {item.evidence}"
+        if not any(e.split(": ", 2)[1:2] == line.split(": ", 2)[1:2] for e in evidence):
+            evidence.append(line[:400])
+    title = (worst.title or _TITLES.get(rule, "{object}: " + worst.why)).format(
+        object=objects[0] if len(objects) == 1 else f"{len(objects)} objects",
+        commands=", ".join(commands),
+        actors=", ".join(actors[:4]),
+        count=len(objects),
+    )
+    return Finding(
+        id=Finding.identify(rule, group),
+        rule=rule,
+        kind=worst.kind,
+        severity=worst.severity,
+        title=title,
+        object=objects[0] if len(objects) == 1 else group,
+        commands=commands,
+        actors=actors,
+        evidence=tuple(evidence[:12]),
+        why=worst.why,
+        fix=worst.fix,
+        script=script(lab, worst),
+        members=objects,
+    )
+
+
+def script(lab: Lab, signal: Signal) -> str:
+    """Write the SQL that shows the finding on an empty copy of the project, and rolls back."""
+    if not signal.statement or signal.who is None:
+        return ""
+    needed: list[str] = []
+    for key in ("auth.users", lab.model.tenant_table, *(m.table for m in lab.model.memberships),
+                *signal.tables):
+        if key:
+            _with_parents(lab, key, needed)
+    out = [
+        "-- Run as a superuser on a database with the same migrations; it rolls back.",
+        "begin;",
+        "set local session_replication_role = replica;",
+    ]
+    for key in needed:
+        table = lab.catalog.table(key)
+        rows = lab.fixtures.rows.get(key, ())
+        if table is None or not rows:
+            continue
+        keep = [r for r in rows if key in ("auth.users", lab.model.tenant_table) or (
+            r.user in (None, signal.who.user) or r.owner != "A") or
+            any(m.table == key for m in lab.model.memberships)][:40]
+        out.append(_insert(lab, table, [r.values for r in keep]))
+    out.append("set local session_replication_role = origin;")
+    for name, value in signal.who.session().items():
+        if value:
+            out.append(
+                lab.text(
+                    sql.SQL("select set_config({}, {}, true);").format(
+                        sql.Literal(name), sql.Literal(value)
+                    )
+                )
+            )
+    out.append(f"set local role {signal.who.role};")
+    out.append(f"{signal.statement};")
+    out.append("reset role;")
+    out += [
+        lab.text(sql.SQL("table {};").format(t.sql))
+        for key in signal.tables
+        if (t := lab.catalog.table(key)) and t.is_base
+    ]
+    out.append("rollback;")
+    return "\n".join(out) + "\n"
+
+
+def _with_parents(lab: Lab, key: str, needed: list[str], depth: int = 0) -> None:
+    table = lab.catalog.table(key)
+    if table is None or key in needed or depth > 6:
+        return
+    if key not in lab.catalog.platform:
+        for fk in table.foreign_keys:
+            if fk.target != key:
+                _with_parents(lab, fk.target, needed, depth + 1)
+        for source in table.sources:
+            _with_parents(lab, source, needed, depth + 1)
+    if key not in needed:
+        needed.append(key)
+
+
+def _insert(lab: Lab, table: Table, rows: Sequence[dict[str, object]]) -> str:
+    columns = [c.name for c in table.columns if c.writable or c.identity == "a"]
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    kept = [{k: v for k, v in row.items() if k in columns} for row in rows]
+    return lab.text(
+        sql.SQL(
+            "insert into {t} ({n}) overriding system value select {n} from "
+            "jsonb_populate_recordset(null::{t}, {rows}) on conflict do nothing;"
+        ).format(
+            t=table.sql, n=names, rows=sql.Literal(Jsonb(kept, dumps=_dumps))
+        )
+    )
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True)
