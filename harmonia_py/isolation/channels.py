@@ -22,9 +22,7 @@ class ChannelResult:
     cells: list[Cell] = field(default_factory=list)
     not_judged: list[NotJudged] = field(default_factory=list)
     probes: Counter[str] = field(default_factory=Counter)
-    allowed: dict[tuple[str, str, str], set[str]] = field(
-        default_factory=lambda: defaultdict(set)
-    )
+    allowed: dict[tuple[str, str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     timings: dict[str, float] = field(default_factory=dict)
 
 

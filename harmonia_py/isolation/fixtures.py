@@ -260,7 +260,11 @@ class _Seeder:
         for (values,) in present:
             self.fixtures.rows[table.key].append(Row(table.key, None, None, values))
         spare: tuple[str | None, str | None, bool, bool, dict[str, Any]] = (
-            None, None, False, True, {},
+            None,
+            None,
+            False,
+            True,
+            {},
         )
         return [spare] if present else [(None, None, False, False, {}), spare]
 
@@ -308,7 +312,7 @@ class _Seeder:
         return {}
 
     def _owners(self, label: str, *, authority: bool) -> list[str]:
-        """The users who own a row of tenant ``label``."""
+        """List the users who own a row of tenant ``label``."""
         users = []
         for actor in self.cast.actors:
             if actor.user is None or actor.state in ("fresh", "stranger", "anonymous"):

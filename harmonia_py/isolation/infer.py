@@ -172,7 +172,7 @@ def _claims(text: str) -> dict[str, str]:
 
 
 def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None]:
-    """The column policies compare with a claim or a setting, and the table it points at."""
+    """Find the column policies compare with a claim or a setting, and the table it points at."""
     votes: dict[str, int] = {}
     for table in catalog.tables.values():
         text = refs.policy_text(table)
@@ -181,7 +181,8 @@ def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str
         for column in table.columns:
             if column.category not in "UNS" or column.name in table.primary_key:
                 continue
-            pattern = rf"\b{re.escape(column.name)}\)?(?:::\w+)?\)?\s*(?:=|<@|IN)|(?:=|ANY)\s*\(*(?:\w+\.)?{re.escape(column.name)}\b"
+            name = re.escape(column.name)
+            pattern = rf"\b{name}\)?(?:::\w+)?\)?\s*(?:=|<@|IN)|(?:=|ANY)\s*\(*(?:\w+\.)?{name}\b"
             if re.search(pattern, text) and not _only_uid(text, column.name):
                 votes[column.name] = votes.get(column.name, 0) + 1
     if not votes:
@@ -250,7 +251,7 @@ def _pairs_user_with(table: Table, tenant: str, users: Iterable[str]) -> bool:
 
 
 def _tenant_column_names(catalog: Catalog, tenant_table: str | None) -> set[str]:
-    """The names under which at least two tables (or the only one) point at the tenants."""
+    """Collect the names under which at least two tables (or the only one) point at the tenants."""
     if tenant_table is None:
         return set()
     names: dict[str, int] = {}
@@ -426,7 +427,7 @@ def _membership(
 
 
 def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
-    """The values a column can take, as far as the schema tells."""
+    """List the values a column can take, as far as the schema tells."""
     if column.labels:
         return column.labels
     if column.category not in "SN":

@@ -142,7 +142,7 @@ def judge(
 
 
 def _errors(lab: Lab) -> list[Finding]:
-    """A reachable table without rows gives no verdict; that is an error, never a pass."""
+    """Report tables without rows: they give no verdict, and that is never a pass."""
     reachable = {t.key for t in lab.catalog.reachable()} | {"auth.users"}
     needed = {m.table for m in lab.model.memberships} | {lab.model.tenant_table}
     out = []
@@ -151,12 +151,19 @@ def _errors(lab: Lab) -> list[Finding]:
             continue
         out.append(
             Finding(
-                id=Finding.identify("seed", key), rule="seed", kind="error", severity="high",
+                id=Finding.identify("seed", key),
+                rule="seed",
+                kind="error",
+                severity="high",
                 title=f"{key} could not be seeded, so nothing is known about it",
-                object=key, commands=(), actors=(), evidence=(reason,),
+                object=key,
+                commands=(),
+                actors=(),
+                evidence=(reason,),
                 why="Probes against an empty table prove nothing.",
                 fix="Make the constraint satisfiable for the harness or insert sample rows.",
-                script="", members=(key,),
+                script="",
+                members=(key,),
             )
         )
     return out
@@ -185,5 +192,3 @@ def _coverage(lab: Lab, result: channels.ChannelResult) -> list[Coverage]:
             status, reason = "tested", ""
         out.append(Coverage(key, table.kind, status, probes, controls, reason))
     return out
-
-

@@ -40,8 +40,11 @@ def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
 def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
     """Decide which finding a signal belongs to: the cause, where it can be told."""
     table = lab.catalog.table(signal.object)
-    if signal.rule in ("cross_tenant", "shared.write") and table and table.is_base and (
-        not table.rls
+    if (
+        signal.rule in ("cross_tenant", "shared.write")
+        and table
+        and table.is_base
+        and (not table.rls)
     ):
         return "rls_off", table.schema
     return signal.rule, signal.group or signal.object
@@ -50,8 +53,11 @@ def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
 def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Finding:
     worst = min(items, key=lambda s: (_ORDER.index(s.severity), s.object))
     objects = tuple(sorted({s.object for s in items}))
-    commands = tuple(c for c in ("select", "insert", "update", "delete", "execute", "usage")
-                     if any(s.command == c for s in items))
+    commands = tuple(
+        c
+        for c in ("select", "insert", "update", "delete", "execute", "usage")
+        if any(s.command == c for s in items)
+    )
     commands += tuple(sorted({s.command for s in items} - set(commands)))
     actors = tuple(dict.fromkeys(s.actor for s in items))
     evidence: list[str] = []
@@ -87,8 +93,12 @@ def script(lab: Lab, signal: Signal) -> str:
     if not signal.statement or signal.who is None:
         return ""
     needed: list[str] = []
-    for key in ("auth.users", lab.model.tenant_table, *(m.table for m in lab.model.memberships),
-                *signal.tables):
+    for key in (
+        "auth.users",
+        lab.model.tenant_table,
+        *(m.table for m in lab.model.memberships),
+        *signal.tables,
+    ):
         if key:
             _with_parents(lab, key, needed)
     out = [
@@ -101,9 +111,13 @@ def script(lab: Lab, signal: Signal) -> str:
         rows = lab.fixtures.rows.get(key, ())
         if table is None or not rows:
             continue
-        keep = [r for r in rows if key in ("auth.users", lab.model.tenant_table) or (
-            r.user in (None, signal.who.user) or r.owner != "A") or
-            any(m.table == key for m in lab.model.memberships)][:40]
+        keep = [
+            r
+            for r in rows
+            if key in ("auth.users", lab.model.tenant_table)
+            or (r.user in (None, signal.who.user) or r.owner != "A")
+            or any(m.table == key for m in lab.model.memberships)
+        ][:40]
         out.append(_insert(lab, table, [r.values for r in keep]))
     out.append("set local session_replication_role = origin;")
     for name, value in signal.who.session().items():
@@ -149,9 +163,7 @@ def _insert(lab: Lab, table: Table, rows: Sequence[dict[str, object]]) -> str:
         sql.SQL(
             "insert into {t} ({n}) overriding system value select {n} from "
             "jsonb_populate_recordset(null::{t}, {rows}) on conflict do nothing;"
-        ).format(
-            t=table.sql, n=names, rows=sql.Literal(Jsonb(kept, dumps=_dumps))
-        )
+        ).format(t=table.sql, n=names, rows=sql.Literal(Jsonb(kept, dumps=_dumps)))
     )
 
 

@@ -14,7 +14,17 @@ from harmonia_py.isolation.fixtures import Row
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.references import literals
 
-__all__ = ["deletes", "inserts", "moves", "select", "touch_column", "updates", "upserts"]
+__all__ = [
+    "deletes",
+    "erase",
+    "inserts",
+    "moves",
+    "select",
+    "touch",
+    "touch_column",
+    "updates",
+    "upserts",
+]
 
 
 def select(lab: Lab, table: Table, actor: Actor) -> Probe | None:
@@ -96,6 +106,23 @@ def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
         text = f"{lab.text(head)} where {keys}"
         out.append(Probe(actor, text, watch=(table.key,), tag=("update", "targeted", label)))
     return out
+
+
+def touch(lab: Lab, table: Table, column: Column, where: str = "true") -> str:
+    """Compose an update that writes a column back unchanged."""
+    name = sql.Identifier(column.name)
+    return lab.text(
+        sql.SQL("update {} set {} = {} where {}").format(table.sql, name, name, sql.SQL(where))
+        if where != "true"
+        else sql.SQL("update {} set {} = {}").format(table.sql, name, name)
+    )
+
+
+def erase(lab: Lab, table: Table, where: str = "true") -> str:
+    """Compose a delete, without any WHERE clause by default."""
+    if where == "true":
+        return lab.text(sql.SQL("delete from {}").format(table.sql))
+    return lab.text(sql.SQL("delete from {} where {}").format(table.sql, sql.SQL(where)))
 
 
 def touch_column(lab: Lab, table: Table, role: str) -> Column | None:

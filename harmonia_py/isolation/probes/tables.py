@@ -103,7 +103,7 @@ def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
 
 
 def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
-    """What an actor should be able to do with rows of its own tenants."""
+    """List what an actor should be able to do with rows of its own tenants."""
     out: list[Probe] = []
     weakest = lab.model.roles[-1]
     for label, role in actor.tenants.items():
@@ -118,11 +118,10 @@ def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
                 continue
             keys = lab.where_keys(table, [r.values for r in some])
             if column is not None and table.can(actor.role, "SELECT"):
-                quoted = '"' + column.name.replace('"', '""') + '"'
-                text = f"update {lab.text(table.sql)} set {quoted} = {quoted} where {keys}"
+                text = statements.touch(lab, table, column, keys)
                 out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, label)))
             if table.can(actor.role, "DELETE") and table.can(actor.role, "SELECT"):
-                text = f"delete from {lab.text(table.sql)} where {keys}"
+                text = statements.erase(lab, table, keys)
                 out.append(Probe(actor, text, watch=(table.key,), tag=("delete", name, label)))
     return out
 
@@ -242,14 +241,12 @@ def _constraint_reached(
     result: TableResult,
     verdicts: dict[tuple[str, str, str], set[str]],
 ) -> None:
-    """A unique or check error on a foreign insert: the policy let it pass; clear the way."""
+    """Retry a foreign insert that only another row's key stopped: the policy let it pass."""
     command, variant, label = item.tag
     if command != "insert" or outcome.code not in ("23505", "23P01"):
         return
     rows = lab.fixtures.of(table.key, label)
-    clear = (
-        f"delete from {lab.text(table.sql)} where {lab.where_keys(table, [r.values for r in rows])}"
-    )
+    clear = statements.erase(lab, table, lab.where_keys(table, [r.values for r in rows]))
     if any(m.table == table.key for m in lab.model.memberships) or not lab.fixtures.replica:
         return
     (again,) = lab.run([replace(item, pre=(clear,), replica=True)])
@@ -262,7 +259,7 @@ def _constraint_reached(
 
 
 def _error_text(lab: Lab, table: Table, item: Probe, outcome: Outcome, result: TableResult) -> None:
-    """A value of another tenant inside an error message."""
+    """Look for a value of another tenant inside an error message."""
     if not outcome.text:
         return
     for value, owner in lab.fixtures.owner_of(outcome.text).items():
@@ -335,7 +332,7 @@ def _breach(
             command,
             evidence,
             "A policy `using (true)` shows these rows of every user to everybody it is for.",
-            'Narrow the policy; or, when it is meant so, set public_when = "true" in harmonia.toml.',
+            'Narrow the policy; or, if meant so, set public_when = "true" in harmonia.toml.',
             item.sql,
             actor,
             (table.key,),
@@ -408,11 +405,10 @@ def _shared(lab: Lab, table: Table, result: TableResult) -> None:
                 plan.append(Probe(actor, text, watch=(table.key,), tag=("insert", "new", None)))
             column = statements.touch_column(lab, table, actor.role)
             if column is not None:
-                quoted = '"' + column.name.replace('"', '""') + '"'
-                text = f"update {lab.text(table.sql)} set {quoted} = {quoted}"
+                text = statements.touch(lab, table, column)
                 plan.append(Probe(actor, text, watch=(table.key,), tag=("update", "blind", None)))
             if table.can(actor.role, "DELETE"):
-                text = f"delete from {lab.text(table.sql)}"
+                text = statements.erase(lab, table)
                 plan.append(
                     Probe(
                         actor, text, watch=(table.key,), tag=("delete", "blind", None), replica=True
@@ -466,7 +462,7 @@ def _shared(lab: Lab, table: Table, result: TableResult) -> None:
 
 
 def _role_bleed(lab: Lab, result: TableResult) -> None:
-    """The strongest role in A must not count in B, where the same person is the weakest."""
+    """Check that the strongest role in A does not count in B, where the person is weakest."""
     if not lab.model.memberships or len(lab.model.roles) < 2:
         return
     weakest = f"B.{lab.model.roles[-1]}"
