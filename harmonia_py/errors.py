@@ -26,6 +26,20 @@
     │   └── PoliciesStale
     ├── Busy                         exit 4
     │   └── LockNotObtained
+    ├── SecretError                  exit 1
+    │   ├── InvalidSecret            exit 2
+    │   ├── MalformedEnvelope, UnsupportedEnvelope, UnknownKey, DecryptFailed
+    │   ├── StaleKey                 exit 4
+    │   ├── SecretNotFound, UnknownOrganization, SecretExpired, SecretUnavailable
+    │   ├── AudienceMismatch, SecretAccessDenied
+    │   ├── KeyProviderError
+    │   │   ├── InvalidMasterKey     exit 2
+    │   │   ├── KeyProviderDenied
+    │   │   └── KeyProviderUnavailable  exit 4
+    │   ├── MasterKeyMismatch, KeysShredded
+    │   ├── RefreshInProgress        exit 4
+    │   └── NeedsReauthorization
+    ├── WebhookRejected              exit 3
     └── IsolationBreach              exit 5
 
 A message says what happened and to what; the hint says what to do next. Neither ever
@@ -37,31 +51,53 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AudienceMismatch",
     "BinariesNotFound",
     "Busy",
     "CheckFailed",
     "ConsentRequired",
     "CouldNotVerify",
     "DatabaseUnreachable",
+    "DecryptFailed",
     "FolderMissing",
     "HarmoniaError",
     "InvalidDsn",
+    "InvalidMasterKey",
+    "InvalidSecret",
     "IsolationBreach",
+    "KeyProviderDenied",
+    "KeyProviderError",
+    "KeyProviderUnavailable",
+    "KeysShredded",
     "LockNotObtained",
+    "MalformedEnvelope",
+    "MasterKeyMismatch",
     "MigrationDrift",
     "MigrationFailed",
     "MigrationPending",
     "MigrationRefused",
     "MigrationSyntax",
     "ModelError",
+    "NeedsReauthorization",
     "NotWritable",
     "PoliciesStale",
     "PolicySyntax",
     "PoolerRefused",
     "PortInUse",
+    "RefreshInProgress",
+    "SecretAccessDenied",
+    "SecretError",
+    "SecretExpired",
+    "SecretNotFound",
+    "SecretUnavailable",
     "ServerStartFailed",
+    "StaleKey",
+    "UnknownKey",
+    "UnknownOrganization",
     "UnknownVersion",
+    "UnsupportedEnvelope",
     "UsageError",
+    "WebhookRejected",
 ]
 
 
@@ -256,3 +292,161 @@ class LockNotObtained(Busy):
 
     code = "database.lock_timeout"
     hint = "another session holds it; run again when it is done (nothing of the file was kept)"
+
+
+class SecretError(HarmoniaError):
+    """A secret could not be handled."""
+
+    code = "secret.failed"
+
+
+class InvalidSecret(SecretError):
+    """The secret or its description cannot be accepted."""
+
+    code = "secret.invalid"
+    exit_code = 2
+
+
+class MalformedEnvelope(SecretError):
+    """The stored bytes are not a sealed secret."""
+
+    code = "secret.malformed"
+    hint = "the row was damaged or replaced; restore it or set the secret again"
+
+
+class UnsupportedEnvelope(SecretError):
+    """The secret was sealed by a newer version of Harmonia."""
+
+    code = "secret.unsupported_version"
+    hint = "upgrade Harmonia"
+
+
+class UnknownKey(SecretError):
+    """The secret was sealed under another key."""
+
+    code = "secret.unknown_key"
+
+    def __init__(self, key_id: str, message: str | None = None) -> None:
+        """Keep the (public) id of the key that sealed it."""
+        self.key_id = key_id
+        super().__init__(message or f"the secret was sealed under the unknown key {key_id}")
+
+
+class DecryptFailed(SecretError):
+    """The sealed bytes or what they are bound to were altered."""
+
+    code = "secret.altered"
+    hint = "the row was changed, moved or rolled back outside Harmonia; set the secret again"
+
+
+class StaleKey(SecretError):
+    """The key was rotated while the secret was written."""
+
+    code = "secret.stale_key"
+    exit_code = 4
+    hint = "try again"
+
+
+class SecretNotFound(SecretError):
+    """There is no such secret."""
+
+    code = "secret.not_found"
+    hint = "see which exist with: harmonia secrets list --organization ID"
+
+
+class UnknownOrganization(SecretError):
+    """There is no such organization."""
+
+    code = "secret.unknown_organization"
+
+
+class SecretExpired(SecretError):
+    """The secret has expired."""
+
+    code = "secret.expired"
+    hint = "set a new value with: harmonia secrets set"
+
+
+class SecretUnavailable(SecretError):
+    """The secret is disabled."""
+
+    code = "secret.unavailable"
+
+
+class AudienceMismatch(SecretError):
+    """The secret is bound to another host."""
+
+    code = "secret.audience_mismatch"
+    hint = "a secret goes only to the host it was set for; set it again for the new host"
+
+
+class SecretAccessDenied(SecretError):
+    """The user may not do this with secrets of this organization."""
+
+    code = "secret.denied"
+    hint = "it needs the permission and, to reveal, a session with a second factor (aal2)"
+
+
+class KeyProviderError(SecretError):
+    """The master key could not be used."""
+
+    code = "key_provider.failed"
+
+
+class InvalidMasterKey(KeyProviderError):
+    """This is not a usable master key."""
+
+    code = "key_provider.invalid_key"
+    exit_code = 2
+    hint = "make one with: harmonia keys init --provider file:PATH"
+
+
+class KeyProviderDenied(KeyProviderError):
+    """The key provider refused."""
+
+    code = "key_provider.denied"
+
+
+class KeyProviderUnavailable(KeyProviderError):
+    """The key provider did not answer."""
+
+    code = "key_provider.unavailable"
+    exit_code = 4
+
+
+class MasterKeyMismatch(SecretError):
+    """The master key at hand is not the one this database uses."""
+
+    code = "master_key.mismatch"
+
+
+class KeysShredded(SecretError):
+    """The keys of this organization were destroyed."""
+
+    code = "secret.shredded"
+
+
+class RefreshInProgress(SecretError):
+    """Another worker is refreshing this token."""
+
+    code = "oauth.refresh_in_progress"
+    exit_code = 4
+
+
+class NeedsReauthorization(SecretError):
+    """The provider no longer accepts the refresh token."""
+
+    code = "oauth.needs_reauthorization"
+    hint = "connect the integration again"
+
+
+class WebhookRejected(HarmoniaError):
+    """A webhook was refused; ``reason`` is a fixed word that is safe to log."""
+
+    code = "webhook.rejected"
+    exit_code = 3
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason; nothing the sender wrote is part of it."""
+        self.reason = reason
+        super().__init__(f"webhook refused: {reason}")

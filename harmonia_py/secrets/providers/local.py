@@ -1,0 +1,134 @@
+"""Master keys that this process reads: a file, a command, the environment, the OS keyring."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import stat
+import subprocess
+from pathlib import Path
+
+from harmonia_py.errors import (
+    InvalidMasterKey,
+    KeyProviderDenied,
+    KeyProviderUnavailable,
+    UsageError,
+)
+from harmonia_py.secrets import masterkey
+from harmonia_py.secrets.value import Secret
+
+__all__ = ["read_command", "read_env", "read_file", "read_keyring", "write_file"]
+
+COMMAND_TIMEOUT = 15.0
+_MAX_BYTES = 4096
+
+
+def read_file(path: str) -> Secret:
+    """Return the key in a regular file that is ours (or root's) and that nobody else may read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except PermissionError:
+        raise KeyProviderDenied(f"no permission to read the master key file {path}") from None
+    except OSError as error:
+        raise KeyProviderUnavailable(
+            f"cannot open the master key file {path}: {error.strerror}"
+        ) from None
+    try:
+        # Checked on the open file, not on the path, which may change in between.
+        _check(path, os.fstat(descriptor))
+        return masterkey.parse(os.read(descriptor, _MAX_BYTES))
+    finally:
+        os.close(descriptor)
+
+
+def _check(path: str, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise InvalidMasterKey(f"{path} is not a regular file")
+    if state.st_uid not in (0, os.geteuid()):
+        raise KeyProviderDenied(
+            f"the master key file {path} belongs to user {state.st_uid}",
+            hint=f"chown it to the user that runs Harmonia: chown {os.geteuid()} {path}",
+        )
+    if state.st_mode & 0o077:
+        raise KeyProviderDenied(
+            f"others may read the master key file {path} (mode {stat.S_IMODE(state.st_mode):04o})",
+            hint=f"chmod 600 {path}; if others could have read it, replace it with "
+            "harmonia keys rewrap",
+        )
+
+
+def write_file(path: Path, key: Secret) -> None:
+    """Create the file with mode 0600; an existing one is never overwritten."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} exists and is not overwritten") from None
+    except OSError as error:
+        raise KeyProviderUnavailable(f"cannot create {path}: {error.strerror}") from None
+    with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(masterkey.text(key).encode() + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+def read_command(command: str) -> Secret:
+    """Return the key that a command prints. No shell; its error output is not shown."""
+    try:
+        argv = shlex.split(command)
+    except ValueError:
+        raise UsageError("the key command has an unclosed quote") from None
+    if not argv:
+        raise UsageError("the key command is empty", hint="write cmd:pass show harmonia")
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise KeyProviderUnavailable(
+            f"the key command {argv[0]} did not answer in {COMMAND_TIMEOUT:.0f} s"
+        ) from None
+    except OSError as error:
+        raise KeyProviderUnavailable(
+            f"cannot run the key command {argv[0]}: {error.strerror}"
+        ) from None
+    if done.returncode != 0:
+        raise KeyProviderDenied(f"the key command {argv[0]} ended with status {done.returncode}")
+    return masterkey.parse(done.stdout[:_MAX_BYTES])
+
+
+def read_env(name: str) -> Secret:
+    """Return the key in an environment variable and remove it, so that children do not get it."""
+    value = os.environ.pop(name, None)
+    if value is None:
+        raise KeyProviderUnavailable(f"the environment variable {name} is not set")
+    return masterkey.parse(value.encode())
+
+
+def read_keyring(entry: str) -> Secret:
+    """Return the key in the keyring of the operating system (``service/user``)."""
+    service, _, user = entry.partition("/")
+    if not service or not user:
+        raise UsageError("write keyring:service/user")
+    try:
+        keyring = importlib.import_module("keyring")
+    except ImportError:
+        raise UsageError(
+            "the keyring provider is not installed", hint="pip install 'harmonia[keyring]'"
+        ) from None
+    try:
+        value = keyring.get_password(service, user)
+    except Exception as error:  # back ends raise whatever they like
+        raise KeyProviderUnavailable(
+            f"the keyring of the operating system failed: {type(error).__name__}"
+        ) from None
+    if value is None:
+        raise KeyProviderUnavailable(f"the keyring has no entry {entry}")
+    return masterkey.parse(str(value).encode())

@@ -1,0 +1,133 @@
+"""The Secret value, the names and hosts it is bound to, the text form of master keys."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import pickle
+import traceback
+
+import pytest
+from rich.console import Console
+from rich.traceback import Traceback
+
+from harmonia_py.errors import InvalidMasterKey, InvalidSecret
+from harmonia_py.secrets import Secret, audience_of, masterkey
+from harmonia_py.secrets.context import check_name
+
+CANARY = "CANARY-9f2b71"
+
+
+def test_it_shows_stars_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+    secret = Secret(CANARY)
+    logging.getLogger("t").warning("value %s %r", secret, secret)
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret:>40}", f"{[secret]}", caplog.text]
+    shown.append("%s" % secret)  # noqa: UP031
+    assert all(CANARY not in text for text in shown)
+    assert all("***" in text for text in shown)
+    assert secret.reveal() == CANARY.encode()
+
+
+def test_a_traceback_with_locals_shows_stars() -> None:
+    secret = Secret(CANARY)
+    try:
+        raise RuntimeError(f"with {secret}")
+    except RuntimeError as error:
+        trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+        plain = "".join(trace.format())
+        console = Console(record=True, file=io.StringIO())
+        console.print(
+            Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
+        )
+        rich_text = console.export_text()
+    # The name CANARY is a global, so only its value would be a leak.
+    assert "secret = " in plain and CANARY not in plain
+    assert "secret = " in rich_text and CANARY not in rich_text
+
+
+@pytest.mark.parametrize(
+    "act", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, bytes, iter, list, hash, vars]
+)
+def test_it_is_not_copied_or_serialized(act: object) -> None:
+    assert callable(act)
+    with pytest.raises(TypeError) as refused:
+        act(Secret(CANARY))
+    assert CANARY not in str(refused.value)
+
+
+def test_it_compares_and_does_not_change() -> None:
+    assert Secret("a") == Secret(b"a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    with pytest.raises(AttributeError):
+        Secret("a").other = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("API.HubApi.com", "api.hubapi.com"),
+        ("https://api.hubapi.com/v1?x=1", "api.hubapi.com"),
+        ("https://api.hubapi.com:443/", "api.hubapi.com"),
+        ("https://api.hubapi.com:8443", "api.hubapi.com:8443"),
+        ("http://localhost:54321/rest", "localhost:54321"),
+        ("münchen.example", "xn--mnchen-3ya.example"),
+        ("[::1]:8000", "[::1]:8000"),
+        ("api.hubapi.com.", "api.hubapi.com"),
+        ("", ""),
+    ],
+)
+def test_audience(given: str, host: str) -> None:
+    assert audience_of(given) == host
+    assert audience_of(host) == host
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://user:pw@host", "a b", "host:99999", "host:x", "https://", "-a.example", "é\ud800"],
+)
+def test_bad_audience(given: str) -> None:
+    with pytest.raises(InvalidSecret) as refused:
+        audience_of(given)
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a", "hubspot/token", "x" * 128, "0.a-b_c/d"])
+def test_names(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "A", "/a", "a b", "x" * 129, "a\n", "ä", "-a"])
+def test_bad_names(name: str) -> None:
+    with pytest.raises(InvalidSecret):
+        check_name(name)
+
+
+def test_master_key_text() -> None:
+    key = masterkey.generate()
+    text = masterkey.text(key)
+    assert masterkey.parse(f"  {text}\n".encode()) == key
+    assert masterkey.master_key_id(key).startswith("mk_")
+    assert masterkey.master_key_id(masterkey.generate()) != masterkey.master_key_id(key)
+
+
+def test_a_slip_in_a_master_key_is_noticed() -> None:
+    text = masterkey.text(masterkey.generate())
+    for place in range(5, len(text)):
+        altered = text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
+        with pytest.raises(InvalidMasterKey) as refused:
+            masterkey.parse(altered.encode())
+        assert text[5:20] not in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"correct horse battery staple", b"\xff" * 50, b"hmk1__"])
+def test_passphrases_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidMasterKey):
+        masterkey.parse(data)
+
+
+def test_a_key_of_zeros_is_refused() -> None:
+    with pytest.raises(InvalidMasterKey, match="not random"):
+        masterkey.parse(masterkey.text(Secret(bytes(32))).encode())
