@@ -1,3 +1,7 @@
+-- Records have an owner and a team, and three reaches: everything, one's teams', one's own. The
+-- first condition of each such policy is the union of the three, so that one index range on
+-- (organization_id, ...) finds the candidates; the rest is decided on columns of the same index.
+
 -- Companies ----------------------------------------------------------------------------------
 call private.lock_down('public.companies');
 grant select, delete on table public.companies to authenticated;
@@ -15,14 +19,23 @@ grant select, insert, update, delete on table public.companies to service_role;
 create policy select_member on public.companies
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('companies.read')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.read', 'companies.read_team', 'companies.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.read_own')))
+        )
     )
 );
 comment on policy select_member on public.companies is
@@ -31,14 +44,23 @@ comment on policy select_member on public.companies is
 create policy insert_member on public.companies
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.write', 'companies.write_team', 'companies.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.companies is
@@ -47,25 +69,43 @@ comment on policy insert_member on public.companies is
 create policy update_member on public.companies
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.write', 'companies.write_team', 'companies.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.write', 'companies.write_team', 'companies.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        )
     )
 );
 comment on policy update_member on public.companies is
@@ -74,14 +114,23 @@ comment on policy update_member on public.companies is
 create policy delete_member on public.companies
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('companies.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.delete', 'companies.delete_team', 'companies.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.companies is
@@ -103,14 +152,23 @@ grant select, insert, update, delete on table public.contacts to service_role;
 create policy select_member on public.contacts
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('contacts.read')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.read', 'contacts.read_team', 'contacts.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.read_own')))
+        )
     )
 );
 comment on policy select_member on public.contacts is
@@ -119,14 +177,23 @@ comment on policy select_member on public.contacts is
 create policy insert_member on public.contacts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.contacts is
@@ -135,25 +202,43 @@ comment on policy insert_member on public.contacts is
 create policy update_member on public.contacts
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        )
     )
 );
 comment on policy update_member on public.contacts is
@@ -162,14 +247,23 @@ comment on policy update_member on public.contacts is
 create policy delete_member on public.contacts
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('contacts.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.delete', 'contacts.delete_team', 'contacts.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.contacts is
@@ -261,14 +355,23 @@ grant select, insert, update, delete on table public.deals to service_role;
 create policy select_member on public.deals
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.read')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.read', 'deals.read_team', 'deals.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        )
     )
 );
 comment on policy select_member on public.deals is
@@ -277,14 +380,23 @@ comment on policy select_member on public.deals is
 create policy insert_member on public.deals
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.deals is
@@ -293,25 +405,43 @@ comment on policy insert_member on public.deals is
 create policy update_member on public.deals
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy update_member on public.deals is
@@ -320,14 +450,23 @@ comment on policy update_member on public.deals is
 create policy delete_member on public.deals
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.delete', 'deals.delete_team', 'deals.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.deals is
@@ -341,14 +480,23 @@ grant select, insert, update, delete on table public.deal_stage_history to servi
 create policy select_member on public.deal_stage_history
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.read')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.read', 'deals.read_team', 'deals.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        )
     )
 );
 comment on policy select_member on public.deal_stage_history is
@@ -366,14 +514,23 @@ grant select, insert, update, delete on table public.deal_contacts to service_ro
 create policy select_member on public.deal_contacts
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.read')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.read', 'deals.read_team', 'deals.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        )
     )
 );
 comment on policy select_member on public.deal_contacts is
@@ -382,14 +539,23 @@ comment on policy select_member on public.deal_contacts is
 create policy insert_member on public.deal_contacts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.deal_contacts is
@@ -398,25 +564,43 @@ comment on policy insert_member on public.deal_contacts is
 create policy update_member on public.deal_contacts
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy update_member on public.deal_contacts is
@@ -425,14 +609,23 @@ comment on policy update_member on public.deal_contacts is
 create policy delete_member on public.deal_contacts
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy delete_member on public.deal_contacts is
@@ -456,14 +649,23 @@ grant select, insert, update, delete on table public.activities to service_role;
 create policy select_member on public.activities
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.read')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.read', 'activities.read_team', 'activities.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.read_own')))
+        )
     )
 );
 comment on policy select_member on public.activities is
@@ -472,14 +674,23 @@ comment on policy select_member on public.activities is
 create policy insert_member on public.activities
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.activities is
@@ -488,25 +699,43 @@ comment on policy insert_member on public.activities is
 create policy update_member on public.activities
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 );
 comment on policy update_member on public.activities is
@@ -515,14 +744,23 @@ comment on policy update_member on public.activities is
 create policy delete_member on public.activities
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.delete', 'activities.delete_team', 'activities.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.activities is
@@ -542,14 +780,23 @@ grant select, insert, update, delete on table public.call_transcripts to service
 create policy select_member on public.call_transcripts
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.read')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.read', 'activities.read_team', 'activities.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.read_own')))
+        )
     )
 );
 comment on policy select_member on public.call_transcripts is
@@ -558,14 +805,23 @@ comment on policy select_member on public.call_transcripts is
 create policy insert_member on public.call_transcripts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.call_transcripts is
@@ -574,25 +830,43 @@ comment on policy insert_member on public.call_transcripts is
 create policy update_member on public.call_transcripts
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.write', 'activities.write_team', 'activities.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        )
     )
 );
 comment on policy update_member on public.call_transcripts is
@@ -601,14 +875,23 @@ comment on policy update_member on public.call_transcripts is
 create policy delete_member on public.call_transcripts
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('activities.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('activities.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'activities.delete', 'activities.delete_team', 'activities.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('activities.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('activities.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('activities.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('activities.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.call_transcripts is
@@ -629,14 +912,23 @@ grant select, insert, update, delete on table public.conversations to service_ro
 create policy select_member on public.conversations
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('conversations.read')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.read', 'conversations.read_team', 'conversations.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.read_own')))
+        )
     )
 );
 comment on policy select_member on public.conversations is
@@ -645,14 +937,23 @@ comment on policy select_member on public.conversations is
 create policy insert_member on public.conversations
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.write', 'conversations.write_team', 'conversations.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.conversations is
@@ -661,25 +962,43 @@ comment on policy insert_member on public.conversations is
 create policy update_member on public.conversations
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.write', 'conversations.write_team', 'conversations.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.write', 'conversations.write_team', 'conversations.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.write_own')))
+        )
     )
 );
 comment on policy update_member on public.conversations is
@@ -688,14 +1007,23 @@ comment on policy update_member on public.conversations is
 create policy delete_member on public.conversations
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('conversations.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.conversations is
@@ -713,14 +1041,23 @@ grant select, insert, update, delete on table public.messages to service_role;
 create policy select_member on public.messages
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('conversations.read')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.read', 'conversations.read_team', 'conversations.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.read_own')))
+        )
     )
 );
 comment on policy select_member on public.messages is
@@ -729,14 +1066,23 @@ comment on policy select_member on public.messages is
 create policy insert_member on public.messages
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.write', 'conversations.write_team', 'conversations.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.messages is
@@ -745,14 +1091,23 @@ comment on policy insert_member on public.messages is
 create policy delete_member on public.messages
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('conversations.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('conversations.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('conversations.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('conversations.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.messages is
@@ -799,14 +1154,23 @@ grant select, insert, update, delete on table public.contact_tags to service_rol
 create policy select_member on public.contact_tags
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('contacts.read')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.read', 'contacts.read_team', 'contacts.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.read_own')))
+        )
     )
 );
 comment on policy select_member on public.contact_tags is
@@ -815,14 +1179,23 @@ comment on policy select_member on public.contact_tags is
 create policy insert_member on public.contact_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.contact_tags is
@@ -831,14 +1204,23 @@ comment on policy insert_member on public.contact_tags is
 create policy delete_member on public.contact_tags
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('contacts.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('contacts.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        )
     )
 );
 comment on policy delete_member on public.contact_tags is
@@ -853,14 +1235,23 @@ grant select, insert, update, delete on table public.company_tags to service_rol
 create policy select_member on public.company_tags
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('companies.read')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.read', 'companies.read_team', 'companies.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.read_own')))
+        )
     )
 );
 comment on policy select_member on public.company_tags is
@@ -869,14 +1260,23 @@ comment on policy select_member on public.company_tags is
 create policy insert_member on public.company_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.write', 'companies.write_team', 'companies.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.company_tags is
@@ -885,14 +1285,23 @@ comment on policy insert_member on public.company_tags is
 create policy delete_member on public.company_tags
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'companies.write', 'companies.write_team', 'companies.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('companies.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('companies.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        )
     )
 );
 comment on policy delete_member on public.company_tags is
@@ -907,14 +1316,23 @@ grant select, insert, update, delete on table public.deal_tags to service_role;
 create policy select_member on public.deal_tags
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.read')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.read', 'deals.read_team', 'deals.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        )
     )
 );
 comment on policy select_member on public.deal_tags is
@@ -923,14 +1341,23 @@ comment on policy select_member on public.deal_tags is
 create policy insert_member on public.deal_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.deal_tags is
@@ -939,14 +1366,23 @@ comment on policy insert_member on public.deal_tags is
 create policy delete_member on public.deal_tags
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'deals.write', 'deals.write_team', 'deals.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('deals.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('deals.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        )
     )
 );
 comment on policy delete_member on public.deal_tags is
@@ -1003,14 +1439,23 @@ grant select, insert, update, delete on table public.files to service_role;
 create policy select_member on public.files
 for select to authenticated
 using (
-    organization_id = any(array(select private.org_ids('files.read')))
-    or (
-        organization_id = any(array(select private.org_ids('files.read_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'files.read', 'files.read_team', 'files.read_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('files.read_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('files.read')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('files.read_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('files.read_own')))
+        )
     )
 );
 comment on policy select_member on public.files is
@@ -1019,14 +1464,23 @@ comment on policy select_member on public.files is
 create policy insert_member on public.files
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('files.write')))
-    or (
-        organization_id = any(array(select private.org_ids('files.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'files.write', 'files.write_team', 'files.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('files.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('files.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('files.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('files.write_own')))
+        )
     )
 );
 comment on policy insert_member on public.files is
@@ -1035,25 +1489,43 @@ comment on policy insert_member on public.files is
 create policy update_member on public.files
 for update to authenticated
 using (
-    organization_id = any(array(select private.org_ids('files.write')))
-    or (
-        organization_id = any(array(select private.org_ids('files.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'files.write', 'files.write_team', 'files.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('files.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('files.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('files.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('files.write_own')))
+        )
     )
 )
 with check (
-    organization_id = any(array(select private.org_ids('files.write')))
-    or (
-        organization_id = any(array(select private.org_ids('files.write_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'files.write', 'files.write_team', 'files.write_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('files.write_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('files.write')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('files.write_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('files.write_own')))
+        )
     )
 );
 comment on policy update_member on public.files is
@@ -1062,14 +1534,23 @@ comment on policy update_member on public.files is
 create policy delete_member on public.files
 for delete to authenticated
 using (
-    organization_id = any(array(select private.org_ids('files.delete')))
-    or (
-        organization_id = any(array(select private.org_ids('files.delete_team')))
-        and team_id = any(array(select private.team_ids()))
+    organization_id = any(
+        array(
+            select private.org_ids(
+                'files.delete', 'files.delete_team', 'files.delete_own'
+            )
+        )
     )
-    or (
-        organization_id = any(array(select private.org_ids('files.delete_own')))
-        and owner_id = (select auth.uid())
+    and (
+        organization_id = any(array(select private.org_ids('files.delete')))
+        or (
+            team_id = any(array(select private.team_ids()))
+            and organization_id = any(array(select private.org_ids('files.delete_team')))
+        )
+        or (
+            owner_id = (select auth.uid())
+            and organization_id = any(array(select private.org_ids('files.delete_own')))
+        )
     )
 );
 comment on policy delete_member on public.files is
