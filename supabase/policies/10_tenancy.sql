@@ -24,7 +24,7 @@ grant select on table public.permissions to authenticated, service_role;
 
 create policy select_signed_in on public.permissions
 for select to authenticated
-using ((select auth.uid() is not null));
+using ((select auth.uid()) is not null);
 comment on policy select_signed_in on public.permissions is
 'Everybody who is signed in may read what permissions exist.';
 
@@ -33,7 +33,7 @@ grant select on table public.builtin_role_permissions to authenticated, service_
 
 create policy select_signed_in on public.builtin_role_permissions
 for select to authenticated
-using ((select auth.uid() is not null));
+using ((select auth.uid()) is not null);
 comment on policy select_signed_in on public.builtin_role_permissions is
 'Everybody who is signed in may read what the built-in roles are.';
 
@@ -89,7 +89,7 @@ create policy insert_self on public.profiles
 for insert to authenticated
 with check (
     user_id = (select auth.uid())
-    and (select coalesce(auth.jwt() ->> 'is_anonymous', 'false') = 'false')
+    and coalesce((select auth.jwt()) ->> 'is_anonymous', 'false') = 'false'
 );
 comment on policy insert_self on public.profiles is 'One creates only one''s own profile.';
 
@@ -116,7 +116,7 @@ create policy insert_self on public.user_settings
 for insert to authenticated
 with check (
     user_id = (select auth.uid())
-    and (select coalesce(auth.jwt() ->> 'is_anonymous', 'false') = 'false')
+    and coalesce((select auth.jwt()) ->> 'is_anonymous', 'false') = 'false'
 );
 comment on policy insert_self on public.user_settings is 'One creates only one''s own settings.';
 
