@@ -25,8 +25,13 @@ class EmbeddedEngine:
     PostgreSQL 15 or newer; without it :func:`harmonia_py.engines.binaries.find` decides.
     """
 
-    def __init__(self, pg_bin: str | Path | None = None) -> None:
-        """Find the binaries. Raises :class:`harmonia_py.errors.BinariesNotFound`."""
+    def __init__(self, pg_bin: str | Path | None = None, *, in_memory: bool = True) -> None:
+        """Find the binaries. Raises :class:`harmonia_py.errors.BinariesNotFound`.
+
+        ``in_memory=False`` keeps the data on disk even where memory has room, for measurements
+        and for databases of many gigabytes.
+        """
+        self.in_memory = in_memory
         self.binaries = installations.find(pg_bin)
         self._server: Server | None = None
         self._host: Host | None = None
@@ -47,7 +52,7 @@ class EmbeddedEngine:
     def start(self) -> Host:
         """Start the server if it is not running, and return the maker of databases."""
         if self._host is None:
-            self._server = Server(self.binaries)
+            self._server = Server(self.binaries, in_memory=self.in_memory)
             self._host = Host(self.label, _open_tcp(self._server), self._server.password)
         return self._host
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from harmonia_py.engines import cluster
+from harmonia_py.engines import catalogue, cluster
 from harmonia_py.engines.binaries import Binaries
 from harmonia_py.engines.osuser import RunAs, give, reachable, run_as
 from harmonia_py.errors import ServerStartFailed
@@ -25,6 +25,7 @@ __all__ = ["HOST", "THROWAWAY", "Server", "free_port", "settings_arguments"]
 HOST = "127.0.0.1"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
+MEMORY_NEEDED = 6 * 1024**3  # bytes
 
 # Nothing here is worth a disk flush: the data directory is deleted when the server stops.
 THROWAWAY = {
@@ -34,7 +35,7 @@ THROWAWAY = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_locks_per_transaction": "512",
-    "max_wal_size": "4GB",
+    "max_wal_size": "2GB",
     "checkpoint_timeout": "1h",
     "wal_level": "logical",
     "max_wal_senders": "0",
@@ -73,12 +74,21 @@ class Server:
     call :meth:`stop`; a watchdog process stops it if this process is killed.
     """
 
-    def __init__(self, binaries: Binaries, settings: Mapping[str, str] | None = None) -> None:
-        """Start it. Raises :class:`ServerStartFailed` with the server's own last words."""
+    def __init__(
+        self,
+        binaries: Binaries,
+        settings: Mapping[str, str] | None = None,
+        *,
+        in_memory: bool = True,
+    ) -> None:
+        """Start it. Raises :class:`ServerStartFailed` with the server's own last words.
+
+        ``in_memory`` allows a data directory on ``/dev/shm`` when there is room for it.
+        """
         self.binaries = binaries
         self.password = secrets.token_urlsafe(18)
         self.user = run_as()
-        self.root = _temporary_root(self.user)
+        self.root = _temporary_root(self.user, in_memory=in_memory)
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -86,7 +96,9 @@ class Server:
             data = self._directory("data")
             self._directory("socket")
             cluster.create(binaries, data, self.user)
-            self._start({**self._known(THROWAWAY), **(settings or {})})
+            known = self._known(THROWAWAY)
+            known |= catalogue.complete(binaries, self._directory("extensions"), self.user)
+            self._start({**known, **(settings or {})})
         except BaseException:
             self.stop()
             raise
@@ -204,9 +216,11 @@ class Server:
         )
 
 
-def _temporary_root(user: RunAs | None) -> Path:
+def _temporary_root(user: RunAs | None, *, in_memory: bool) -> Path:
     """Make a directory short enough for a socket and reachable for the server's user."""
     bases = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - mkdtemp below
+    if in_memory and _roomy(Path("/dev/shm")):  # noqa: S108
+        bases.insert(0, "/dev/shm")  # noqa: S108
     for base in dict.fromkeys(bases):
         path = Path(base)
         if (
@@ -221,3 +235,14 @@ def _temporary_root(user: RunAs | None) -> Path:
     raise ServerStartFailed(
         "no temporary directory is writable", hint="set TMPDIR to a directory that is"
     )
+
+
+def _roomy(path: Path) -> bool:
+    """Return whether a memory file system can hold a database without starving the machine."""
+    try:
+        free = shutil.disk_usage(path).free
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return False
+    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    return bool(available) and min(free, available[0]) >= MEMORY_NEEDED

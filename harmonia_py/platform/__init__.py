@@ -6,6 +6,7 @@ left alone. See ``docs/explanation/environment.md`` for what is copied and what 
 
 from __future__ import annotations
 
-from harmonia_py.platform.environment import Prepared, is_supabase, prepare, stand_ins
+from harmonia_py.platform.environment import Outcome, Prepared, PrepareRefused, is_supabase, prepare
+from harmonia_py.platform.extensions import stand_ins
 
-__all__ = ["Prepared", "is_supabase", "prepare", "stand_ins"]
+__all__ = ["Outcome", "PrepareRefused", "Prepared", "is_supabase", "prepare", "stand_ins"]

@@ -14,8 +14,10 @@ import psycopg
 from psycopg import sql
 
 from harmonia_py.errors import HarmoniaError
+from harmonia_py.platform import extensions
+from harmonia_py.platform.extensions import stand_ins
 
-__all__ = ["Outcome", "PrepareRefused", "Prepared", "is_supabase", "prepare", "stand_ins"]
+__all__ = ["Outcome", "PrepareRefused", "Prepared", "is_supabase", "prepare", "revision"]
 
 LOCK = 7_015_880_101  # an arbitrary number: two preparations wait for each other
 MARK = "Supabase environment by Harmonia, revision "
@@ -57,22 +59,6 @@ def is_supabase(conn: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0]) and _revision(conn) is None
 
 
-def stand_ins(conn: psycopg.Connection[Any]) -> list[str]:
-    """Return the extensions in this database that are stand-ins, by name.
-
-    A stand-in has the functions and tables of the extension, so that migrations which use it
-    apply; it does not do the work (no request is sent, no job runs).
-    """
-    rows = conn.execute(
-        """
-        select extname::text from pg_catalog.pg_extension
-        where extversion like '%stand-in%'
-        order by extname
-        """
-    ).fetchall()
-    return [str(row[0]) for row in rows]
-
-
 def prepare(conn: psycopg.Connection[Any], *, auto_expose_new_tables: bool = True) -> Prepared:
     """Build the Supabase environment in the database of ``conn``, which must be a superuser's.
 
@@ -100,6 +86,8 @@ def prepare(conn: psycopg.Connection[Any], *, auto_expose_new_tables: bool = Tru
         for name, text in _scripts().items():
             if name.startswith("90_") and auto_expose_new_tables:
                 continue
+            if name.startswith("70_"):
+                extensions.install(conn)
             conn.execute(text)
         conn.execute(sql.SQL("comment on schema auth is {}").format(sql.Literal(MARK + wanted)))
     conn.commit()
@@ -111,14 +99,18 @@ def prepare(conn: psycopg.Connection[Any], *, auto_expose_new_tables: bool = Tru
 def revision(*, auto_expose_new_tables: bool = True) -> str:
     """Return the fingerprint of the environment's sources."""
     digest = hashlib.sha256(b"exposed" if auto_expose_new_tables else b"closed")
-    for name, text in _scripts().items():
+    for name, text in {**_scripts(), **_folder("stand_ins")}.items():
         digest.update(name.encode() + b"\0" + text + b"\0")
     return digest.hexdigest()[:16]
 
 
 @cache
 def _scripts() -> dict[str, bytes]:
-    folder = files("harmonia_py.platform") / "sql"
+    return _folder("sql")
+
+
+def _folder(name: str) -> dict[str, bytes]:
+    folder = files("harmonia_py.platform") / name
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     return {name: (folder / name).read_bytes() for name in names}
 
