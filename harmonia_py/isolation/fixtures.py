@@ -352,7 +352,10 @@ class _Seeder:
     ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
         out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
         authority = bool(self.refs.authority.get(table.key))
+        keyed = self._role_rows(table)
         for label in "AB":
+            for fixed in keyed:
+                out.append((label, None, False, False, fixed))
             if self._staffed(table):
                 out.append((label, user_id(f"{label}.staff"), False, False, {}))
             elif self.user_columns.get(table.key):
@@ -366,6 +369,16 @@ class _Seeder:
                 out.append((label, first[0].user if first else None, True, False, {}))
             out.append((label, user_id(f"{label}.fresh"), False, True, {}))
         return out
+
+    def _role_rows(self, table: Table) -> list[dict[str, Any]]:
+        """List what to fix when the memberships' role points at a row of this table."""
+        for m in self.model.memberships:
+            members = self.catalog.tables.get(m.table)
+            for fk in members.foreign_keys if members else ():
+                if fk.target == table.key and m.role in fk.columns:
+                    column = fk.ref_columns[fk.columns.index(m.role)]
+                    return [{column: role} for role in m.roles]
+        return []
 
     def _user_rows(
         self, table: Table
@@ -421,6 +434,8 @@ class _Seeder:
                 draft[column.name] = candidates(column, token, n, texts, variant=variant)
                 if column.name == "slug" and m.kind == "root" and not texts and tenant:
                     draft[column.name].insert(0, tenant.token)
+        for check in table.checks:
+            _compose(table, check.columns, draft, f"{token}{n:04d}")
         return draft
 
     def _reference(
@@ -523,6 +538,21 @@ class _Seeder:
             for value, owners in seen.items()
             if len(owners) == 1 and None not in owners
         }
+
+
+def _compose(
+    table: Table, columns: tuple[str, ...], draft: dict[str, list[Any]], mark: str
+) -> None:
+    """Offer texts made of the row's other values: paths and keys that a check ties together."""
+    for name in columns:
+        if name not in draft or table.column(name).category != "S" or len(draft[name]) == 1:
+            continue
+        others = [str(draft[c][0]) for c in columns if c != name and draft.get(c, [None])[0]]
+        for join in "/:-_.":
+            for parts in (others, others[::-1]):
+                if parts:
+                    draft[name].insert(len(draft[name]) // 2, join.join([*parts, mark]))
+                    draft[name].append(join.join(parts))
 
 
 def _leaves(values: Iterable[Any]) -> Iterable[str]:

@@ -27,31 +27,55 @@ def choose(
     A draft maps column names to candidates, best first. Returns the rows and the names of
     the constraints for which no combination was found (their columns get the first value).
     """
-    rows = [{name: values[0] for name, values in draft.items()} for draft in drafts]
     unsolved: list[str] = []
-    for columns, checks, names in _components(table):
-        solved = _solve(conn, table, drafts, columns, checks)
-        if solved is None:
-            unsolved.extend(names)
+    work = [dict(draft) for draft in drafts]
+    components = _components(table)
+    for columns, checks, names in _alone(table):
+        passing = _ask(conn, table, work, columns, checks)
+        for index, draft in enumerate(work):
+            kept = [draft[columns[0]][number] for number in passing.get(index, ())]
+            if kept:
+                draft[columns[0]] = kept
+            elif names[0] not in unsolved and columns[0] in draft:
+                unsolved.extend(names)
+    rows = [{name: values[0] for name, values in draft.items()} for draft in work]
+    for columns, checks, names in components:
+        if any(c not in d for c in columns for d in work):
             continue
+        combos = [_product([draft[c] for c in columns]) for draft in work]
+        passing = _ask(conn, table, work, columns, checks, combos)
         for index, row in enumerate(rows):
-            if index in solved:
-                row.update(solved[index])
+            if numbers := passing.get(index):
+                row.update(zip(columns, combos[index][numbers[0]], strict=True))
             elif names[0] not in unsolved:
                 unsolved.extend(names)
     return rows, unsolved
 
 
+def _alone(table: Table) -> list[tuple[list[str], list[str], list[str]]]:
+    """Collect the checks on one column only, per column."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for column in table.columns:
+        quoted = '"' + column.name.replace('"', '""') + '"'
+        for text in column.domain_checks:
+            checks, names = found.setdefault(column.name, ([], []))
+            checks.append(text.replace("VALUE", quoted))
+            names.append(column.type)
+    for check in table.checks:
+        if len(check.columns) == 1:
+            checks, names = found.setdefault(check.columns[0], ([], []))
+            checks.append(check.expression)
+            names.append(check.name)
+    return [([name], checks, names) for name, (checks, names) in found.items()]
+
+
 def _components(table: Table) -> list[tuple[list[str], list[str], list[str]]]:
     """Group the checks that share columns: (columns, expressions, constraint names)."""
-    items: list[tuple[set[str], list[str], list[str]]] = []
-    for column in table.columns:
-        for text in column.domain_checks:
-            quoted = '"' + column.name.replace('"', '""') + '"'
-            items.append(({column.name}, [text.replace("VALUE", quoted)], [column.type]))
-    for check in table.checks:
-        if check.columns:
-            items.append((set(check.columns), [check.expression], [check.name]))
+    items: list[tuple[set[str], list[str], list[str]]] = [
+        (set(check.columns), [check.expression], [check.name])
+        for check in table.checks
+        if len(check.columns) > 1
+    ]
     merged: list[tuple[set[str], list[str], list[str]]] = []
     for item in items:
         columns, checks, names = set(item[0]), list(item[1]), list(item[2])
@@ -67,63 +91,54 @@ def _components(table: Table) -> list[tuple[list[str], list[str], list[str]]]:
     return [(sorted(columns), checks, names) for columns, checks, names in merged]
 
 
-def _solve(
+def _ask(
     conn: psycopg.Connection[Any],
     table: Table,
     drafts: Sequence[Draft],
     columns: list[str],
     checks: list[str],
-) -> dict[int, dict[str, Any]] | None:
-    known = [c for c in columns if all(c in d for d in drafts)]
-    if len(known) != len(columns):
-        return {}
-    options: list[dict[str, Any]] = []
-    combos: list[list[dict[str, Any]]] = []
-    for index, draft in enumerate(drafts):
-        mine = [
-            dict(zip(columns, values, strict=True))
-            for values in _product([draft[c] for c in columns])
-        ]
-        combos.append(mine)
-        options += [
-            {"hx_row": index, "hx_try": number} | combo for number, combo in enumerate(mine)
-        ]
+    combos: list[list[tuple[Any, ...]]] | None = None,
+) -> dict[int, list[int]]:
+    """Return, per draft, the numbers of the combinations that satisfy every check, in order."""
+    if combos is None:
+        combos = [[(v,) for v in draft.get(columns[0], ())] for draft in drafts]
+    options = [
+        {"hx_row": index, "hx_try": number} | dict(zip(columns, combo, strict=True))
+        for index, mine in enumerate(combos)
+        for number, combo in enumerate(mine)
+    ]
     shape = sql.SQL(", ").join(
         [sql.SQL("hx_row int, hx_try int")]
         + [sql.SQL("{} {}").format(sql.Identifier(c), _type(table.column(c))) for c in columns]
     )
     query = sql.SQL(
-        "select hx_row, min(hx_try) from pg_catalog.jsonb_to_recordset(%s) as v({}) "
-        "where {} group by hx_row"
+        "select hx_row, hx_try from pg_catalog.jsonb_to_recordset(%s) as v({}) "
+        "where {} order by hx_row, hx_try"
     ).format(
         shape,
         sql.SQL(" and ").join(
             sql.SQL("(({}) is not false)").format(sql.SQL(c.replace("%", "%%"))) for c in checks
         ),
     )
+    out: dict[int, list[int]] = {}
     try:
         with conn.transaction():
             found = conn.execute(query, (Jsonb(options),)).fetchall()
-        return {row: combos[row][number] for row, number in found}
     except psycopg.Error:
-        return _one_by_one(conn, query, combos)
-
-
-def _one_by_one(
-    conn: psycopg.Connection[Any], query: sql.Composed, combos: list[list[dict[str, Any]]]
-) -> dict[int, dict[str, Any]]:
-    """Try candidates alone when evaluating them together raises an error."""
-    out: dict[int, dict[str, Any]] = {}
-    for index, mine in enumerate(combos):
-        for number, combo in enumerate(mine[:60]):
+        found = []
+        # A cast inside a check may fail for one candidate: then each is asked alone.
+        for option in options:
+            if len(out.get(option["hx_row"], ())) >= 3:
+                continue
             try:
                 with conn.transaction():
-                    one = [{"hx_row": index, "hx_try": number} | combo]
-                    if conn.execute(query, (Jsonb(one),)).fetchall():
-                        out[index] = combo
-                        break
+                    found += conn.execute(query, (Jsonb([option]),)).fetchall()
+                    if found:
+                        out.setdefault(option["hx_row"], [])
             except psycopg.Error:
                 continue
+    for row, number in found:
+        out.setdefault(row, []).append(number)
     return out
 
 

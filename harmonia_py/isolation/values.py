@@ -6,6 +6,7 @@ import hashlib
 import random
 import re
 import uuid
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from re import _parser  # type: ignore[attr-defined]
@@ -128,7 +129,7 @@ def _numbers(column: Column, n: int, text: str) -> Iterator[Any]:
 
 def _times(column: Column, n: int) -> Iterator[Any]:
     future = re.search(r"(expir|until|ends?_|_end|due|valid_to)", column.name, re.I)
-    days = (3, 30, 400, 0, -1) if future else (0, -1, -30, 3)
+    days = (3, 0.04, 30, 400, 0, -1) if future else (0, -1, 0.04, -30, 3)
     for day in days:
         at = _NOW + timedelta(days=day, seconds=n if column.base == "date" else -n)
         if column.base == "date":
@@ -237,7 +238,9 @@ def sample(pattern: str, seed: str) -> str | None:
     for name, plain in posix.items():
         pattern = pattern.replace(name, plain)
     try:
-        tree = _parser.parse(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            tree = _parser.parse(pattern)
     except (re.error, RecursionError, OverflowError):
         return None
     try:
