@@ -1,0 +1,156 @@
+"""``harmonia verify``: judge who can reach whose rows, on a throw-away copy or a URL."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harmonia_cli.options import SupabaseDirOption
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+
+if TYPE_CHECKING:
+    from harmonia_py.isolation.finding import Finding, Report
+    from harmonia_py.isolation.source import Source
+
+__all__ = ["verify"]
+
+
+def verify(
+    db_url: Annotated[
+        str | None,
+        typer.Option("--db-url", help="Judge this database; everything is rolled back."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="Throw-away database: embedded or container.")
+    ] = "embedded",
+    image: Annotated[str | None, typer.Option("--image", help="Image of the container.")] = None,
+    pg_bin: Annotated[
+        Path | None, typer.Option("--pg-bin", help="Folder of PostgreSQL programs to use.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Tenancy model (default: harmonia.toml of the project)."),
+    ] = None,
+    init: Annotated[
+        bool, typer.Option("--init", help="Write the inferred model to harmonia.toml and stop.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail also on what could not be judged.")
+    ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Judge what applied when a migration fails.")
+    ] = False,
+    not_production: Annotated[
+        bool,
+        typer.Option("--yes-this-is-not-production", help="Agree to probe a remote database."),
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds per probe.")] = 2.0,
+    supabase_dir: SupabaseDirOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Try everything every role could try against another tenant, and judge what happened.
+
+    Exit codes: 0 clean, 5 isolation breach, 3 another finding, 1 could not judge.
+    """
+    with command(output):
+        from harmonia_py import project
+        from harmonia_py.errors import FolderMissing, UsageError
+        from harmonia_py.isolation import runner, source
+        from harmonia_py.isolation.model import dump, load
+
+        found: project.Project | None = None
+        try:
+            found = project.find(supabase_dir)
+        except FolderMissing:
+            if db_url is None:
+                raise
+        path = model or ((found.root if found else Path.cwd()) / "harmonia.toml")
+        if init and path.exists():
+            raise UsageError(f"{path.name} exists already", hint="edit it, or move it away first")
+        if model is not None and not path.exists() and not init:
+            raise UsageError(f"there is no file {path}")
+        intent = load(path) if path.exists() else None
+        origin: AbstractContextManager[Source]
+        if db_url is not None:
+            origin = nullcontext(source.from_url(db_url, not_production=not_production))
+        else:
+            assert found is not None  # noqa: S101 (project.find raised otherwise)
+            made_by = source.engine(engine, image=image, pg_bin=pg_bin)
+            origin = source.from_project(found, made_by, keep_going=keep_going, progress=_tell)
+        with origin as target:
+            if init:
+                path.write_text(dump(runner.propose(target.dsn)), encoding="utf-8")
+                emit({"written": str(path)}, output, lambda data: stdout.print(data["written"]))
+                return
+            report = runner.verify(
+                target.dsn,
+                model=intent,
+                stand_ins=target.stand_ins,
+                timeout=timeout,
+                progress=_tell,
+            )
+        data = report.as_dict() | {
+            "engine": target.label,
+            "unapplied": [
+                {"file": u.file, "line": u.line, "reason": u.reason, "statement": u.statement}
+                for u in target.unapplied
+            ],
+        }
+        emit(data, output, lambda _: _print(report, target))
+        code = report.exit_code(strict=strict)
+        if code == 0 and target.unapplied:
+            code = 1
+        raise typer.Exit(code)
+
+
+def _tell(text: str) -> None:
+    if stderr.is_terminal:
+        stderr.print(f"[dim]{text}[/dim]", highlight=False)
+
+
+def _print(report: Report, target: Source) -> None:
+    from rich.table import Table
+
+    from harmonia_py.isolation.matrix import matrix
+
+    shown = matrix(report)
+    grid = Table(title="Who can do what (own tenant; ! = another tenant's rows)", box=None)
+    grid.add_column("table")
+    for actor in shown.actors:
+        grid.add_column(actor, justify="center", no_wrap=True)
+    for key, cells in shown.rows:
+        grid.add_row(key, *[f"[red]{c}[/red]" if "!" in c else c for c in cells])
+    if shown.rows:
+        stdout.print(grid)
+        stdout.print("[dim]r read  c create  u update  d delete  - nothing[/dim]")
+    for item in (*report.findings, *report.errors):
+        _print_finding(item)
+    for left in report.not_judged:
+        stdout.print(f"[yellow]not judged[/yellow] {left.object}: {left.reason}", highlight=False)
+    for name in report.stand_ins:
+        stdout.print(f"[dim]stand-in: {name}[/dim]", highlight=False)
+    for failed in target.unapplied:
+        stdout.print(
+            f"[red]not applied[/red] {failed.file}:{failed.line}: {failed.reason}", highlight=False
+        )
+    count = len(report.findings)
+    verdict = "[green]isolated[/green]" if report.safe else f"[red]{count} finding(s)[/red]"
+    judged = sum(1 for c in report.coverage if c.status in ("tested", "proven"))
+    stdout.print(
+        f"{verdict}: {report.probes} probes on {judged} relations in {report.seconds:.1f} s"
+        f" ({target.label})",
+        highlight=False,
+    )
+
+
+def _print_finding(item: Finding) -> None:
+    colour = "red" if item.is_breach else "yellow"
+    stdout.print(f"\n[{colour}]{item.severity}[/{colour}] {item.id} ", end="")
+    stdout.print(item.title, markup=False, highlight=False)
+    for label, text in (("why", item.why), ("fix", item.fix)):
+        stdout.print(f"  {label}: {text}", markup=False, highlight=False)
+    for line in item.evidence[:3]:
+        stdout.print(f"  seen: {line}", markup=False, highlight=False)

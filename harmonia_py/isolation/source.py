@@ -1,0 +1,131 @@
+"""Where the judged database comes from: a throw-away copy of a project, or a given URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from harmonia_py import dsn
+from harmonia_py.engines import Engine
+from harmonia_py.errors import CouldNotVerify, UsageError
+from harmonia_py.migrations.files import Migration, read_folder
+from harmonia_py.project import Project
+
+__all__ = ["Source", "Unapplied", "engine", "from_project", "from_url"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unapplied:
+    """A migration that failed: file, line, reason and the statement."""
+
+    file: str
+    line: int
+    reason: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A database ready to be judged; ``dsn`` is not for printing."""
+
+    dsn: str
+    label: str
+    stand_ins: tuple[str, ...] = ()
+    unapplied: tuple[Unapplied, ...] = ()
+
+
+def engine(
+    name: str, *, image: str | None = None, pg_bin: Path | None = None
+) -> AbstractContextManager[Engine]:
+    """Return the engine called ``name`` (embedded or container), not yet started."""
+    if name == "container":
+        from harmonia_py.engines.container import ContainerEngine
+
+        return ContainerEngine(image)
+    if name == "embedded":
+        from harmonia_py.engines.embedded import EmbeddedEngine
+
+        return EmbeddedEngine(pg_bin)
+    raise UsageError(f"there is no engine {name}", hint="embedded or container; or give --db-url")
+
+
+def from_url(url: str, *, not_production: bool = False) -> Source:
+    """Take the database a URL names; refuses a remote host unless told it is not production."""
+    dsn.require_session(url)
+    if not not_production and not dsn.is_loopback(url):
+        raise UsageError(
+            f"{dsn.redact(url)} is not this machine: probing locks tables and fires triggers",
+            hint="use a copy or a branch, or say --yes-this-is-not-production",
+        )
+    return Source(url, f"url {dsn.redact(url)}")
+
+
+@contextmanager
+def from_project(
+    project: Project,
+    made_by: AbstractContextManager[Engine],
+    *,
+    keep_going: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[Source]:
+    """Apply a project's migrations and seeds to a throw-away database and yield it.
+
+    Raises CouldNotVerify naming file, line and statement when one fails, unless
+    ``keep_going``: then what failed is listed in ``unapplied``.
+    """
+    folder = read_folder(project.migrations)
+    if not folder.migrations:
+        raise CouldNotVerify(
+            f"there is no migration in {project.migrations}",
+            hint="run this in a project folder, or give --db-url",
+        )
+    progress("starting a database")
+    with made_by as server, server.database() as database:
+        failed: list[Unapplied] = []
+        progress(f"applying {len(folder.migrations)} migrations")
+        with database.connect() as conn:
+            for migration in folder.migrations:
+                problem = _apply(conn, migration)
+                if problem is None:
+                    continue
+                if not keep_going:
+                    raise CouldNotVerify(
+                        f"{problem.file}:{problem.line}: {problem.reason}",
+                        hint="correct the migration, or use --keep-going to judge the rest",
+                    )
+                failed.append(problem)
+        stand_ins: list[str] = []
+        with database.connect_admin() as conn:
+            from harmonia_py import platform
+
+            stand_ins = platform.stand_ins(conn)
+        yield Source(
+            database.admin_dsn or database.owner_dsn, server.label, tuple(stand_ins), tuple(failed)
+        )
+
+
+def _apply(conn: psycopg.Connection[tuple[object, ...]], migration: Migration) -> Unapplied | None:
+    statement = migration.sql
+    try:
+        if migration.alone:
+            conn.commit()
+            conn.autocommit = True
+            for statement in migration.statements:
+                conn.execute(statement.encode())
+            conn.autocommit = False
+        else:
+            conn.execute(statement.encode())
+            conn.commit()
+    except psycopg.Error as error:
+        conn.rollback()
+        conn.autocommit = False
+        position = int(error.diag.statement_position or 0)
+        line = statement.count("\n", 0, max(0, position - 1)) + 1 if position else 1
+        reason = (error.diag.message_primary or str(error)).strip()
+        text = statement.splitlines()[line - 1].strip() if statement else ""
+        return Unapplied(migration.path.name, line, reason, text)
+    return None
