@@ -1,0 +1,28 @@
+-- channel: escalation
+-- object: public.accept_invite
+-- says: Whoever holds the token gets in; the address it was sent to no longer matters.
+create or replace function public.accept_invite(p_token uuid)
+returns uuid
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    invite public.invites;
+begin
+    update public.invites
+    set accepted_at = now()
+    where token = p_token and accepted_at is null and expires_at > now()
+    returning * into invite;
+    if invite.id is null or auth.uid() is null then
+        raise exception 'this invitation cannot be used' using errcode = 'PT403';
+    end if;
+    insert into public.organization_members (org_id, user_id, role)
+    values (invite.org_id, auth.uid(), invite.role)
+    on conflict do nothing;
+    return invite.org_id;
+end
+$$;
+-- exploit as mallory
+select public.accept_invite('70000000-0000-4000-8000-000000000001');
+select from public.tickets where org_id = :org_a;
+-- leaks when rows
