@@ -55,7 +55,7 @@ def acting_as(
     )
     settings = {
         "request.jwt.claims": json.dumps(claims),
-        "request.headers": json.dumps(changes.get("headers", {})),
+        "request.headers": substitute(json.dumps(changes.get("headers", {}))),
         "realtime.topic": substitute(str(changes.get("topic", ""))),
     }
     for name, value in settings.items():
