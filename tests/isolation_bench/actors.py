@@ -43,7 +43,7 @@ def substitute(sql: str) -> str:
 
 def role_of(actor: str) -> str:
     """Return the database role a request of ``actor`` runs as."""
-    return "anon" if actor == "anon" else "authenticated"
+    return {"anon": "anon", "gotrue": "supabase_auth_admin"}.get(actor, "authenticated")
 
 
 def claims_of(
@@ -54,8 +54,8 @@ def claims_of(
     ``standing`` is what the schema's ``claims.json`` gives this actor; ``changes`` is what one
     exploit alters. A change to ``None`` removes the claim.
     """
-    if actor == "anon":
-        claims: dict[str, Any] = {"role": "anon"}
+    if actor in ("anon", "gotrue"):
+        claims: dict[str, Any] = {"role": "anon"} if actor == "anon" else {}
     else:
         claims = {
             "sub": USERS[actor],

@@ -67,7 +67,7 @@ create table public.activities (
     kind text not null check (kind in ('call', 'mail', 'meeting')),
     occurred_at timestamptz not null default now(),
     summary text not null,
-    primary key (id, occurred_at),
+    primary key (account_id, id, occurred_at),
     foreign key (account_id, deal_id)
     references public.deals (account_id, id) on delete set null (deal_id)
 ) partition by range (occurred_at);
