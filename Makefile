@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint clean
+.PHONY: help venv demo test lint isolation-bench clean
 
 help:
 	@printf '%s\n' 'make demo   build the CRM on an embedded Postgres and prove its isolation' \
 	               'make test   run every test (Python and SQL)' \
 	               'make lint   ruff, mypy, sqlfluff, squawk' \
+	               'make isolation-bench  measure `harmonia verify` on planted leaks (PEERS=1: others too)' \
 	               'make clean  remove the virtual environment and local state'
 
 $(VENV)/.installed: pyproject.toml
@@ -29,6 +30,12 @@ lint: venv
 	"$(BIN)/mypy"
 	"$(BIN)/sqlfluff" lint supabase tests/sql
 	"$(BIN)/squawk" supabase/migrations/*.sql  # the policies are in their carrier
+
+# SCHEMA=fleet limits it to one schema.
+isolation-bench: venv
+	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench validate $(if $(SCHEMA),--schema $(SCHEMA))
+	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench measure $(if $(SCHEMA),--schema $(SCHEMA))
+	$(if $(PEERS),PYTHONPATH=tests "$(BIN)/python" -m isolation_bench peers $(if $(SCHEMA),--schema $(SCHEMA)))
 
 clean:
 	rm -rf "$(VENV)" .harmonia .pytest_cache .mypy_cache .ruff_cache

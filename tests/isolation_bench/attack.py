@@ -16,7 +16,7 @@ from psycopg import sql
 from isolation_bench.actors import claims_of, role_of, substitute
 from isolation_bench.variants import Step, Variant
 
-_NEUTRAL = ("request.jwt.claims", "request.headers", "realtime.topic")
+_NEUTRAL = ("search_path", "request.jwt.claims", "request.headers", "realtime.topic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def acting_as(
         actor, standing, {k: v for k, v in changes.items() if k not in ("headers", "topic")}
     )
     settings = {
+        "search_path": "public, extensions",
         "request.jwt.claims": json.dumps(claims),
         "request.headers": substitute(json.dumps(changes.get("headers", {}))),
         "realtime.topic": substitute(str(changes.get("topic", ""))),

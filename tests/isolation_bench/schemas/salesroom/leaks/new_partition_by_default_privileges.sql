@@ -3,7 +3,7 @@
 -- says: Default privileges open every new table, and the new partition has no row security.
 alter default privileges in schema public grant select, insert, update, delete
 on tables to authenticated;
-create table public.activities_2027 (like public.activities including all);
+create table public.activities_2027 (like public.activities including all excluding identity);
 alter table public.activities attach partition public.activities_2027
 for values from ('2028-01-01') to ('2029-01-01');
 -- exploit as tess

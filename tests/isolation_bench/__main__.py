@@ -1,0 +1,78 @@
+"""``python -m isolation_bench``: list, validate, measure, or compare with peers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+
+from isolation_bench.variants import KINDS, schemas, variants
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="isolation_bench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, help_text in (
+        ("list", "print the manifest as JSON lines"),
+        ("validate", "prove the set: every exploit works patched and fails clean"),
+        ("measure", "run harmonia verify on every variant"),
+        ("peers", "run other tools on every variant"),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("--schema", choices=schemas(), help="only this schema")
+        command.add_argument("--pg-bin", help="PostgreSQL binaries of the embedded engine")
+        command.add_argument("--only", default="", help="only variants whose id contains this")
+        command.add_argument("--json", help="also write the results to this file")
+        if name in ("measure", "peers"):
+            command.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+        if name == "peers":
+            command.add_argument("--markdown", help="also write the table to this file")
+            command.add_argument("--tool", action="append", help="only this tool (repeatable)")
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        return _list(options)
+    if options.command == "validate":
+        return _validate(options)
+    if options.command == "measure":
+        from isolation_bench import measure
+
+        return measure.run(options)
+    from isolation_bench import peers
+
+    return peers.run(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    for variant in variants(schema=options.schema):
+        if options.only in variant.id:
+            fields = ("id", "channel", "object", "says")
+            print(json.dumps({key: getattr(variant, key) for key in fields}))
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from harmonia_py.engines.embedded import EmbeddedEngine
+    from isolation_bench.database import Bench
+    from isolation_bench.validate import validate
+
+    failed = False
+    with EmbeddedEngine(options.pg_bin) as engine:
+        bench = Bench(engine)
+        for schema in (options.schema,) if options.schema else schemas():
+            begun = time.perf_counter()
+            problems = validate(bench, schema)
+            counts = Counter(variant.kind for variant in variants(schema=schema))
+            shown = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+            print(f"{schema}: {shown}; {len(problems)} problems", end=" ")
+            print(f"({time.perf_counter() - begun:.1f} s)")
+            for problem in problems:
+                print(f"  {problem}")
+            failed = failed or bool(problems)
+    return 3 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""What one run of one tester on one variant gave, and the tables made of many such runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run. ``signalled``: something new against the clean schema; ``gate``: CI goes red."""
+
+    tool: str
+    schema: str
+    kind: str
+    name: str
+    channel: str
+    signalled: bool
+    gate: bool
+    findings: int
+    seconds: float
+    exit_code: int
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        """``schema/kind/name``."""
+        return f"{self.schema}/{self.kind}/{self.name}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def ratio(results: Sequence[Result], judge: Callable[[Result], bool]) -> str:
+    """Return ``n of m`` for the results that ``judge`` accepts."""
+    return f"{sum(map(judge, results))} of {len(results)}"
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Return ``median (max)`` of ``values``, or a dash."""
+    if not values:
+        return "-"
+    return f"{median(values):.{digits}f} ({max(values):.{digits}f})"
