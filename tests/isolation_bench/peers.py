@@ -1,7 +1,0 @@
-"""placeholder"""
-
-import argparse
-
-
-def run(options: argparse.Namespace) -> int:
-    return 0
