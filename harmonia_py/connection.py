@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from harmonia_py import dsn
+from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaError
 
 __all__ = ["Connection", "ConnectionOrDsn", "session"]
 
@@ -20,13 +21,17 @@ ConnectionOrDsn: TypeAlias = Connection | str
 def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     """Yield a connection in autocommit: a new one for a DSN, the caller's own otherwise.
 
-    Raises ``PoolerRefused`` for the transaction pooler and ``DatabaseUnreachable``.
+    Raises ``PoolerRefused`` for the transaction pooler, ``DatabaseUnreachable`` when it does not
+    answer or is lost, and ``DatabaseRefused`` for what the server refuses inside the block.
     """
     if isinstance(target, str):
         dsn.require_session(target)
         with dsn.connect(target, autocommit=True) as connection:
             connection.prepare_threshold = None
-            yield connection
+            try:
+                yield connection
+            except psycopg.Error as error:
+                raise _translate(target, connection, error) from error
         return
     before = target.autocommit
     target.autocommit = True
@@ -35,3 +40,19 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     finally:
         if not target.closed:
             target.autocommit = before
+
+
+def _translate(target: str, connection: Connection, error: psycopg.Error) -> HarmoniaError:
+    where = dsn.redact(target)
+    if connection.closed or connection.broken:
+        return DatabaseUnreachable(
+            f"the connection to {where} was lost",
+            hint="the open transaction was rolled back; run the command again",
+        )
+    reason = error.diag.message_primary or type(error).__name__
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return DatabaseRefused(
+            f"{where}: {reason}",
+            hint="connect as the owner of the database (on Supabase: postgres)",
+        )
+    return DatabaseRefused(f"{where}: {reason}", hint=error.diag.message_hint)

@@ -4,6 +4,7 @@
 
     HarmoniaError                    exit 1
     ├── BinariesNotFound
+    ├── DatabaseRefused
     ├── DatabaseUnreachable
     ├── PortInUse
     ├── ServerStartFailed
@@ -57,6 +58,7 @@ __all__ = [
     "CheckFailed",
     "ConsentRequired",
     "CouldNotVerify",
+    "DatabaseRefused",
     "DatabaseUnreachable",
     "DecryptFailed",
     "FolderMissing",
@@ -175,6 +177,12 @@ class DatabaseUnreachable(HarmoniaError):
     """The database did not answer."""
 
     code = "database.unreachable"
+
+
+class DatabaseRefused(HarmoniaError):
+    """The server refused a statement."""
+
+    code = "database.refused"
 
 
 class BinariesNotFound(HarmoniaError):

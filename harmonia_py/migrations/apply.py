@@ -147,6 +147,10 @@ def _run(
     for attempt in range(1, options.tries + 1):
         try:
             return _run_in_transaction(connection, migration, options, tell, before)
+        except pg.IntegrityError as error:
+            # Not a statement's own failure, so a deferred constraint, checked at commit.
+            last = migration.parts[-1]
+            raise explain.failure(migration, last, error, applied=before) from None
         except _RETRY as error:
             if attempt == options.tries:
                 raise LockNotObtained(
@@ -173,6 +177,7 @@ def _run_in_transaction(
                 raise
             except psycopg.Error as error:
                 raise explain.failure(migration, part, error, applied=before) from None
+        connection.execute("reset role")
         history.insert(connection, migration)
     return True
 

@@ -51,7 +51,7 @@ def _at(migration: Migration, offset: int, error: psycopg.Error) -> tuple[int, s
     column = len(sql[start:offset].expandtabs(4))
     cut = max(0, column - _WIDTH + 16)
     line = migration.line_of(offset)
-    reason = error.diag.message_primary or type(error).__name__
+    reason = error.diag.message_primary or str(error).strip().partition("\n")[0]
     if error.diag.message_detail:
         reason = f"{reason} ({error.diag.message_detail})"
     caret = " " * (column - cut) + "^"

@@ -1,0 +1,308 @@
+"""The runner: one transaction per file, nothing half applied, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fix_migrations import WriteMigration
+
+from harmonia_py import dsn, migrations
+from harmonia_py.engines import Database
+from harmonia_py.errors import (
+    LockNotObtained,
+    MigrationDrift,
+    MigrationFailed,
+    MigrationPending,
+    MigrationRefused,
+    MigrationSyntax,
+    PoolerRefused,
+    UnknownVersion,
+)
+from harmonia_py.migrations import Event, Options, State
+
+V1, V2, V3 = (f"2026010100000{n}" for n in (1, 2, 3))
+
+
+def one(database: Database, query: str) -> Any:
+    with database.connect() as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def exists(database: Database, table: str) -> bool:
+    return bool(one(database, f"select to_regclass('{table}') is not null"))
+
+
+def states(database: Database, folder: Path) -> dict[str, State]:
+    plan = migrations.status(database.owner_dsn, folder)
+    return {f"{entry.version}_{entry.name}": entry.state for entry in plan.entries}
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def test_applies_in_order_up_to_a_version(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("a", "create table public.a (id int);", number=1)
+    write("b", "insert into public.a values (1);", number=2)
+    write("c", "insert into public.a values (2);", number=3)
+    url = plain_database.owner_dsn
+    assert migrations.apply(url, folder, dry_run=True).applied == (V1, V2, V3)
+    assert not exists(plain_database, "supabase_migrations.schema_migrations")
+    assert migrations.apply(url, folder, to=V2).applied == (V1, V2)
+    assert one(plain_database, "select count(*) from public.a") == 1
+    with pytest.raises(MigrationPending, match="03_c"):
+        migrations.verify(url, folder)
+    assert migrations.apply(url, folder).applied == (V3,)
+    assert migrations.apply(url, folder).applied == ()
+    migrations.verify(url, folder)
+    with pytest.raises(UnknownVersion):
+        migrations.apply(url, folder, to="20990101000000")
+
+
+def test_a_syntax_error_anywhere_applies_nothing(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("good", "create table public.good (id int);", number=1)
+    write("bad", "select 1;\n\n  create tabel public.x (id int);\n", number=2)
+    with pytest.raises(MigrationSyntax) as caught:
+        migrations.apply(plain_database.owner_dsn, folder)
+    lines = caught.value.message.splitlines()
+    assert lines[0] == '20260101000002_bad.sql:3:10: syntax error at or near "tabel"'
+    assert lines[1].index("tabel") == lines[2].index("^")
+    assert caught.value.line == 3
+    assert not exists(plain_database, "public.good")
+    assert not exists(plain_database, "supabase_migrations.schema_migrations")
+
+
+def test_a_failing_file_rolls_back_whole_and_names_the_statement(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("good", "create table public.good (id int unique);", number=1)
+    write(
+        "bad",
+        "create table public.half (id int);\ninsert into public.good values (1);\n"
+        "-- twice\ninsert into public.good values (1);\n",
+        number=2,
+    )
+    with pytest.raises(MigrationFailed) as caught:
+        migrations.apply(plain_database.owner_dsn, folder)
+    assert caught.value.sqlstate == "23505" and caught.value.line == 3
+    assert "the 1 before it stay applied" in str(caught.value.hint)
+    assert not exists(plain_database, "public.half")
+    assert one(plain_database, "select count(*) from public.good") == 0
+    assert states(plain_database, folder) == {
+        f"{V1}_good": State.applied,
+        f"{V2}_bad": State.pending,
+    }
+
+
+def test_the_caret_counts_characters_not_bytes(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("bad", "-- größer\nselect 'größe', nowhere from pg_class;\n")
+    with pytest.raises(MigrationFailed, match=r"_bad\.sql:2:17: column \"nowhere\"") as caught:
+        migrations.apply(plain_database.owner_dsn, folder)
+    lines = caught.value.message.splitlines()
+    assert lines[1].index("nowhere") == lines[2].index("^")
+
+
+def test_detects_what_changed_after_it_was_applied(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    url = plain_database.owner_dsn
+    path = write("a", "select 1;\nselect 2;\n", number=2)
+    migrations.apply(url, folder)
+    path.write_text("select 1;\n\nselect 3;\n")
+    with pytest.raises(MigrationDrift, match=r"02_a\.sql:3: changed after") as caught:
+        migrations.apply(url, folder)
+    assert f"record {V2}" in str(caught.value.hint)
+    migrations.record(url, folder, V2)
+    migrations.verify(url, folder)
+
+    moved = path.rename(folder / f"{V2}_renamed.sql")
+    with pytest.raises(MigrationDrift, match="was applied as"):
+        migrations.verify(url, folder)
+    moved.rename(path)
+
+    late = write("late", "select 1;", number=1)
+    with pytest.raises(MigrationDrift, match="older than"):
+        migrations.apply(url, folder)
+    assert migrations.apply(url, folder, include_all=True).applied == (V1,)
+    late.unlink()
+    with pytest.raises(MigrationDrift, match="not in the folder"):
+        migrations.apply(url, folder)
+    migrations.forget(url, V1)
+    migrations.verify(url, folder)
+    with pytest.raises(UnknownVersion):
+        migrations.forget(url, V1)
+
+    write("twin", "select 1;", number=2)
+    with pytest.raises(MigrationDrift, match="share a version"):
+        migrations.apply(url, folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("begin; select 1; commit;", ":1: `begin`"),
+        ("select 1;\ncommit;", ":2: `commit`"),
+        ("savepoint a;", "`savepoint`"),
+        ("lock table pg_class;", "lock table"),
+        ("create table public.t (id int);\ncreate index concurrently on public.t (id);", ":2: "),
+        ("copy public.t from stdin;", "copy"),
+        ("-- pg-delta: transaction=false\nselect 1; select 2;", "half applied"),
+        ("\ufeffselect 1;", "byte order mark"),
+    ],
+)
+def test_refuses_what_would_break_one_file_one_transaction(
+    plain_database: Database, folder: Path, write: WriteMigration, text: str, says: str
+) -> None:
+    write("first", "create table public.first (id int);", number=1)
+    write("odd", text, number=2)
+    with pytest.raises(MigrationRefused, match=says) as caught:
+        migrations.apply(plain_database.owner_dsn, folder)
+    assert caught.value.hint
+    assert not exists(plain_database, "public.first")
+
+
+def test_concurrently_alone_in_its_file_runs_outside_a_transaction(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("t", "create table public.t (id int);", number=1)
+    write("i", "-- why\ncreate index concurrently t_id_idx on public.t (id);\n", number=2)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(migrations.apply, plain_database.owner_dsn, folder) for _ in range(3)]
+        results = [run.result(timeout=60) for run in runs]
+    assert exists(plain_database, "public.t_id_idx")
+    assert sorted(v for result in results for v in result.applied) == [V1, V2]
+    migrations.verify(plain_database.owner_dsn, folder)
+
+
+def test_two_runners_one_waits_and_nothing_runs_twice(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("t", "create table public.t (id int);", number=1)
+    write("slow", "insert into public.t select 1 from pg_sleep(1);", number=2)
+    events: list[Event] = []
+
+    def run() -> Any:
+        return migrations.apply(plain_database.owner_dsn, folder, listener=events.append)
+
+    with ThreadPoolExecutor() as pool:
+        results = [run.result(timeout=60) for run in [pool.submit(run), pool.submit(run)]]
+    assert one(plain_database, "select count(*) from public.t") == 1
+    assert sorted(v for result in results for v in result.applied) == [V1, V2]
+    assert "waiting" in {event.kind for event in events}
+    with pytest.raises(LockNotObtained), plain_database.connect() as holder:
+        holder.execute("lock table supabase_migrations.schema_migrations in exclusive mode")
+        write("more", "select 1;", number=3)
+        migrations.apply(plain_database.owner_dsn, folder, options=Options(wait=0.3))
+
+
+def test_a_blocked_file_is_tried_again_and_then_called_busy(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("t", "create table public.t (id int);", number=1)
+    url = plain_database.owner_dsn
+    migrations.apply(url, folder)
+    write("alter", "alter table public.t add column name text;", number=2)
+    events: list[Event] = []
+    options = Options(lock_timeout=0.2, tries=2)
+    with plain_database.connect() as holder:
+        holder.execute("select count(*) from public.t")
+        with pytest.raises(LockNotObtained, match="lock timeout in 2 tries"):
+            migrations.apply(url, folder, options=options, listener=events.append)
+        assert [event.kind for event in events].count("retry") == 1
+        holder.execute("insert into public.t values (1)")
+
+        def release(event: Event) -> None:
+            if event.kind == "retry":
+                holder.rollback()
+
+        assert migrations.apply(url, folder, options=options, listener=release).applied == (V2,)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_leaves_nothing_half_applied(
+    plain_database: Database, folder: Path, write: WriteMigration, sent: signal.Signals
+) -> None:
+    write("t", "create table public.t (id int);", number=1)
+    write("slow", "create table public.half (id int);\nselect pg_sleep(3);", number=2)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from harmonia_cli.main import main; main()", "migrate", "apply"],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": plain_database.owner_dsn},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    sleeping = (
+        "select count(*) from pg_stat_activity where query like 'select pg_sleep%'"
+        " and state = 'active'"
+    )
+    until(lambda: one(plain_database, sleeping))
+    process.send_signal(sent)
+    _, story = process.communicate(timeout=30)
+    assert process.returncode == (130 if sent is signal.SIGINT else -signal.SIGKILL)
+    if sent is signal.SIGINT:
+        assert "interrupted" in story and "Traceback" not in story
+    assert exists(plain_database, "public.t")
+    assert not exists(plain_database, "public.half")
+    assert states(plain_database, folder)[f"{V2}_slow"] is State.pending
+    # The next run waits for the abandoned statement, if the server still works on it.
+    assert migrations.apply(plain_database.owner_dsn, folder).applied == (V2,)
+    assert exists(plain_database, "public.half")
+
+
+def test_a_deferred_constraint_fails_with_its_file(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write(
+        "late",
+        "create table public.p (id int primary key);\n"
+        "create table public.c (p int references public.p deferrable initially deferred);\n"
+        "insert into public.c values (1);\n",
+    )
+    with pytest.raises(MigrationFailed, match=r"_late\.sql:3:.*foreign key"):
+        migrations.apply(plain_database.owner_dsn, folder)
+    assert not exists(plain_database, "public.p")
+
+
+def test_settings_of_one_file_do_not_reach_the_next(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("a", "set search_path = extensions; set role anon;", number=1)
+    write("b", "create table public.b as select current_user::text who;", number=2)
+    migrations.apply(plain_database.owner_dsn, folder)
+    assert one(plain_database, "select who from public.b") == "postgres"
+
+
+def test_refuses_the_transaction_pooler(plain_database: Database, folder: Path) -> None:
+    with pytest.raises(PoolerRefused):
+        migrations.apply(dsn.replace(plain_database.owner_dsn, port="6543"), folder)
+
+
+def test_new_sorts_last_even_after_a_future_version(folder: Path) -> None:
+    first = migrations.new(folder, "add_birthday")
+    second = migrations.new(folder, "add_birthday_too")
+    assert second.name > first.name
+    (folder / "29990101000000_far.sql").write_text("select 1;")
+    assert migrations.new(folder, "later").name == "29990101000001_later.sql"
+    assert first.read_text() == "set local lock_timeout = '4s';\n"
+    with pytest.raises(MigrationRefused):
+        migrations.new(folder, "No Spaces")
