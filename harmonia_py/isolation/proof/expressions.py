@@ -1,0 +1,415 @@
+"""Translate SQL expressions (pglast trees) into terms."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import z3
+from pglast import ast as pg_ast
+from pglast import enums, parse_sql
+from pglast.stream import RawStream
+
+from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.terms import NO, YES, Alternative, Array, Term, World, truth
+
+# The nodes are built at run time: their static types say less than nothing.
+ast: Any = pg_ast
+
+__all__ = ["Translator", "expression"]
+
+_SAME = {"uuid", "text", "varchar", "bpchar", "name", "regclass", "jsonb", "json", "int4", "int8",
+         "int2", "bool", "boolean", "timestamptz", "_uuid", "_text", "char", "date"}  # fmt: skip
+_CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
+_JSON = {"->", "->>", "#>", "#>>"}
+_CLAIM_SETTINGS = {"request.jwt.claims"}
+
+
+@functools.lru_cache(maxsize=4096)
+def expression(text: str) -> Any:
+    """Parse one expression."""
+    statement: Any = parse_sql(f"select ({text})")[0].stmt
+    return statement.targetList[0].val
+
+
+class Translator:
+    """Turn expression trees into terms; queries and functions are the two other halves."""
+
+    def __init__(
+        self,
+        world: World,
+        rows: Callable[[Any, Scope], list[Alternative]],
+        call: Callable[[str, str, list[Term | Array], Scope], Term | Array | None],
+    ) -> None:
+        """Take the world and how to evaluate a query and a function call."""
+        self.world, self.rows, self.call = world, rows, call
+
+    def term(self, node: Any, scope: Scope) -> Term:
+        """Translate to a single value."""
+        result = self.any(node, scope)
+        if isinstance(result, Array):
+            return self.world.unknown("an array used as a value")
+        return result
+
+    def boolean(self, node: Any, scope: Scope) -> Term:
+        """Translate to a boolean."""
+        return self.world.as_bool(self.term(node, scope))
+
+    def any(self, node: Any, scope: Scope) -> Term | Array:
+        """Translate to a value or a set of values."""
+        method = getattr(self, f"_{type(node).__name__}", None)
+        if method is None:
+            return self.world.unknown(f"expression {type(node).__name__}")
+        result: Term | Array = method(node, scope)
+        return result
+
+    # Names and constants ---------------------------------------------------------------------
+
+    def _ColumnRef(self, node: Any, scope: Scope) -> Term | Array:
+        names = [f.sval for f in node.fields if isinstance(f, ast.String)]
+        found = scope.find(names)
+        return found if found is not None else self.world.unknown(f"name {'.'.join(names)}")
+
+    def _ParamRef(self, node: Any, scope: Scope) -> Term | Array:
+        return scope.variables.get(f"${node.number}") or self.world.unknown("parameter")
+
+    def _A_Const(self, node: Any, scope: Scope) -> Term:
+        if node.isnull:
+            return self.world.null
+        value = node.val
+        if isinstance(value, ast.Boolean):
+            return self.world.boolean(bool(value.boolval))
+        for name in ("sval", "ival", "fval", "bsval"):
+            if hasattr(value, name):
+                return self.world.literal(str(getattr(value, name)))
+        return self.world.unknown("constant")
+
+    def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
+        inner = self.any(node.arg, scope)
+        if isinstance(inner, Array):
+            return inner
+        name = node.typeName.names[-1].sval
+        if name in ("bool", "boolean") and not inner.is_bool:
+            if isinstance(node.arg, ast.A_Const):
+                text = str(getattr(node.arg.val, "sval", ""))
+                return self.world.boolean(text.lower() in ("t", "true", "1", "yes", "on"))
+            return self.world.as_bool(inner)
+        if name in _SAME:
+            return inner
+        return self.world.apply(f"::{name}", [inner])
+
+    def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
+        return self.any(node.arg, scope)
+
+    def _SQLValueFunction(self, node: Any, scope: Scope) -> Term:
+        text = str(node.op)
+        if "USER" in text or "ROLE" in text:
+            # A definer function sees its owner; nothing is assumed about who that is.
+            return (
+                self.world.fresh("current_user")
+                if scope.definer
+                else self.world.literal(scope.role)
+            )
+        return self.world.claim("clock")
+
+    # Logic -----------------------------------------------------------------------------------
+
+    def _BoolExpr(self, node: Any, scope: Scope) -> Term:
+        terms = [self.boolean(a, scope) for a in node.args]
+        if node.boolop == enums.BoolExprType.NOT_EXPR:
+            return Term(z3.Not(terms[0].value), terms[0].null)
+        yes = [truth(t) for t in terms]
+        no = [z3.And(z3.Not(t.value), z3.Not(t.null)) for t in terms]
+        nulls = [t.null for t in terms]
+        if node.boolop == enums.BoolExprType.AND_EXPR:
+            return Term(z3.And(*yes), z3.And(z3.Or(*nulls), z3.Not(z3.Or(*no))))
+        return Term(z3.Or(*yes), z3.And(z3.Or(*nulls), z3.Not(z3.Or(*yes))))
+
+    def _NullTest(self, node: Any, scope: Scope) -> Term:
+        inner = self.any(node.arg, scope)
+        if isinstance(inner, Array):
+            return self.world.unknown("null test of an array", boolean=True)
+        isnull = node.nulltesttype == enums.NullTestType.IS_NULL
+        return self.world.boolean(inner.null if isnull else z3.Not(inner.null))
+
+    def _BooleanTest(self, node: Any, scope: Scope) -> Term:
+        inner = self.boolean(node.arg, scope)
+        kind = enums.BoolTestType
+        yes, no = truth(inner), z3.And(z3.Not(inner.value), z3.Not(inner.null))
+        table = {
+            kind.IS_TRUE: yes,
+            kind.IS_NOT_TRUE: z3.Not(yes),
+            kind.IS_FALSE: no,
+            kind.IS_NOT_FALSE: z3.Not(no),
+            kind.IS_UNKNOWN: inner.null,
+            kind.IS_NOT_UNKNOWN: z3.Not(inner.null),
+        }
+        return self.world.boolean(table[node.booltesttype])
+
+    def _CoalesceExpr(self, node: Any, scope: Scope) -> Term | Array:
+        parts = [self.any(a, scope) for a in node.args]
+        for part in parts:
+            if isinstance(part, Array):
+                return part  # coalesce(array, '{}'): the empty array adds no element
+        terms = [p for p in parts if isinstance(p, Term)]
+        result = functools.reduce(lambda b, a: self._choose(z3.Not(a.null), a, b), reversed(terms))
+        return Term(result.value, result.null, path=terms[0].path)
+
+    def _CaseExpr(self, node: Any, scope: Scope) -> Term:
+        result = self.term(node.defresult, scope) if node.defresult else self.world.null
+        for when in reversed(node.args):
+            test: Any = when.expr
+            if node.arg is not None:
+                holds = self._equal(self.term(node.arg, scope), self.term(test, scope))
+            else:
+                holds = self.boolean(test, scope)
+            result = self._choose(truth(holds), self.term(when.result, scope), result)
+        return result
+
+    def _choose(self, when: Any, first: Any, second: Any) -> Term:
+        if first.is_bool != second.is_bool:
+            first, second = self.world.as_bool(first), self.world.as_bool(second)
+        return Term(z3.If(when, first.value, second.value), z3.If(when, first.null, second.null))
+
+    # Operators -------------------------------------------------------------------------------
+
+    def _A_Expr(self, node: Any, scope: Scope) -> Term:
+        kind, name = node.kind, node.name[-1].sval
+        kinds = enums.A_Expr_Kind
+        if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
+            return self._quantified(node, name, kind == kinds.AEXPR_OP_ANY, scope)
+        if kind == kinds.AEXPR_IN:
+            left = self.term(node.lexpr, scope)
+            tests = [self._equal(left, self.term(v, scope)) for v in node.rexpr]
+            found = self._any(tests)
+            return found if name == "=" else Term(z3.Not(found.value), found.null)
+        if kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT):
+            a, b = self.term(node.lexpr, scope), self.term(node.rexpr, scope)
+            a, b = self.world.as_value(a), self.world.as_value(b)
+            same = z3.Or(
+                z3.And(a.null, b.null),
+                z3.And(z3.Not(a.null), z3.Not(b.null), a.value == b.value),
+            )
+            wanted = same if kind == kinds.AEXPR_NOT_DISTINCT else z3.Not(same)
+            return self.world.boolean(wanted)
+        if kind in (kinds.AEXPR_BETWEEN, kinds.AEXPR_NOT_BETWEEN):
+            value = self.term(node.lexpr, scope)
+            low, high = (self.term(b, scope) for b in node.rexpr)
+            inside = self._all([self._compare(">=", value, low), self._compare("<=", value, high)])
+            if kind == kinds.AEXPR_BETWEEN:
+                return inside
+            return Term(z3.Not(inside.value), inside.null)
+        if kind == kinds.AEXPR_NULLIF:
+            a, b = self.term(node.lexpr, scope), self.term(node.rexpr, scope)
+            equal = truth(self._equal(a, b))
+            return Term(a.value, z3.Or(a.null, equal), path=a.path)
+        if kind == kinds.AEXPR_OP:
+            return self._operator(node, name, scope)
+        return self.world.apply(f"{kind.name} {name}", self._sides(node, scope), boolean=True)
+
+    def _sides(self, node: Any, scope: Scope) -> list[Term]:
+        return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
+
+    def _operator(self, node: Any, name: str, scope: Scope) -> Term:
+        sides = self._sides(node, scope)
+        if len(sides) == 2 and name in _JSON and sides[0].path:
+            return self._json(sides[0], node.rexpr, name)
+        if len(sides) == 2 and name == "=":
+            return self._equal(*sides)
+        if len(sides) == 2 and name in ("<>", "!="):
+            equal = self._equal(*sides)
+            return Term(z3.Not(equal.value), equal.null)
+        if len(sides) == 2 and name in ("<", ">", "<=", ">="):
+            return self._compare(name, *sides)
+        boolean = name in ("~", "~*", "!~", "!~*", "~~", "!~~", "~~*", "@>", "<@", "&&", "?", "?|",
+                           "?&", "@@", "^@")  # fmt: skip
+        strict = self.world.apply(name, sides, boolean=boolean)
+        return Term(strict.value, z3.Or(strict.null, *(s.null for s in sides)))
+
+    def _json(self, document: Term, key: Any, operator: str) -> Term:
+        parts: list[str] = []
+        if isinstance(key, ast.TypeCast):
+            key = key.arg
+        if isinstance(key, ast.A_Const) and hasattr(key.val, "sval"):
+            text = key.val.sval
+            parts = text.strip("{}").split(",") if operator.startswith("#") else [text]
+        if isinstance(key, ast.A_ArrayExpr):
+            parts = [
+                e.val.sval
+                for e in key.elements or ()
+                if isinstance(e, ast.A_Const) and hasattr(e.val, "sval")
+            ]
+        if not parts:
+            return self.world.unknown("a computed JSON key")
+        base = (document.path or "").removeprefix("jwt").removeprefix(".")
+        return self.world.claim(".".join(filter(None, [base, *parts])))
+
+    def _equal(self, a: Term, b: Term) -> Term:
+        null = z3.Or(a.null, b.null)
+        if a.is_bool and b.is_bool:
+            return Term(a.value == b.value, null)
+        a, b = self.world.as_value(a), self.world.as_value(b)
+        return Term(a.value == b.value, null)
+
+    def _compare(self, operator: str, a: Term, b: Term) -> Term:
+        if operator in (">", "<="):
+            a, b = b, a
+        less = self.world.apply("<", [a, b], boolean=True)
+        null = z3.Or(a.null, b.null)
+        if operator in ("<", ">"):
+            return Term(less.value, null)
+        return Term(z3.Not(less.value), null)  # a >= b is not a < b
+
+    def _any(self, tests: list[Term]) -> Term:
+        yes = z3.Or(*(truth(t) for t in tests))
+        return Term(yes, z3.And(z3.Not(yes), z3.Or(*(t.null for t in tests))))
+
+    def _all(self, tests: list[Term]) -> Term:
+        yes = z3.And(*(truth(t) for t in tests))
+        return Term(yes, z3.Or(*(t.null for t in tests)))
+
+    # Sets ------------------------------------------------------------------------------------
+
+    def _A_ArrayExpr(self, node: Any, scope: Scope) -> Array:
+        terms = [self.term(e, scope) for e in node.elements or ()]
+        return Array(lambda: [Alternative(YES, (("", t),)) for t in terms])
+
+    def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
+        left, right = self.term(node.lexpr, scope), self.any(node.rexpr, scope)
+        if isinstance(right, Array) and name == "=" and some:
+            return self._member(left, right.elements())
+        if isinstance(right, Term) and right.path and name == "=" and some:
+            return self._member(left, [self.element(right)])
+        return self.world.unknown(f"{name} {'any' if some else 'all'} over a set", boolean=True)
+
+    def element(self, document: Term) -> Alternative:
+        """Return some element of an array inside the token."""
+        element = self.world.fresh(f"element of {document.path}")
+        self.world.claim_elements.setdefault((document.path or "").removeprefix("jwt."), []).append(
+            element
+        )
+        return Alternative(z3.Not(document.null), (("", element),))
+
+    def _member(self, left: Term, elements: list[Alternative]) -> Term:
+        # The flag may be false in any world, so its negation says nothing: that is the safe side.
+        flag = self.world.flag("in")
+        matches = [
+            z3.And(e.when, truth(self._equal(left, e.columns[0][1]))) for e in elements if e.columns
+        ]
+        self.world.facts.append(z3.Implies(flag, z3.Or(*matches) if matches else NO))
+        return self.world.boolean(flag)
+
+    def _SubLink(self, node: Any, scope: Scope) -> Term | Array:
+        kinds = enums.SubLinkType
+        if node.subLinkType == kinds.ARRAY_SUBLINK:
+            return Array(lambda: self.rows(node.subselect, scope))
+        inner = node.subselect
+        if node.subLinkType == kinds.EXPR_SUBLINK and _is_wrapped(inner):
+            return self.any(inner.targetList[0].val, scope)  # (select auth.uid())
+        alternatives = self.rows(node.subselect, scope)
+        if node.subLinkType == kinds.EXISTS_SUBLINK:
+            flag = self.world.flag("exists")
+            when = [a.when for a in alternatives]
+            self.world.facts.append(z3.Implies(flag, z3.Or(*when) if when else NO))
+            return self.world.boolean(flag)
+        if node.subLinkType == kinds.ANY_SUBLINK:
+            operator = node.operName[-1].sval if node.operName else "="
+            if operator == "=" and not isinstance(node.testexpr, ast.RowExpr):
+                return self._member(self.term(node.testexpr, scope), alternatives)
+        if node.subLinkType == kinds.EXPR_SUBLINK:
+            if self._is_array(node.subselect):
+                return self._array_of(node.subselect, scope)
+            return self.first(alternatives)
+        return self.world.unknown("sub-query form", boolean=True)
+
+    def _is_array(self, select: Any) -> bool:
+        target = select.targetList[0].val if select.targetList else None
+        return _aggregates(target)
+
+    def _array_of(self, select: Any, scope: Scope) -> Array:
+        return Array(lambda: self.rows(select, scope))
+
+    def first(self, alternatives: list[Alternative]) -> Term:
+        """Return the value of a scalar query: one of its rows, or NULL."""
+        if len(alternatives) == 1 and z3.is_true(alternatives[0].when):
+            return alternatives[0].columns[0][1]
+        terms = [a.columns[0][1] for a in alternatives if a.columns]
+        boolean = bool(terms) and all(t.is_bool for t in terms)
+        result = self.world.fresh("scalar", boolean=boolean)
+        flags = []
+        for alternative, term in zip(alternatives, terms, strict=False):
+            flag = self.world.flag("row")
+            flags.append(flag)
+            value = term if boolean else self.world.as_value(term)
+            self.world.facts.append(
+                z3.Implies(
+                    flag,
+                    z3.And(
+                        alternative.when,
+                        result.value == value.value,
+                        result.null == value.null,
+                    ),
+                )
+            )
+        self.world.facts.append(z3.Or(result.null, *flags))
+        return result
+
+    # Functions -------------------------------------------------------------------------------
+
+    def _FuncCall(self, node: Any, scope: Scope) -> Term | Array:
+        names = [f.sval for f in node.funcname]
+        schema, name = (names[-2] if len(names) > 1 else ""), names[-1]
+        special = self._special(schema, name, node, scope)
+        if special is not None:
+            return special
+        arguments = [self.any(self._named(a), scope) for a in node.args or ()]
+        result = self.call(schema, name, arguments, scope)
+        if result is not None:
+            return result
+        terms = [a for a in arguments if isinstance(a, Term)]
+        if name == "array_agg" and terms:
+            return Array(lambda: [Alternative(YES, (("", terms[0]),))])
+        return self.world.apply(name, terms)
+
+    @staticmethod
+    def _named(argument: Any) -> Any:
+        return argument.arg if isinstance(argument, ast.NamedArgExpr) else argument
+
+    def _special(self, schema: str, name: str, node: Any, scope: Scope) -> Term | None:
+        if schema == "auth" or (schema == "" and name in ("uid", "jwt")):
+            if name == "uid":
+                return self.world.uid
+            if name == "jwt":
+                return Term(self.world.literal("jwt").value, NO, path="jwt")
+            if name in ("role", "email"):
+                return self.world.literal(scope.role) if name == "role" else self.world.claim(name)
+        if schema in ("", "pg_catalog"):
+            if name == "current_setting":
+                return self._setting(node)
+            if name in _CLOCK:
+                return self.world.claim("clock")
+        return None
+
+    def _setting(self, node: Any) -> Term:
+        first = node.args[0]
+        first = first.arg if isinstance(first, ast.TypeCast) else first
+        text = getattr(getattr(first, "val", None), "sval", None)
+        if text in _CLAIM_SETTINGS:
+            return Term(self.world.literal("jwt").value, NO, path="jwt")
+        if text and text.startswith("request.jwt.claim."):
+            return self.world.claim(text.removeprefix("request.jwt.claim."))
+        return self.world.claim(f"setting:{text or RawStream()(node)}")
+
+
+def _is_wrapped(select: Any) -> bool:
+    plain = isinstance(select, ast.SelectStmt) and not select.fromClause
+    return plain and not select.whereClause and bool(select.targetList)
+
+
+def _aggregates(target: Any) -> bool:
+    if isinstance(target, ast.CoalesceExpr):
+        return any(_aggregates(a) for a in target.args)
+    if isinstance(target, ast.TypeCast):
+        return _aggregates(target.arg)
+    return isinstance(target, ast.FuncCall) and target.funcname[-1].sval == "array_agg"

@@ -1,0 +1,310 @@
+"""Helper functions, inlined: SQL bodies, and the control flow of PL/pgSQL ones."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import z3
+from pglast import parse_sql
+from pglast.parser import ParseError, parse_plpgsql_json
+
+from harmonia_py.isolation.catalog import Function
+from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.queries import Queries
+from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Term, World, truth
+
+__all__ = ["Functions"]
+
+_DEPTH = 8
+
+
+class Functions:
+    """Find a function in the catalog and return the rows a call of it may return."""
+
+    translator: Translator
+    queries: Queries
+
+    def __init__(self, world: World) -> None:
+        """Take the world; the two other halves are set once they exist."""
+        self.world = world
+
+    def call(
+        self, schema: str, name: str, arguments: list[Term | Array], scope: Scope
+    ) -> Term | Array | None:
+        """Return the value of a call, or None for a function that is not the project's."""
+        function = self._find(schema, name, len(arguments))
+        if function is None:
+            return None
+        if function.returns_set or function.returns.endswith("[]"):
+            return Array(lambda: self._rows(function, arguments, scope))
+        rows = self._rows(function, arguments, scope)
+        return self.translator.first(rows)
+
+    def returned(
+        self, schema: str, name: str, arguments: list[Term | Array], scope: Scope
+    ) -> list[Alternative] | None:
+        """Return the rows of a set-returning call, or None when it is not one of the project's."""
+        function = self._find(schema, name, len(arguments))
+        if function is None or not function.returns_set:
+            return None
+        return self._rows(function, arguments, scope)
+
+    def _find(self, schema: str, name: str, count: int) -> Function | None:
+        matches = [
+            f
+            for f in self.world.catalog.functions.values()
+            if f.name == name and (not schema or f.schema == schema)
+        ]
+        exact = [f for f in matches if len(f.arguments) == count]
+        return next(iter(exact or matches), None)
+
+    def _rows(
+        self, function: Function, arguments: list[Term | Array], scope: Scope
+    ) -> list[Alternative]:
+        key = function.key
+        if scope.depth >= _DEPTH or key in scope.visiting:
+            return [self._opaque(f"recursion of {key}")]
+        inner = replace(
+            scope.deeper(),
+            sources=(),
+            variables=_bind(function, arguments),
+            queries={},
+            definer=scope.definer or function.definer,
+            visiting=scope.visiting | {key},
+        )
+        try:
+            if function.language == "sql":
+                return self.queries.rows(_sql_body(function.source), inner)
+            if function.language == "plpgsql":
+                return _Body(self, inner, function).run()
+        except (ParseError, KeyError, IndexError, AttributeError) as error:
+            return [self._opaque(f"{key}: {type(error).__name__}")]
+        return [self._opaque(f"{key} is written in {function.language}")]
+
+    def _opaque(self, reason: str) -> Alternative:
+        return Alternative(YES, (("", self.world.unknown(reason)),))
+
+
+def _bind(function: Function, arguments: list[Term | Array]) -> dict[str, Term | Array]:
+    variables: dict[str, Term | Array] = {}
+    count = len(function.arguments)
+    for n, argument in enumerate(function.arguments):
+        if n >= len(arguments):
+            continue
+        value = arguments[n]
+        last = n == count - 1
+        if last and argument.type.endswith("[]") and not isinstance(value, Array):
+            # A variadic parameter: what is left of the call, as one set.
+            rest = [a for a in arguments[n:] if isinstance(a, Term)]
+            value = Array(
+                lambda rest=rest: [  # type: ignore[misc]
+                    Alternative(YES, (("", t),)) for t in rest
+                ]
+            )
+        variables[f"${n + 1}"] = value
+        if argument.name:
+            variables[argument.name] = value
+    return variables
+
+
+@functools.lru_cache(maxsize=1024)
+def _sql_body(source: str) -> Any:
+    text = source.strip()
+    upper = text.upper()
+    if upper.startswith("RETURN "):
+        return parse_sql(f"select ({text[7:].rstrip(';')})")[0].stmt
+    if upper.startswith("BEGIN ATOMIC"):
+        text = text[len("BEGIN ATOMIC") :].rstrip().rstrip(";")
+        text = text[: -len("END")] if text.upper().endswith("END") else text
+    return parse_sql(text)[-1].stmt
+
+
+@functools.lru_cache(maxsize=1024)
+def _plpgsql(source: str, names: tuple[str, ...], several: bool) -> Any:  # noqa: FBT001
+    # The parser resolves no types: the header only has to declare the parameters.
+    header = ", ".join(f'"{n}" text' for n in names)
+    returns = "setof text" if several else "text"
+    tag = "$harmonia_body$"
+    text = f"create function f({header}) returns {returns} language plpgsql as {tag}{source}{tag}"
+    return json.loads(parse_plpgsql_json(text))[0]["PLpgSQL_function"]
+
+
+@dataclass
+class _Path:
+    """Where control has got to: the condition of being there, or nothing when it has left."""
+
+    when: Any
+    alive: bool = True
+
+
+class _Body:
+    """Walk a PL/pgSQL body and collect what it may return."""
+
+    def __init__(self, functions: Functions, scope: Scope, function: Function) -> None:
+        self.functions, self.scope, self.function = functions, scope, function
+        self.world = functions.world
+        names = tuple(a.name for a in function.arguments if a.name)
+        self.tree = _plpgsql(function.source, names, function.returns_set)
+        self.variables: dict[str, Term | Array] = dict(scope.variables)
+        self.out: list[Alternative] = []
+        self.numbers: dict[int, str] = {}
+
+    def run(self) -> list[Alternative]:
+        for number, datum in enumerate(self.tree.get("datums", ())):
+            variable = datum.get("PLpgSQL_var") or datum.get("PLpgSQL_rec")
+            if variable is None:
+                continue
+            name = variable.get("refname", "")
+            self.numbers[number] = name
+            if name in self.variables:
+                continue
+            default = variable.get("default_val")
+            if default is not None:
+                self.variables[name] = self._value(default)
+            elif name != "found":
+                self.variables[name] = self.world.null
+        self._walk(self.tree["action"]["PLpgSQL_stmt_block"]["body"], _Path(YES))
+        return self.out
+
+    # Expressions -----------------------------------------------------------------------------
+
+    def _scope(self) -> Scope:
+        return replace(self.scope, variables=self.variables)
+
+    def _value(self, holder: dict[str, Any]) -> Term | Array:
+        text = holder["PLpgSQL_expr"]["query"]
+        return self.functions.translator.any(expression(text), self._scope())
+
+    def _condition(self, holder: dict[str, Any]) -> Any:
+        value = self._value(holder)
+        if isinstance(value, Array):
+            return self.world.flag("condition")
+        return truth(self.world.as_bool(value))
+
+    # Statements ------------------------------------------------------------------------------
+
+    def _walk(self, statements: list[dict[str, Any]], path: _Path) -> _Path:
+        for statement in statements:
+            if not path.alive:
+                break
+            kind, body = next(iter(statement.items()))
+            method = getattr(self, f"_{kind.removeprefix('PLpgSQL_stmt_')}", None)
+            if method is None:
+                self._surprise(kind, path)
+            else:
+                path = method(body, path)
+        return path
+
+    def _surprise(self, kind: str, path: _Path) -> None:
+        reason = f"{self.function.key}: {kind.removeprefix('PLpgSQL_stmt_')}"
+        for name in self.numbers.values():
+            self.variables[name] = self.world.unknown(reason)
+        self.out.append(Alternative(path.when, (("", self.world.unknown(reason)),)))
+
+    def _block(self, body: dict[str, Any], path: _Path) -> _Path:
+        if "exceptions" in body:
+            self._surprise("exception handler", path)
+        return self._walk(body.get("body", []), path)
+
+    def _raise(self, body: dict[str, Any], path: _Path) -> _Path:
+        # EXCEPTION is level 21; notices and warnings go on.
+        return _Path(path.when, alive=body.get("elog_level", 21) < 21)
+
+    def _return(self, body: dict[str, Any], path: _Path) -> _Path:
+        if "expr" in body:
+            value = self._value(body["expr"])
+            if isinstance(value, Array):
+                self.out += [
+                    Alternative(z3.And(path.when, e.when), e.columns) for e in value.elements()
+                ]
+            else:
+                self.out.append(Alternative(path.when, (("", value),)))
+        return _Path(path.when, alive=False)
+
+    def _return_next(self, body: dict[str, Any], path: _Path) -> _Path:
+        if "expr" in body:
+            value = self._value(body["expr"])
+            if isinstance(value, Term):
+                self.out.append(Alternative(path.when, (("", value),)))
+        else:
+            self._surprise("return next", path)
+        return path
+
+    def _return_query(self, body: dict[str, Any], path: _Path) -> _Path:
+        if "query" not in body:
+            self._surprise("dynamic query", path)
+            return path
+        for row in self.functions.queries.text(
+            body["query"]["PLpgSQL_expr"]["query"], self._scope()
+        ):
+            self.out.append(Alternative(z3.And(path.when, row.when), row.columns))
+        return path
+
+    def _perform(self, body: dict[str, Any], path: _Path) -> _Path:
+        self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+        return path
+
+    def _assign(self, body: dict[str, Any], path: _Path) -> _Path:
+        text = body["expr"]["PLpgSQL_expr"]["query"]
+        name, _, value = text.partition(":=")
+        name = self.numbers.get(body["varno"], name.strip())
+        new = self.functions.translator.any(expression(value), self._scope())
+        self.variables[name] = new
+        return path
+
+    def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
+        if not body.get("into"):
+            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+            return path
+        rows = self.functions.queries.text(body["sqlstmt"]["PLpgSQL_expr"]["query"], self._scope())
+        target = body["target"]
+        if "PLpgSQL_row" not in target:
+            name = (target.get("PLpgSQL_rec") or target.get("PLpgSQL_var", {})).get("refname", "")
+            self.variables[name] = self.world.unknown(f"record {name}")
+            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+            return path
+        flags = [self.world.flag("into") for _ in rows]
+        self.world.facts += [z3.Implies(f, r.when) for f, r in zip(flags, rows, strict=True)]
+        for column, field in enumerate(target["PLpgSQL_row"]["fields"]):
+            name = field["name"]
+            value = self.world.fresh(name)
+            for flag, row in zip(flags, rows, strict=True):
+                term = self.world.as_value(row.columns[column][1])
+                self.world.facts.append(
+                    z3.Implies(flag, z3.And(value.value == term.value, value.null == term.null))
+                )
+            self.world.facts.append(z3.Or(value.null, *flags))
+            self.variables[name] = value
+        self.variables["found"] = self.world.boolean(z3.Or(*flags) if flags else False)
+        return path
+
+    def _if(self, body: dict[str, Any], path: _Path) -> _Path:
+        branches = [(body["cond"], body.get("then_body", []))]
+        for branch in body.get("elsif_list", ()):
+            part = branch["PLpgSQL_if_elsif"]
+            branches.append((part["cond"], part.get("stmts", [])))
+        before = dict(self.variables)
+        rest = path.when
+        survivors = []
+        changed: set[str] = set()
+        for condition, statements in branches:
+            holds = self._condition(condition)
+            end = self._walk(statements, _Path(z3.And(rest, holds)))
+            changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
+            self.variables = dict(before)
+            if end.alive:
+                survivors.append(end.when)
+            rest = z3.And(rest, z3.Not(holds))
+        end = self._walk(body.get("else_body", []), _Path(rest))
+        changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
+        if end.alive:
+            survivors.append(end.when)
+        for name in changed:  # which branch set it is not tracked
+            self.variables[name] = self.world.unknown(f"{name} after a branch")
+        if not survivors:
+            return _Path(path.when, alive=False)
+        return _Path(z3.Or(*survivors))

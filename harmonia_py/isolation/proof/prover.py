@@ -1,0 +1,342 @@
+"""Ask, for each table and command, whether somebody without a membership can pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import z3
+
+from harmonia_py.isolation.catalog import Catalog, Policy, Table
+from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
+from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.functions import Functions
+from harmonia_py.isolation.proof.queries import Queries
+from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+
+__all__ = ["Proof", "prove", "prove_table"]
+
+_PRIVILEGE = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
+_TIMEOUT = 2_000  # milliseconds a question may take
+_USER_WRITABLE = ("user_metadata", "raw_user_meta_data")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The answer for one table, command and role.
+
+    ``status``: proven (no world breaks it), refuted (``counterexample`` describes one that the
+    solver fully understands), or unknown with the reason.
+    """
+
+    table: str
+    command: str
+    role: str
+    status: str
+    reason: str = ""
+    counterexample: str = ""
+
+
+def prove(catalog: Catalog, model: TenancyModel) -> list[Proof]:
+    """Return one proof for each reachable tenant, root or user table, command and API role."""
+    return [
+        proof
+        for table in catalog.tables.values()
+        if table.is_base and model.of(table.key).kind in ("tenant", "root", "user")
+        for proof in prove_table(catalog, model, table)
+    ]
+
+
+def prove_table(catalog: Catalog, model: TenancyModel, table: Table) -> list[Proof]:
+    """Return the proofs of one table."""
+    known: dict[tuple[object, ...], Proof] = {}
+    return [
+        _answer(catalog, model, table, command, role, known)
+        for role in catalog.roles
+        for command in _PRIVILEGE
+    ]
+
+
+def _answer(
+    catalog: Catalog,
+    model: TenancyModel,
+    table: Table,
+    command: str,
+    role: str,
+    known: dict[tuple[object, ...], Proof],
+) -> Proof:
+    if not table.can(role, _PRIVILEGE[command]):
+        return Proof(table.key, command, role, "proven", "the role holds no privilege")
+    if not table.rls:
+        return Proof(
+            table.key, command, role, "refuted", "row level security is off", "every row passes"
+        )
+    for clause in _CLAUSES[command]:
+        texts = tuple(
+            sorted((p.permissive, _text(p, clause)) for p in table.policies_for(command, role))
+        )
+        # Reading may be wider than writing (public rows, colleagues); otherwise the same
+        # clauses are the same question.
+        question = (role, command == "select", texts)
+        if question not in known:
+            known[question] = _ask(catalog, model, table, command, role, clause)
+        if known[question].status != "proven":
+            return replace(known[question], command=command)
+    return Proof(table.key, command, role, "proven", "no row of another tenant passes")
+
+
+_CLAUSES = {
+    "select": ("using",),
+    "insert": ("check",),
+    "update": ("using", "check"),
+    "delete": ("using",),
+}
+
+
+def _text(policy: Policy, clause: str) -> str:
+    text = policy.using if clause == "using" else policy.check or policy.using
+    return text or ""
+
+
+def _ask(
+    catalog: Catalog, model: TenancyModel, table: Table, command: str, role: str, clause: str
+) -> Proof:
+    world = World(catalog)
+    prover = _Prover(world, model)
+    row = world.row(table)
+    passes = prover.policies(row, command, clause, Scope(role))
+    if role == "anon":
+        world.facts.append(world.uid.null)
+    prover.parents(row)
+    legitimate = prover.legitimate(row, role, command)
+    solver = z3.Solver()
+    solver.set("timeout", _TIMEOUT)
+    solver.add(*world.facts, *world.literal_facts(), passes, z3.Not(legitimate))
+    verdict = solver.check()
+    if verdict != z3.unsat:
+        # Facts only exclude worlds, so the costly ones wait until they are needed.
+        solver.add(*world.key_facts())
+        verdict = solver.check()
+    if verdict == z3.unsat:
+        return Proof(table.key, command, role, "proven")
+    if verdict == z3.unknown:
+        return Proof(table.key, command, role, "unknown", "the solver gave up in time")
+    if world.opaque:
+        return Proof(
+            table.key, command, role, "unknown", "not understood: " + "; ".join(world.opaque)
+        )
+    what = "the new row" if clause == "check" else "the row"
+    return Proof(
+        table.key,
+        command,
+        role,
+        "refuted",
+        f"{what} may belong to a tenant the caller is not in",
+        _describe(solver.model(), world),
+    )
+
+
+class _Prover:
+    """The policies of the world's tables, and what counts as belonging."""
+
+    def __init__(self, world: World, model: TenancyModel) -> None:
+        self.world, self.model = world, model
+        functions = Functions(world)
+        self.translator = Translator(world, self._rows, functions.call)
+        self.queries = Queries(world, self.translator, self._visible, functions.returned)
+        functions.translator, functions.queries = self.translator, self.queries
+
+    def _rows(self, select: Any, scope: Scope) -> Any:
+        return self.queries.rows(select, scope)
+
+    # What a row must satisfy -----------------------------------------------------------------
+
+    def policies(self, row: Row, command: str, clause: str, scope: Scope) -> Any:
+        """Return the formula under which ``row`` passes the policies of a command."""
+        applied = row.table.policies_for(command, scope.role)
+        inner = scope.inner(((row.table.name, row),))
+        permissive = [self._clause(p, clause, inner) for p in applied if p.permissive]
+        restrictive = [self._clause(p, clause, inner) for p in applied if not p.permissive]
+        if not permissive:
+            return NO
+        return z3.And(z3.Or(*permissive), *restrictive)
+
+    def _clause(self, policy: Policy, clause: str, scope: Scope) -> Any:
+        text = policy.using if clause == "using" else policy.check or policy.using
+        if text is None:
+            return YES
+        return truth(self.translator.boolean(expression(text), scope))
+
+    def _visible(self, row: Row, scope: Scope) -> Any:
+        """Return what a sub-query without definer rights is shown by the policies it meets."""
+        key = f"policies of {row.table.key}"
+        if scope.definer or not row.table.rls or key in scope.visiting or scope.depth > 4:
+            return YES
+        inner = replace(scope.deeper(), sources=(), variables={}, visiting=scope.visiting | {key})
+        return self.policies(row, "select", "using", inner)
+
+    # Facts of foreign keys -------------------------------------------------------------------
+
+    def parents(self, row: Row) -> None:
+        """Let the row's foreign keys point at rows that exist, and follow the tenant path."""
+        for fk in row.table.foreign_keys:
+            target = self.world.catalog.tables.get(fk.target)
+            if target is None or target.key == row.table.key:
+                continue
+            parent = self.world.row(target)
+            keys = [row.column(c) for c in fk.columns]
+            given = z3.And(*(z3.Not(k.null) for k in keys))
+            same = [
+                z3.And(parent.column(ref).value == key.value, z3.Not(parent.column(ref).null))
+                for ref, key in zip(fk.ref_columns, keys, strict=True)
+            ]
+            self.world.facts.append(z3.Implies(given, z3.And(*same)))
+
+    # Who belongs -----------------------------------------------------------------------------
+
+    def legitimate(self, row: Row, role: str, command: str) -> Any:
+        """Return the formula under which the caller may reach ``row``."""
+        table = self.model.of(row.table.key)
+        allowed = []
+        if command == "select" and table.public_when:
+            scope = Scope(role, sources=(("t", row), (row.table.name, row)))
+            allowed.append(truth(self.translator.boolean(expression(table.public_when), scope)))
+        if role == "anon":
+            return z3.Or(*allowed) if allowed else NO
+        for target in self._ends(row, table):
+            if table.kind == "user":
+                allowed += self._is_caller(target)
+                if command == "select":
+                    allowed += self._shares_tenant(target)
+            else:
+                allowed += self._belongs(target)
+        if table.kind == "user":
+            for name in table.users:
+                allowed += self._is_caller(row.column(name))
+        return z3.Or(*allowed) if allowed else NO
+
+    def _ends(self, row: Row, table: TableModel) -> Iterator[Term]:
+        """Follow the model's path from a row to the column that names its tenant or user."""
+        current = row
+        for step, name in enumerate(table.path):
+            if step == len(table.path) - 1:
+                yield current.column(name)
+                return
+            following = self._parent(current, name)
+            if following is None:
+                return
+            current = following
+
+    def _parent(self, row: Row, column: str) -> Row | None:
+        for fk in row.table.foreign_keys:
+            target = self.world.catalog.tables.get(fk.target)
+            if column in fk.columns and target is not None and len(fk.columns) == 1:
+                parent = self.world.row(target)
+                key, ref = row.column(column), parent.column(fk.ref_columns[0])
+                self.world.facts.append(
+                    z3.Implies(z3.Not(key.null), z3.And(ref.value == key.value, z3.Not(ref.null)))
+                )
+                return parent
+        return None
+
+    def _is_caller(self, user: Term) -> list[Any]:
+        return [
+            z3.And(user.value == known.value, z3.Not(user.null), z3.Not(known.null))
+            for known in self._identities()
+        ]
+
+    def _identities(self) -> list[Term]:
+        return [self.world.uid] + [
+            term
+            for path, term in self.world.claims.items()
+            if path != "clock"
+            and path.split(".")[0] not in _USER_WRITABLE
+            and not path.startswith("setting:")
+        ]
+
+    def _belongs(self, tenant: Term) -> list[Any]:
+        allowed = []
+        for membership in self.model.memberships:
+            for row in self.world.rows.get(membership.table, ()):
+                theirs = row.column(membership.tenant)
+                same = z3.And(
+                    theirs.value == tenant.value, z3.Not(theirs.null), z3.Not(tenant.null)
+                )
+                mine = z3.Or(*self._is_caller(row.column(membership.user)))
+                allowed.append(z3.And(same, mine, self._active(row, membership)))
+        for path, term in self._tenant_claims():
+            same = z3.And(term.value == tenant.value, z3.Not(term.null), z3.Not(tenant.null))
+            allowed.append(same)
+            del path
+        return allowed
+
+    def _tenant_claims(self) -> Iterator[tuple[str, Term]]:
+        # Where no table says who belongs, the token does; what users write themselves never does.
+        trusted = {p for p, what in self.model.claims.items() if what == "tenant"}
+        for path, term in [
+            *self.world.claims.items(),
+            *((p, t) for p, terms in self.world.claim_elements.items() for t in terms),
+        ]:
+            if path.split(".")[0] in _USER_WRITABLE or path.startswith("setting:request.headers"):
+                continue
+            if path in trusted or (not self.model.memberships and path != "clock"):
+                yield path, term
+
+    def _shares_tenant(self, user: Term) -> list[Any]:
+        """People see people they share a tenant with, whatever lets them into it."""
+        if not self.model.memberships:
+            return []
+        first = self.model.memberships[0]
+        allowed = []
+        for theirs in self.world.rows.get(first.table, ()):
+            them, tenant = theirs.column(first.user), theirs.column(first.tenant)
+            allowed += [
+                z3.And(them.value == user.value, z3.Not(them.null), mine)
+                for mine in self._belongs(tenant)
+            ]
+        return allowed
+
+    def _active(self, row: Row, membership: Membership) -> Any:
+        conditions = []
+        if membership.status and membership.active is not None:
+            status = row.column(membership.status)
+            if status.is_bool:
+                wanted = membership.active.lower() == "true"
+                conditions.append(z3.And(status.value == wanted, z3.Not(status.null)))
+            else:
+                active = self.world.literal(membership.active)
+                conditions.append(z3.And(status.value == active.value, z3.Not(status.null)))
+        if membership.deleted:
+            deleted = row.column(membership.deleted)
+            conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
+        if membership.expires:
+            expires = row.column(membership.expires)
+            clock = self.world.claim("clock")
+            later = self.world.apply("<", [clock, expires], boolean=True)
+            not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
+            conditions.append(z3.Or(expires.null, later.value, not_yet))
+        return z3.And(*conditions) if conditions else YES
+
+
+def _describe(model: Any, world: World) -> str:
+    """Write the world that was found as a short list of equal things."""
+    names: dict[str, list[str]] = {}
+
+    def note(label: str, term: Term) -> None:
+        if z3.is_true(model.eval(term.null, model_completion=True)):
+            names.setdefault("NULL", []).append(label)
+        else:
+            value = str(model.eval(term.value, model_completion=True))
+            names.setdefault(value, []).append(label)
+
+    note("auth.uid()", world.uid)
+    for path, term in world.claims.items():
+        note(f"claim {path}", term)
+    for rows in world.rows.values():
+        for row in rows:
+            for name, term in row.columns.items():
+                note(f"{row.name}.{name}", term)
+    groups = [" = ".join(group) for value, group in names.items() if len(group) > 1]
+    return "; ".join(groups[:6])

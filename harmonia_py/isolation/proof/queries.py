@@ -1,0 +1,240 @@
+"""Queries as the rows they may return: one fresh tuple for each table they read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import z3
+from pglast import ast as pg_ast
+from pglast import enums, parse_sql
+
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.proof.expressions import Translator
+from harmonia_py.isolation.proof.scope import Scope, as_source, columns_of
+from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Row, Term, World, truth
+
+# The nodes are built at run time: their static types say less than nothing.
+ast: Any = pg_ast
+
+__all__ = ["Queries"]
+
+_DEPTH = 8
+_From = tuple[Any, tuple[tuple[str, Any], ...]]  # condition, named sources
+
+
+class Queries:
+    """Evaluate SELECT trees. ``visible`` adds the policies that the caller's reads obey."""
+
+    def __init__(
+        self,
+        world: World,
+        translator: Translator,
+        visible: Callable[[Row, Scope], Any],
+        returned: Callable[[str, str, list[Any], Scope], list[Alternative] | None],
+    ) -> None:
+        """Take the world, the expression half, and how functions return rows."""
+        self.world, self.translator = world, translator
+        self.visible, self.returned = visible, returned
+
+    def rows(self, select: Any, scope: Scope) -> list[Alternative]:
+        """Return the rows a query may return, each under its condition."""
+        if scope.depth > _DEPTH or not isinstance(select, ast.SelectStmt):
+            return [self._opaque("a query nested too deeply")]
+        scope = self._with(select, scope)
+        if select.op != enums.SetOperation.SETOP_NONE:
+            left = self.rows(select.larg, scope)
+            if select.op == enums.SetOperation.SETOP_UNION:
+                return left + self.rows(select.rarg, scope)
+            return left  # INTERSECT and EXCEPT return only rows of the left side
+        if select.valuesLists:
+            return [
+                Alternative(
+                    YES,
+                    tuple(
+                        (f"column{n + 1}", self.translator.term(v, scope))
+                        for n, v in enumerate(values)
+                    ),
+                )
+                for values in select.valuesLists
+            ]
+        return list(self._plain(select, scope))
+
+    def text(self, query: str, scope: Scope) -> list[Alternative]:
+        """Return the rows of a query given as text."""
+        return self.rows(parse_sql(query)[0].stmt, scope)
+
+    def _opaque(self, reason: str) -> Alternative:
+        return Alternative(YES, (("", self.world.unknown(reason)),))
+
+    def _with(self, select: Any, scope: Scope) -> Scope:
+        if select.withClause is None:
+            return scope
+        queries = dict(scope.queries)
+        for cte in select.withClause.ctes:
+            queries[cte.ctename] = None if select.withClause.recursive else cte
+        return replace(scope, queries=queries)
+
+    def _plain(self, select: Any, scope: Scope) -> Iterator[Alternative]:
+        items = [list(self._item(item, scope)) for item in select.fromClause or ()]
+        for combination in itertools.islice(itertools.product(*items), 64):
+            sources = tuple(s for _, named in combination for s in named)
+            inner = scope.inner(sources)
+            conditions = [when for when, _ in combination]
+            if select.whereClause is not None:
+                conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
+            yield from self._targets(select, inner, sources, z3.And(*conditions))
+
+    def _targets(
+        self, select: Any, scope: Scope, sources: tuple[tuple[str, Any], ...], when: Any
+    ) -> Iterator[Alternative]:
+        columns: list[tuple[str, Term]] = []
+        for target in select.targetList or ():
+            if isinstance(target.val, ast.ColumnRef) and isinstance(
+                target.val.fields[-1], ast.A_Star
+            ):
+                wanted = [f.sval for f in target.val.fields[:-1]]
+                for alias, source in sources:
+                    if not wanted or alias == wanted[-1]:
+                        columns += columns_of(source)
+                continue
+            name = target.name or _name(target.val)
+            call = target.val
+            while isinstance(call, ast.TypeCast):
+                call = call.arg
+            several = self._set(call, scope) if isinstance(call, ast.FuncCall) else None
+            if several is not None and len(select.targetList) == 1:
+                for row in several:
+                    yield Alternative(
+                        z3.And(when, row.when), tuple((name, t) for _, t in row.columns[:1])
+                    )
+                return
+            value = self.translator.any(target.val, scope)
+            if isinstance(value, Array):
+                # array_agg and the like: the elements stand for the array.
+                for row in value.elements():
+                    yield Alternative(z3.And(when, row.when), row.columns[:1])
+                return
+            columns.append((name, value))
+        yield Alternative(when, tuple(columns))
+
+    def _set(self, call: Any, scope: Scope) -> list[Alternative] | None:
+        names = [f.sval for f in call.funcname]
+        arguments = [self.translator.any(_value(a), scope) for a in call.args or ()]
+        if names[-1] == "unnest" and len(arguments) == 1:
+            return self._unnest(arguments[0])
+        if names[-1] in ("jsonb_array_elements_text", "jsonb_array_elements",
+                         "json_array_elements_text", "json_array_elements"):  # fmt: skip
+            document = arguments[0] if arguments else None
+            if isinstance(document, Term) and document.path:
+                return [self.translator.element(document)]
+            return [self._opaque("elements of a JSON array")]
+        schema = names[-2] if len(names) > 1 else ""
+        return self.returned(schema, names[-1], arguments, scope)
+
+    def _unnest(self, argument: Term | Array) -> list[Alternative]:
+        if isinstance(argument, Array):
+            return argument.elements()
+        if argument.path:
+            return [self.translator.element(argument)]
+        return [self._opaque("elements of an array")]
+
+    # FROM ------------------------------------------------------------------------------------
+
+    def _item(self, item: Any, scope: Scope) -> Iterator[_From]:
+        if isinstance(item, ast.RangeVar):
+            yield from self._relation(item, scope)
+        elif isinstance(item, ast.JoinExpr):
+            yield from self._join(item, scope)
+        elif isinstance(item, ast.RangeSubselect):
+            alias, names = _alias(item)
+            for row in self.rows(item.subquery, scope):
+                yield row.when, ((alias, as_source(row, names)),)
+        elif isinstance(item, ast.RangeFunction):
+            alias, names = _alias(item)
+            call = item.functions[0][0]
+            rows = self._set(call, scope) if isinstance(call, ast.FuncCall) else None
+            for row in rows if rows is not None else [self._opaque("function in FROM")]:
+                source = as_source(row, names or ((alias,) if len(row.columns) == 1 else ()))
+                yield row.when, ((alias, source),)
+        else:
+            self.world.unknown(f"FROM item {type(item).__name__}")
+            yield YES, ()
+
+    def _join(self, item: Any, scope: Scope) -> Iterator[_From]:
+        lefts = list(self._item(item.larg, scope))
+        for left_when, left in lefts:
+            for right_when, right in list(self._item(item.rarg, scope.inner(left))):
+                both = left + right
+                on = [YES]
+                if item.quals is not None:
+                    on.append(truth(self.translator.boolean(item.quals, scope.inner(both))))
+                for column in item.usingClause or ():
+                    a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
+                    if isinstance(a, Term) and isinstance(b, Term):
+                        on.append(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)))
+                # An outer join also returns rows without a partner: say nothing about them.
+                inner = item.jointype == enums.JoinType.JOIN_INNER
+                match = z3.And(right_when, *on)
+                yield z3.And(left_when, match if inner else YES), both
+
+    def _relation(self, item: Any, scope: Scope) -> Iterator[_From]:
+        alias = item.alias.aliasname if item.alias else item.relname
+        if not item.schemaname and item.relname in scope.queries:
+            cte: Any = scope.queries[item.relname]
+            if cte is None:
+                yield YES, ((alias, {}),)
+                return
+            names = tuple(n.sval for n in cte.aliascolnames or ())
+            for row in self.rows(cte.ctequery, scope):
+                yield row.when, ((alias, as_source(row, names)),)
+            return
+        table = self._table(item.schemaname, item.relname)
+        if table is None:
+            self.world.unknown(f"relation {item.relname}")
+            yield YES, ((alias, {}),)
+        elif table.kind in ("view", "matview") and table.definition:
+            inside = replace(
+                scope.deeper(),
+                sources=(),
+                variables={},
+                definer=scope.definer or not table.security_invoker,
+            )
+            for row in self.text(table.definition.rstrip().rstrip(";"), inside):
+                yield row.when, ((alias, as_source(row)),)
+        else:
+            row_ = self.world.row(table)
+            yield self.visible(row_, scope), ((alias, row_),)
+
+    def _table(self, schema: str | None, name: str) -> Table | None:
+        if schema:
+            return self.world.catalog.table(f"{schema}.{name}")
+        known = {**self.world.catalog.platform, **self.world.catalog.tables}
+        for key in (f"{s}.{name}" for s in ("public", *self.world.catalog.schemas)):
+            if key in known:
+                return known[key]
+        matches = [t for t in known.values() if t.name == name]
+        return matches[0] if len(matches) == 1 else None
+
+
+def _alias(item: Any) -> tuple[str, tuple[str, ...]]:
+    if item.alias is None:
+        call = item.functions[0][0] if isinstance(item, ast.RangeFunction) else None
+        return (_name(call) if call is not None else ""), ()
+    return item.alias.aliasname, tuple(n.sval for n in item.alias.colnames or ())
+
+
+def _value(argument: Any) -> Any:
+    return argument.arg if isinstance(argument, ast.NamedArgExpr) else argument
+
+
+def _name(node: Any) -> str:
+    if isinstance(node, ast.ColumnRef) and isinstance(node.fields[-1], ast.String):
+        return str(node.fields[-1].sval)
+    if isinstance(node, ast.FuncCall):
+        return str(node.funcname[-1].sval)
+    if isinstance(node, ast.TypeCast):
+        return _name(node.arg)
+    return ""

@@ -1,0 +1,207 @@
+"""SQL values as z3 terms, in SQL's three-valued logic, and the world they live in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import z3
+
+from harmonia_py.isolation.catalog import Catalog, Table
+
+__all__ = ["NO", "YES", "Alternative", "Array", "Row", "Term", "World", "truth"]
+
+Value = z3.DeclareSort("Value")
+YES: Any = z3.BoolVal(val=True)
+NO: Any = z3.BoolVal(val=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A value and whether it is NULL. ``value`` is a z3 Bool for booleans, else a Value.
+
+    ``path`` names a JSON document of the session (``jwt`` and what is inside it).
+    """
+
+    value: Any
+    null: Any
+    path: str | None = None
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether this is a boolean."""
+        return bool(z3.is_bool(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One row a query may return: the condition under which it does, and its columns."""
+
+    when: Any
+    columns: tuple[tuple[str, Term], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """The rows of a query used as a set; each use asks for elements of its own."""
+
+    elements: Callable[[], list[Alternative]]
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One tuple of a table; columns come into being when they are named."""
+
+    world: World
+    table: Table
+    name: str
+    columns: dict[str, Term] = field(default_factory=dict)
+
+    def column(self, name: str) -> Term:
+        """Return a column's value; KeyError when the table has no such column."""
+        known = self.columns.get(name)
+        if known is None:
+            column = self.table.column(name)
+            label = f"{self.name}.{name}"
+            boolean = column.base == "boolean" or column.type == "boolean"
+            known = self.world.fresh(label, boolean=boolean, never_null=column.not_null)
+            self.columns[name] = known
+        return known
+
+
+def truth(term: Term) -> Any:
+    """Return the z3 formula for ``term is true``."""
+    if not term.is_bool:
+        return YES
+    return z3.And(term.value, z3.Not(term.null))
+
+
+class World:
+    """Everything one question is asked about: facts, tuples, the session, and what was opaque."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Begin with an empty world over a catalog."""
+        self.catalog = catalog
+        self.facts: list[Any] = []
+        self.rows: dict[str, list[Row]] = {}
+        self.opaque: dict[str, None] = {}
+        self.claims: dict[str, Term] = {}
+        self.claim_elements: dict[str, list[Term]] = {}
+        self._literals: dict[str, Any] = {}
+        self._functions: dict[tuple[str, int, bool], Any] = {}
+        self._count = 0
+        self.uid = self.fresh("auth.uid()")
+
+    def fresh(self, label: str, *, boolean: bool = False, never_null: bool = False) -> Term:
+        """Return a value nothing is known of."""
+        self._count += 1
+        name = f"{label}#{self._count}"
+        value = z3.Bool(name) if boolean else z3.Const(name, Value)
+        return Term(value, NO if never_null else z3.Bool(f"null {name}"))
+
+    def flag(self, label: str) -> Any:
+        """Return a fresh z3 Bool."""
+        self._count += 1
+        return z3.Bool(f"{label}#{self._count}")
+
+    def unknown(self, reason: str, *, boolean: bool = False) -> Term:
+        """Return an unconstrained value and remember why."""
+        self.opaque[reason] = None
+        return self.fresh(reason, boolean=boolean)
+
+    def literal(self, text: str) -> Term:
+        """Return the constant of a literal; different texts are different values."""
+        if text not in self._literals:
+            self._literals[text] = z3.Const(f"'{text}'", Value)
+        return Term(self._literals[text], NO)
+
+    def boolean(self, value: Any) -> Term:
+        """Return a boolean that is never NULL."""
+        return Term(z3.BoolVal(value) if isinstance(value, bool) else value, NO)
+
+    @property
+    def null(self) -> Term:
+        """Return NULL."""
+        return Term(self.literal("").value, YES)
+
+    def claim(self, path: str) -> Term:
+        """Return a value inside the token, the same one for the same path."""
+        if path == "sub":
+            return self.uid
+        if path not in self.claims:
+            fresh = self.fresh(f"jwt {path}")
+            self.claims[path] = Term(fresh.value, fresh.null, path=f"jwt.{path}")
+        return self.claims[path]
+
+    def apply(self, name: str, arguments: Iterable[Term], *, boolean: bool = False) -> Term:
+        """Return an uninterpreted function of values: equal inputs give equal results."""
+        terms = [self.as_value(a) for a in arguments]
+        key = (name, len(terms), boolean)
+        if key not in self._functions:
+            result = z3.BoolSort() if boolean else Value
+            sorts = [Value] * len(terms) + [z3.BoolSort()] * len(terms)
+            self._functions[key] = (
+                z3.Function(f"{name}/{len(terms)}", *sorts, result),
+                z3.Function(f"null {name}/{len(terms)}", *sorts, z3.BoolSort()),
+            )
+        value, null = self._functions[key]
+        inputs = [t.value for t in terms] + [t.null for t in terms]
+        if not inputs:
+            return self.fresh(name, boolean=boolean)
+        return Term(value(*inputs), null(*inputs))
+
+    def as_value(self, term: Term) -> Term:
+        """Return a boolean as a Value, so that it can be compared and passed on."""
+        if not term.is_bool:
+            return term
+        yes, no = self.literal("true").value, self.literal("false").value
+        return Term(z3.If(term.value, yes, no), term.null)
+
+    def as_bool(self, term: Term) -> Term:
+        """Return a Value as a boolean: it is true when it is the literal true."""
+        if term.is_bool:
+            return term
+        return Term(term.value == self.literal("true").value, term.null)
+
+    def row(self, table: Table) -> Row:
+        """Return a new tuple of a table."""
+        rows = self.rows.setdefault(table.key, [])
+        row = Row(self, table, f"{table.name}[{len(rows) + 1}]")
+        rows.append(row)
+        return row
+
+    def key_facts(self) -> list[Any]:
+        """Return: tuples of a table that agree on a key are the same tuple."""
+        facts: list[Any] = []
+        for rows in self.rows.values():
+            for n, first in enumerate(rows):
+                for second in rows[n + 1 :]:
+                    facts += _same(first, second)
+        return facts
+
+    def literal_facts(self) -> list[Any]:
+        """Return: different literals are different values."""
+        values = list(self._literals.values())
+        return [z3.Distinct(*values)] if len(values) > 1 else []
+
+
+def _same(first: Row, second: Row) -> list[Any]:
+    facts = []
+    for unique in first.table.uniques:
+        if unique.exclusion or unique.predicate or unique.has_expressions or not unique.columns:
+            continue
+        keys = [(first.column(c), second.column(c)) for c in unique.columns]
+        agree = z3.And(
+            *(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)) for a, b in keys)
+        )
+        named = set(first.columns) | set(second.columns)
+        equal = [
+            z3.And(
+                first.column(c).value == second.column(c).value,
+                first.column(c).null == second.column(c).null,
+            )
+            for c in sorted(named)
+        ]
+        facts.append(z3.Implies(agree, z3.And(*equal)))
+    return facts
