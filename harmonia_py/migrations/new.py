@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,12 +40,22 @@ def next_version(versions: list[str]) -> str:
     return max(now, f"{int(newest) + 1:0{len(newest)}d}" if newest else now)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file that must not exist yet. Raises ``NotWritable``."""
+def write(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file whole or not at all; without ``replace`` it must not exist yet.
+
+    Raises ``NotWritable``.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        scratch.write_text(text, encoding="utf-8", newline="\n")
+        if replace:
+            scratch.replace(path)
+        else:
+            os.link(scratch, path)
     except FileExistsError:
         raise NotWritable(f"{path} already exists", hint="choose another name") from None
     except OSError as error:
         raise NotWritable(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            scratch.unlink()

@@ -50,9 +50,10 @@ def compile_(
         if replaced[0].migration.sql == text:
             return Compiled(None)
     if not dry_run:
-        for item in replaced:
-            _unlink(item.migration.path)
-        write(path, text)
+        gone = [item.migration.path for item in replaced if item.migration.path != path]
+        write(path, text, replace=len(gone) < len(replaced))
+        for old in gone:
+            _unlink(old)
     return Compiled(path, tuple(changed), tuple(item.migration.path for item in replaced))
 
 

@@ -114,11 +114,14 @@ def _parse(file: PolicyFile, part: Statement) -> tuple[str, Any]:
     from pglast.parser import ParseError
 
     try:
-        node = parse_sql(part.text)[0].stmt
+        tree = parse_sql(part.text)
     except ParseError as error:
         place = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else 0
         message = f"{error.args[0]} (the file is half written)"
         raise _refuse(file, part.offset + place, message, PolicySyntax.hint or "") from None
+    if not tree:  # a comment after the last semicolon
+        return "", None
+    node = tree[0].stmt
     return type(node).__name__, node
 
 

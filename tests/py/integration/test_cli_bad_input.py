@@ -1,0 +1,270 @@
+"""Every operator mistake: one line that says what happened and to what, a remedy, an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fix_migrations import WriteMigration
+from harmonia_cli.main import app
+from typer.testing import CliRunner
+
+from harmonia_py import dsn
+from harmonia_py.engines import Database
+
+SECRET = "not-the-passw0rd"
+
+
+class Harmonia:
+    """Runs a command twice, for a person and for a machine, and holds both to the same story."""
+
+    def __init__(self, supabase: Path) -> None:
+        self.supabase = supabase
+
+    def fails(self, exit_code: int, code: str, *arguments: str, url: str | None = None) -> str:
+        command = list(arguments)
+        if arguments[1] != "forget":  # which needs no file
+            command += ["--supabase-dir", str(self.supabase)]
+        if url is not None:
+            command += ["--db-url", url]
+        runner = CliRunner()
+        env = {"DATABASE_URL": None, "COLUMNS": "200"}
+        text = runner.invoke(app, command, env=env)
+        machine = runner.invoke(app, [*command, "--output", "json"], env=env)
+        assert (text.exit_code, machine.exit_code) == (exit_code, exit_code), text.output
+        answer: dict[str, Any] = json.loads(machine.stdout)
+        error = answer["error"]
+        assert not answer["ok"] and error["code"] == code
+        assert error["message"] and error["hint"], error
+        assert text.stdout == ""
+        assert error["message"] in text.stderr and error["hint"] in text.stderr
+        assert "Traceback" not in text.output and SECRET not in text.output + machine.output
+        return str(error["message"])
+
+    def works(self, *arguments: str, url: str | None = None) -> Any:
+        command = [*arguments, "--supabase-dir", str(self.supabase), "--output", "json"]
+        if url is not None:
+            command += ["--db-url", url]
+        result = CliRunner().invoke(app, command, env={"DATABASE_URL": None})
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)["data"]
+
+
+@pytest.fixture
+def harmonia(folder: Path, write: WriteMigration) -> Harmonia:
+    write("first", "create table public.first (id int);\n")
+    (folder.parent / "policies").mkdir()
+    (folder.parent / "seed.sql").write_text("insert into public.first values (1);\n")
+    return Harmonia(folder.parent)
+
+
+@contextmanager
+def closing_listener() -> Iterator[int]:
+    """A port where something answers that is not PostgreSQL."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client:
+                    client.recv(64)
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+
+
+def test_the_twin_the_same_project_applies(harmonia: Harmonia, plain_database: Database) -> None:
+    url = plain_database.owner_dsn
+    assert harmonia.works("migrate", "apply", url=url)["applied"] == ["20260101000001"]
+    assert harmonia.works("migrate", "verify", url=url) == {"applied": 1}
+
+
+def test_database_down(harmonia: Harmonia) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    url = f"postgresql://postgres:{SECRET}@127.0.0.1:{port}/postgres"
+    message = harmonia.fails(1, "database.unreachable", "migrate", "apply", url=url)
+    assert f"127.0.0.1:{port}/postgres" in message
+
+
+def test_wrong_port(harmonia: Harmonia) -> None:
+    with closing_listener() as port:
+        url = f"postgresql://postgres:{SECRET}@127.0.0.1:{port}/postgres"
+        message = harmonia.fails(1, "database.unreachable", "migrate", "status", url=url)
+    assert f"127.0.0.1:{port}/postgres" in message
+
+
+def test_wrong_password(harmonia: Harmonia, plain_database: Database) -> None:
+    url = dsn.replace(plain_database.owner_dsn, password=SECRET)
+    message = harmonia.fails(1, "database.unreachable", "migrate", "apply", url=url)
+    assert "password authentication failed" in message
+
+
+def test_wrong_database(harmonia: Harmonia, plain_database: Database) -> None:
+    url = dsn.replace(plain_database.owner_dsn, dbname="nowhere")
+    assert "nowhere" in harmonia.fails(1, "database.unreachable", "policies", "status", url=url)
+
+
+def test_a_role_that_may_not_migrate(harmonia: Harmonia, plain_database: Database) -> None:
+    url = plain_database.dsn_as("authenticator")
+    message = harmonia.fails(1, "database.refused", "migrate", "apply", url=url)
+    assert "permission denied" in message
+
+
+def test_transaction_pooler(harmonia: Harmonia) -> None:
+    url = f"postgresql://postgres:{SECRET}@127.0.0.1:6543/postgres"
+    harmonia.fails(2, "dsn.transaction_pooler", "migrate", "apply", url=url)
+
+
+def test_no_database_named(harmonia: Harmonia) -> None:
+    harmonia.fails(2, "usage", "migrate", "apply")
+    harmonia.fails(2, "dsn.invalid", "migrate", "apply", url=f"postgresql://[{SECRET}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("migrate", "apply"),
+        ("migrate", "record", "20260101000001"),
+        ("migrate", "forget", "20260101000001"),
+        ("seed", "apply"),
+    ],
+)
+def test_another_machine_needs_yes(harmonia: Harmonia, arguments: tuple[str, ...]) -> None:
+    url = f"postgresql://postgres:{SECRET}@db.example.invalid/postgres"
+    message = harmonia.fails(2, "consent.required", *arguments, url=url)
+    assert "db.example.invalid:5432/postgres" in message
+    # With --yes it goes on, and finds that there is no such host.
+    harmonia.fails(1, "database.unreachable", *arguments, "--yes", url=url)
+
+
+def test_missing_folders(harmonia: Harmonia, plain_database: Database, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    empty = Harmonia(tmp_path / "empty")
+    url = plain_database.owner_dsn
+    for arguments in (("migrate", "apply"), ("migrate", "status"), ("seed", "apply")):
+        empty.fails(2, "project.folder_missing", *arguments, url=url)
+    empty.fails(2, "project.folder_missing", "migrate", "new", "x")
+    empty.fails(2, "project.folder_missing", "policies", "compile")
+    empty.fails(2, "project.folder_missing", "policies", "check")
+    nowhere = Harmonia(tmp_path / "nowhere")
+    assert "nowhere" in nowhere.fails(2, "project.folder_missing", "policies", "diff")
+
+
+def test_syntax_error(harmonia: Harmonia, plain_database: Database, write: WriteMigration) -> None:
+    write("typo", "select 1;\ncreate tabel t ();\n", number=2)
+    message = harmonia.fails(
+        1, "migration.syntax", "migrate", "apply", url=plain_database.owner_dsn
+    )
+    assert message.splitlines() == [
+        '20260101000002_typo.sql:2:8: syntax error at or near "tabel"',
+        "    create tabel t ();",
+        "           ^",
+    ]
+    listed = harmonia.works("migrate", "status", url=plain_database.owner_dsn)["migrations"]
+    assert [row["state"] for row in listed] == ["pending", "pending"]
+
+
+def test_edited_applied_migration(
+    harmonia: Harmonia, plain_database: Database, write: WriteMigration
+) -> None:
+    url = plain_database.owner_dsn
+    harmonia.works("migrate", "apply", url=url)
+    write("first", "create table public.first (id bigint);\n")
+    for command in ("apply", "verify"):
+        message = harmonia.fails(3, "migration.drift", "migrate", command, url=url)
+        assert "20260101000001_first.sql:1" in message
+
+
+def test_pending_and_unknown_versions(harmonia: Harmonia, plain_database: Database) -> None:
+    url = plain_database.owner_dsn
+    harmonia.fails(3, "migration.pending", "migrate", "verify", url=url)
+    harmonia.fails(2, "migration.unknown_version", "migrate", "apply", "--to", "7", url=url)
+    harmonia.fails(2, "migration.unknown_version", "migrate", "record", "7", url=url)
+    harmonia.fails(2, "migration.unknown_version", "migrate", "forget", "7", url=url)
+    harmonia.fails(2, "migration.refused", "migrate", "new", "Not A Name")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("call private.lock_down('public.first');\ngrant select on public.first to", ":2: "),
+        (
+            "call private.lock_down('public.first');\ncreate policy p on public.first using (tr",
+            ":2:",
+        ),
+        ("call private.lock_down('public.first');\ncomment on table public.first is 'never", ":2:"),
+        ("create policy p on public.first using (true);", "before the table is locked down"),
+        ("grant select on public.first to anon;", "before the table is locked down"),
+        (
+            "call private.lock_down('public.first');\n"
+            "create policy a on public.first using (true);\n"
+            "create policy b on public.first as restrictive using (false);",
+            ":3: a restrictive policy",
+        ),
+        ("call private.lock_down('public.first'); commit;", "`commit` has no place"),
+        ("create table public.second (id int);", "belongs in a migration"),
+        ("create function public.f() returns int language sql as 'select 1';", "second time"),
+        ("", "is empty"),
+    ],
+)
+def test_half_written_policy_file(harmonia: Harmonia, text: str, says: str) -> None:
+    path = harmonia.supabase / "policies" / "10_first.sql"
+    path.write_text(text)
+    for command in (("compile",), ("compile", "--dry-run"), ("check",)):
+        message = harmonia.fails(1, "policies.syntax", "policies", *command)
+        assert "10_first.sql:" in message and says in message
+    assert not list(harmonia.supabase.glob("migrations/*_policies.sql"))
+
+
+def test_stale_policies(harmonia: Harmonia) -> None:
+    path = harmonia.supabase / "policies" / "10_first.sql"
+    path.write_text("call private.lock_down('public.first');\n")
+    harmonia.fails(3, "policies.stale", "policies", "check")
+    harmonia.works("policies", "compile")
+    harmonia.works("policies", "check")
+    path.write_text(
+        "call private.lock_down('public.first');\ngrant select on public.first to anon;\n"
+    )
+    assert "10_first.sql" in harmonia.fails(3, "policies.stale", "policies", "check")
+
+
+@pytest.mark.parametrize("arguments", [("migrate", "new", "x"), ("policies", "compile", "--amend")])
+def test_disk_not_writable(harmonia: Harmonia, arguments: tuple[str, ...]) -> None:
+    """The file size limit is a disk that takes nothing, for root as well."""
+    policy = harmonia.supabase / "policies" / "10_first.sql"
+    policy.write_text("call private.lock_down('public.first');\n")
+    harmonia.works("policies", "compile")
+    policy.write_text("call private.lock_down('public.first'); -- again\n")
+    before = {path: path.read_bytes() for path in harmonia.supabase.rglob("*.sql")}
+    done = subprocess.run(
+        [
+            sys.executable, "-B", "-c", "from harmonia_cli.main import main; main()", *arguments,
+            "--supabase-dir", str(harmonia.supabase), "--output", "json",
+        ],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 1 and error["code"] == "path.not_writable", done.stdout
+    assert str(harmonia.supabase) in error["message"] and error["hint"]
+    assert {path: path.read_bytes() for path in harmonia.supabase.rglob("*.sql")} == before
+    assert not list(harmonia.supabase.rglob(".*.tmp"))
