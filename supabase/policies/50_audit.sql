@@ -2,7 +2,7 @@
 call private.lock_down('audit.events');
 -- Not the digest and the salt: what a reader could use to guess an erased payload.
 grant select (
-    organization_id, at, statement, position, actor_id, actor_kind, session_id, aal,
+    organization_id, at, statement, position, total, actor_id, actor_kind, session_id, aal,
     support_grant_id, api_key_id, request_id, action, table_name, record_key, payload
 ) on table audit.events to authenticated;
 
@@ -16,6 +16,5 @@ revoke all on table public.audit_events from public, anon, authenticated, servic
 grant select on table public.audit_events to authenticated;
 
 call private.lock_down('audit.links');
-call private.lock_down('audit.heads');
 call private.lock_down('audit.seals');
 call private.lock_down('audit.sealed_heads');

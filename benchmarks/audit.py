@@ -1,0 +1,150 @@
+"""What the audit record costs: the same inserts with it off, on, and chained.
+
+``python -m benchmarks.audit [--seconds 5] [--pg-bin DIR]`` prints ratios to the unaudited insert,
+for one statement of 20,000 rows and for single rows of 100 organizations written by 4 clients
+with pgbench. Single rows are measured twice: as an API request makes them (claims set, role
+switched, policy checked, durable commit) and as the bare statement with nothing around it, which
+is the worst case.
+
+- ``off``: no trigger on the table.
+- ``on``: events are written, the chain is not.
+- ``chained``: what ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from harmonia_py import dsn
+from harmonia_py.engines.database import Database
+from harmonia_py.engines.embedded import EmbeddedEngine
+from tests.py.fix_database import apply_project
+
+SQL = Path(__file__).with_name("audit.sql")
+ROWS = 20_000
+ORGANIZATIONS = 100
+CLIENTS = 4
+
+Connection = psycopg.Connection[Any]
+
+BULK = """
+insert into public.bench_records (organization_id, name, note)
+select bench.organization(1), 'record ' || i, repeat('x', 40) from generate_series(1, 20000) as i
+"""
+BARE = r"""
+\set n random(1, 100)
+insert into public.bench_records (organization_id, name, note)
+values (bench.organization(:n), 'a name', 'a note of ordinary length, as they are');
+"""
+REQUEST = r"""
+\set n random(1, 100)
+begin;
+select set_config('search_path', '"public", "extensions"', true),
+    set_config('role', 'authenticated', true),
+    set_config('request.jwt.claims', bench.claims(:n), true),
+    set_config('request.method', 'POST', true),
+    set_config('request.path', '/bench_records', true),
+    set_config('request.headers', '{"x-request-id": "0193f3c7"}', true),
+    set_config('request.cookies', '{}', true);
+with source as (
+    insert into public.bench_records (organization_id, name, note)
+    values (bench.organization(:n), 'a name', 'a note of ordinary length, as they are')
+    returning *
+)
+select count(*), json_agg(source) from source;
+commit;
+"""
+
+
+def setting(conn: Connection, mode: str) -> None:
+    """Switch the table and the chain to one of the three modes."""
+    conn.execute("select bench.set_mode(%s)", [mode])
+    conn.commit()
+
+
+def bulk(conn: Connection) -> float:
+    """Return the seconds one statement of 20,000 rows takes, its commit included."""
+    conn.execute("truncate public.bench_records")
+    conn.commit()
+    start = time.perf_counter()
+    conn.execute(BULK)
+    conn.commit()
+    return time.perf_counter() - start
+
+
+def single(pgbench: str, database: Database, script: str, seconds: int) -> float:
+    """Return transactions per second of 4 pgbench clients."""
+    where = dsn.parse(database.owner_dsn)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        done = subprocess.run(
+            [
+                pgbench, "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1",
+                "-T", str(seconds), "-f", file.name, "-h", where["host"], "-p", where["port"],
+                "-U", where["user"], where["dbname"],
+            ],
+            env={"PGPASSWORD": where["password"]},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=seconds + 60,
+        )  # fmt: skip
+    match = re.search(r"tps = ([\d.]+)", done.stdout)
+    if match is None:
+        raise RuntimeError(done.stdout)
+    return float(match[1])
+
+
+def main() -> None:
+    """Measure in turns, so that a busy moment of the machine falls on every mode."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pg-bin", default=None)
+    options = parser.parse_args()
+    modes = ["off", "on", "chained"]
+    with EmbeddedEngine(options.pg_bin) as engine, engine.database() as database:
+        apply_project(database)
+        pgbench = engine.binaries.path("pgbench")
+        results: dict[tuple[str, str], list[float]] = {}
+        with database.connect_admin(autocommit=True) as admin:
+            # As in production: a commit waits for the disk.
+            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                admin.execute(f"alter system set {name} = on")
+            admin.execute("select pg_reload_conf()")
+            admin.execute(SQL.read_bytes())
+        with database.connect_admin() as conn:
+            for _ in range(options.rounds):
+                for mode in modes:
+                    setting(conn, mode)
+                    results.setdefault(("bulk", mode), []).append(bulk(conn))
+                    for name, script in (("request", REQUEST), ("bare", BARE)):
+                        tps = single(pgbench, database, script, options.seconds)
+                        results.setdefault((name, mode), []).append(1 / tps)
+        print(f"{engine.label}; fsync on; median of {options.rounds} rounds; ratio to off")
+        for name, unit in (
+            ("bulk", f"{ROWS} rows in one statement, s"),
+            ("request", f"single row as an API request, {CLIENTS} clients, s each"),
+            ("bare", f"single row as a bare statement, {CLIENTS} clients, s each"),
+        ):
+            base = statistics.median(results[name, "off"])
+            figures = "  ".join(
+                f"{mode} {statistics.median(results[name, mode]):.6f}"
+                f" ({statistics.median(results[name, mode]) / base:.2f} x)"
+                for mode in modes
+            )
+            print(f"{unit}: {figures}")
+
+
+if __name__ == "__main__":
+    main()
