@@ -24,11 +24,11 @@ from typing import Any
 
 import psycopg
 
-from harmonia_py import dsn
+from harmonia_py import dsn, migrations
 from harmonia_py.engines.database import Database
 from harmonia_py.engines.embedded import EmbeddedEngine
-from tests.py.fix_database import apply_project
 
+PROJECT = Path(__file__).parents[1] / "supabase"
 SQL = Path(__file__).with_name("audit.sql")
 ROWS = 20_000
 ORGANIZATIONS = 100
@@ -114,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     modes = ["off", "on", "chained"]
     with EmbeddedEngine(options.pg_bin) as engine, engine.database() as database:
-        apply_project(database)
+        migrations.apply(database.owner_dsn, PROJECT / "migrations")
         pgbench = engine.binaries.path("pgbench")
         results: dict[tuple[str, str], list[float]] = {}
         with database.connect_admin(autocommit=True) as admin:

@@ -41,6 +41,8 @@
     │   ├── RefreshInProgress        exit 4
     │   └── NeedsReauthorization
     ├── WebhookRejected              exit 3
+    ├── Refused                      exit 1
+    ├── AuditTampered                exit 3
     └── IsolationBreach              exit 5
 
 A message says what happened and to what; the hint says what to do next. Neither ever
@@ -53,6 +55,7 @@ from typing import ClassVar
 
 __all__ = [
     "AudienceMismatch",
+    "AuditTampered",
     "BinariesNotFound",
     "Busy",
     "CheckFailed",
@@ -87,6 +90,7 @@ __all__ = [
     "PoolerRefused",
     "PortInUse",
     "RefreshInProgress",
+    "Refused",
     "SecretAccessDenied",
     "SecretError",
     "SecretExpired",
@@ -458,3 +462,25 @@ class WebhookRejected(HarmoniaError):
         """Keep the reason; nothing the sender wrote is part of it."""
         self.reason = reason
         super().__init__(f"webhook refused: {reason}")
+
+
+class Refused(HarmoniaError):
+    """The database refused, and said why in its own words.
+
+    ``database_code`` is the stable dotted code and ``status`` the HTTP status it gave.
+    """
+
+    code = "refused"
+
+    def __init__(self, message: str, *, code: str, status: int, hint: str | None = None) -> None:
+        """Take what ``private.fail()`` raised."""
+        self.database_code = code
+        self.status = status
+        super().__init__(message, hint=hint)
+
+
+class AuditTampered(CheckFailed):
+    """The audit record is not what was recorded."""
+
+    code = "audit.tampered"
+    hint = "run harmonia audit verify, and compare with a backup"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harmonia_cli.commands import migrate, policies, seed, verify
+from harmonia_cli.commands import audit, migrate, policies, seed, verify
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(audit.app, name="audit")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(policies.app, name="policies")
 app.add_typer(seed.app, name="seed")

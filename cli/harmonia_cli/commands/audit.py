@@ -1,0 +1,199 @@
+"""``harmonia audit``: the record of who did what."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Verify, seal and read the record of who did what.", no_args_is_help=True)
+
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        envvar="HARMONIA_AUDIT_KEY",
+        help="The sealing key: file:PATH, env:NAME, cmd:COMMAND or keyring:SERVICE/USER.",
+    ),
+]
+OrganizationOption = Annotated[UUID, typer.Option("--organization", help="The organization's id.")]
+
+
+@app.callback()
+def root() -> None:
+    """Verify, seal and read the record of who did what."""
+
+
+@app.command()
+def keygen(
+    path: Annotated[Path, typer.Argument(help="The file to create (mode 0600).")],
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Create a sealing key outside the database and print its public half."""
+    with command(output):
+        from harmonia_py.lifecycle import keys
+
+        key = keys.generate(path)
+        data = {"public_key": keys.key_id(keys.sealing_key(key).public_key())}
+        emit(data, output, lambda d: stdout.print(d["public_key"], highlight=False))
+
+
+@app.command()
+def seal(
+    key: KeyOption,
+    receipts: Annotated[
+        Path | None,
+        typer.Option("--receipts", help="Append the receipt to this file, kept somewhere else."),
+    ] = None,
+    yes: YesOption = False,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Verify what is new and sign the ends of all chains that moved."""
+    with command(output):
+        from harmonia_py.audit import seal as sealing
+        from harmonia_py.audit.seal import write_receipt
+        from harmonia_py.lifecycle import keys
+
+        url = database_url(db_url)
+        consent(url, yes=yes, action="seal the audit record")
+        receipt = sealing(url, keys.sealing_key(keys.load(key)))
+        if receipt is not None and receipts is not None:
+            write_receipt(receipts, receipt)
+        emit(asdict(receipt) if receipt else None, output, _print_receipt)
+
+
+def _print_receipt(data: dict[str, Any] | None) -> None:
+    if data is None:
+        stdout.print("nothing new to seal")
+    else:
+        stdout.print(
+            f"seal {data['number']} over {data['heads']} chains, digest {data['digest']}",
+            highlight=False,
+        )
+
+
+@app.command()
+def verify(
+    organization: Annotated[
+        UUID | None, typer.Option("--organization", help="Only this organization.")
+    ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            "--public-key",
+            envvar="HARMONIA_AUDIT_PUBLIC_KEY",
+            help="The public half of the sealing key, as 64 hex digits.",
+        ),
+    ] = None,
+    receipts: Annotated[
+        Path | None, typer.Option("--receipts", help="The file of receipts kept by seal.")
+    ] = None,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Recompute every digest outside the database; exit 3 names the first event that is wrong."""
+    with command(output):
+        from harmonia_py.audit import verify as verifying
+        from harmonia_py.audit.seal import read_receipts
+        from harmonia_py.lifecycle import keys
+
+        report = verifying(
+            database_url(db_url),
+            organization_id=organization,
+            public_key=keys.public_key(public_key) if public_key else None,
+            receipts=read_receipts(receipts) if receipts else (),
+        )
+        emit({**asdict(report), "verified": report.ok}, output, _print_report)
+        if not report.ok:
+            raise typer.Exit(3)
+
+
+def _print_report(data: dict[str, Any]) -> None:
+    for found in data["found"]:
+        where = found["organization_id"] or "all"
+        stdout.print(f"{found['kind']:<10} {where}  {found['message']}", highlight=False)
+    stdout.print(
+        f"{data['events']} events of {data['organizations']} organizations,"
+        f" {data['sealed_events']} under {data['seals']} seals:"
+        f" {'as recorded' if data['verified'] else 'NOT as recorded'}",
+        highlight=False,
+    )
+    if not data["signatures"]:
+        stderr.print("signatures were not checked: give --public-key", style="dim")
+
+
+@app.command()
+def tail(
+    organization: OrganizationOption,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 20,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Show the latest events of an organization."""
+    with command(output):
+        from harmonia_py.audit import tail as latest
+
+        emit(latest(database_url(db_url), organization, limit=limit), output, _print_events)
+
+
+def _print_events(events: list[dict[str, Any]]) -> None:
+    for event in events:
+        who = event["actor_id"] or event["db_user"]
+        stdout.print(
+            f"{event['number']:>8}  {event['at']:%Y-%m-%d %H:%M:%S}  {event['actor_kind']:<8} "
+            f"{who}  {event['action']} {event['table_name'] or ''} {event['record_key'] or ''}",
+            highlight=False,
+            markup=False,
+        )
+
+
+@app.command()
+def export(
+    organization: OrganizationOption,
+    out: Annotated[Path, typer.Option("--out", help="The file to create (one JSON line each).")],
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Write every event of an organization to a new file."""
+    with command(output):
+        from harmonia_py.audit import export as exporting
+        from harmonia_py.errors import UsageError
+
+        url = database_url(db_url)
+        try:
+            file = out.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise UsageError(f"{out} exists and is not overwritten") from None
+        except OSError as error:
+            raise UsageError(f"cannot create {out}: {error.strerror}") from None
+        with file:
+            count = exporting(url, organization, file)
+        emit({"events": count, "path": str(out)}, output, lambda d: stdout.print(d["events"]))
+
+
+@app.command("erase-payload")
+def erase_payload(
+    organization: OrganizationOption,
+    number: Annotated[int, typer.Option("--number", min=1, help="The event's number (see tail).")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    yes: YesOption = False,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Erase the personal data of one event; the chain still verifies."""
+    with command(output):
+        from harmonia_py.audit import erase_payload as erasing
+
+        url = database_url(db_url)
+        consent(url, yes=yes, action="erase the payload of an audit event")
+        erasing(url, organization, number, reason=reason)
+        emit({"erased": number}, output, lambda d: stdout.print(f"erased event {d['erased']}"))

@@ -1,0 +1,16 @@
+"""The record of who did what: verify it, seal it, read it. See docs/explanation/audit.md."""
+
+from harmonia_py.audit.read import erase_payload, export, tail
+from harmonia_py.audit.seal import Receipt, seal
+from harmonia_py.audit.verify import Report, Tampering, verify
+
+__all__ = [
+    "Receipt",
+    "Report",
+    "Tampering",
+    "erase_payload",
+    "export",
+    "seal",
+    "tail",
+    "verify",
+]

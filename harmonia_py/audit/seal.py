@@ -1,0 +1,99 @@
+"""Sign the ends of the chains with a key that is not in the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from harmonia_py.audit import digests, sql
+from harmonia_py.audit.chain import walk
+from harmonia_py.connection import ConnectionOrDsn, session
+from harmonia_py.errors import AuditTampered, UsageError
+from harmonia_py.lifecycle import keys
+
+__all__ = ["Receipt", "read_receipts", "seal", "write_receipt"]
+
+# Two sealers at once would both continue from the same seal.
+LOCK = 486101
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What proves, outside the database, that a seal existed. ``digest`` is hex."""
+
+    number: int
+    sealed_at: str
+    key_id: str
+    heads: int
+    digest: str
+    signature: str
+
+
+def seal(target: ConnectionOrDsn, key: Ed25519PrivateKey) -> Receipt | None:
+    """Verify what was recorded since the last seal, then sign the ends of all moved chains.
+
+    Returns ``None`` when nothing moved. One transaction: interrupted, there is no seal.
+    Raises :class:`harmonia_py.errors.AuditTampered` and signs nothing when a chain is broken.
+    """
+    key_id = keys.key_id(key.public_key())
+    with session(target) as conn, conn.transaction():
+        conn.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        conn.execute("call audit.ensure_partitions()")
+        ends = conn.execute(sql.load("ends")).fetchall()
+        if not ends:
+            return None
+        for org, _, _, _, sealed_seq in ends:
+            broken = walk(conn, org, after=sealed_seq).found
+            if broken:
+                raise AuditTampered(f"organization {org}: {broken[0].message}; nothing was sealed")
+        heads = [(org, seq, events, bytes(hash_)) for org, seq, events, hash_, _ in ends]
+        number, previous, sealed_at, sealed_us = _next(conn)
+        heads_digest = digests.heads(heads)
+        message = digests.seal_message(
+            number, sealed_us, key_id, len(heads), heads_digest, previous
+        )
+        digest, signature = digests.sha256(message), key.sign(message)
+        conn.execute(
+            "insert into audit.seals (number, sealed_at, key_id, heads, heads_digest,"
+            " prev_digest, digest, signature) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [number, sealed_at, key_id, len(heads), heads_digest, previous, digest, signature],
+        )
+        with conn.cursor() as cursor:
+            cursor.executemany(
+                "insert into audit.sealed_heads (seal, organization_id, seq, events, hash)"
+                " values (%s, %s, %s, %s, %s)",
+                [(number, *head) for head in heads],
+            )
+    return Receipt(number, sealed_at.isoformat(), key_id, len(heads), digest.hex(), signature.hex())
+
+
+def _next(conn: Any) -> tuple[int, bytes, datetime, int]:
+    last = conn.execute(
+        "select number, digest from audit.seals order by number desc limit 1"
+    ).fetchone()
+    at, microseconds = conn.execute(
+        "select now(), (extract(epoch from now()) * 1000000)::bigint"
+    ).fetchone()
+    number, previous = (last[0] + 1, bytes(last[1])) if last else (1, bytes(32))
+    return number, previous, at, microseconds
+
+
+def write_receipt(path: Path, receipt: Receipt) -> None:
+    """Append the receipt as one JSON line to a file that belongs somewhere else."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(receipt)) + "\n")
+
+
+def read_receipts(path: Path) -> list[Receipt]:
+    """Return the receipts of a file. Raises :class:`UsageError` when it cannot be read."""
+    try:
+        lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
+        return [Receipt(**json.loads(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} holds no receipts: {type(error).__name__}") from None

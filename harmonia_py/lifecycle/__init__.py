@@ -1,0 +1,1 @@
+"""Support access, export, closure, backups and incidents: what happens to tenants over time."""
