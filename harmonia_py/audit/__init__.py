@@ -2,7 +2,7 @@
 
 from harmonia_py.audit.read import erase_payload, export, tail
 from harmonia_py.audit.seal import Receipt, seal
-from harmonia_py.audit.verify import Report, Tampering, verify
+from harmonia_py.audit.verify import Report, Tampering, verify, verify_within
 
 __all__ = [
     "Receipt",
@@ -13,4 +13,5 @@ __all__ = [
     "seal",
     "tail",
     "verify",
+    "verify_within",
 ]

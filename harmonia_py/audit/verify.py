@@ -16,7 +16,7 @@ from harmonia_py.audit.seal import Receipt
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
 from harmonia_py.lifecycle import keys
 
-__all__ = ["Report", "Tampering", "verify"]
+__all__ = ["Report", "Tampering", "verify", "verify_within"]
 
 Seals = dict[int, tuple[Any, ...]]
 
@@ -55,24 +55,36 @@ def verify(
     One snapshot, so events that arrive meanwhile do not disturb. The public key must come from
     where the database's superuser cannot reach; receipts are what ``seal`` returned.
     """
-    report = Report(signatures=public_key is not None)
     with session(target) as conn, conn.transaction():
         conn.execute("set transaction isolation level repeatable read, read only")
-        seals = _seals(conn)
-        _check_seals(conn, report, seals, public_key, receipts)
-        sealed: dict[UUID, list[tuple[int, int, bytes, int]]] = defaultdict(list)
-        for org, seal, seq, events, hash_ in conn.execute(
-            "select organization_id, seal, seq, events, hash from audit.sealed_heads"
-            " order by organization_id, seal"
-        ):
-            sealed[org].append((seal, seq, bytes(hash_), events))
-        chosen = (
-            [organization_id]
-            if organization_id
-            else [row[0] for row in conn.execute(sql.load("organizations"))]
+        return verify_within(
+            conn, organization_id=organization_id, public_key=public_key, receipts=receipts
         )
-        for org in chosen:
-            _check_chain(conn, report, org, sealed[org])
+
+
+def verify_within(
+    conn: Connection,
+    *,
+    organization_id: UUID | None = None,
+    public_key: Ed25519PublicKey | None = None,
+    receipts: Sequence[Receipt] = (),
+) -> Report:
+    """Verify inside a transaction that the caller has open, seeing what it sees."""
+    report = Report(signatures=public_key is not None)
+    _check_seals(conn, report, _seals(conn), public_key, receipts)
+    sealed: dict[UUID, list[tuple[int, int, bytes, int]]] = defaultdict(list)
+    for org, seal, seq, events, hash_ in conn.execute(
+        "select organization_id, seal, seq, events, hash from audit.sealed_heads"
+        " order by organization_id, seal"
+    ):
+        sealed[org].append((seal, seq, bytes(hash_), events))
+    chosen = (
+        [organization_id]
+        if organization_id
+        else [row[0] for row in conn.execute(sql.load("organizations"))]
+    )
+    for org in chosen:
+        _check_chain(conn, report, org, sealed[org])
     return report
 
 

@@ -985,6 +985,10 @@ from audit.events as e;
 comment on view public.audit_events is
 'What was done in the organization, for those who hold audit.read. Order by at, statement.';
 
+-- It has no rows of its own to protect: the policy of what it reads applies to the caller.
+revoke all on table public.audit_events from public, anon, authenticated, service_role;
+grant select on table public.audit_events to authenticated;
+
 -- What a purge is busy with; the lifecycle replaces this once it knows purges.
 create function private.is_being_purged(p_organization_id uuid)
 returns boolean
@@ -1018,3 +1022,17 @@ call private.audit_table('private.support_grants');
 call private.audit_table(
     'public.user_settings', array['insert', 'update'], 'active_organization_id'
 );
+-- Of the customers' own data only what is destroyed; a copy of every edit would double it.
+call private.audit_table('public.companies', p_operations => '{delete}');
+call private.audit_table('public.contacts', p_operations => '{delete}');
+call private.audit_table('public.pipelines', p_operations => '{delete}');
+call private.audit_table('public.pipeline_stages', p_operations => '{delete}');
+call private.audit_table('public.deals', p_operations => '{delete}');
+call private.audit_table('public.activities', p_operations => '{delete}');
+call private.audit_table('public.conversations', p_operations => '{delete}');
+call private.audit_table('public.messages', p_operations => '{delete}');
+call private.audit_table('public.call_transcripts', p_operations => '{delete}');
+call private.audit_table('public.files', p_operations => '{delete}');
+call private.audit_table('public.custom_field_definitions');
+call private.audit_table('public.import_jobs');
+call private.audit_table('public.export_jobs');

@@ -12,9 +12,6 @@ using (organization_id = any(array(select private.org_ids('audit.read'))));
 comment on policy select_administrator on audit.events is
 'Those who hold audit.read see what was done in their organization.';
 
-revoke all on table public.audit_events from public, anon, authenticated, service_role;
-grant select on table public.audit_events to authenticated;
-
 call private.lock_down('audit.links');
 call private.lock_down('audit.seals');
 call private.lock_down('audit.sealed_heads');
