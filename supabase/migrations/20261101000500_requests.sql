@@ -13,6 +13,7 @@ create table private.request_settings (
     trusted_proxy_hops integer not null default 1,
     max_body_bytes integer not null default 1048576,
     max_path_bytes integer not null default 512,
+    sensitive_paths text [] not null default '{/rpc/exchange_api_key,/rpc/accept_invitation}',
     constraint request_settings_pkey primary key (id),
     -- One row: the key can only be true.
     constraint request_settings_id_check check (id),
@@ -43,6 +44,8 @@ comment on column private.request_settings.csrf_headers is
 'A browser sends one of these only after a CORS preflight, so their presence proves consent.';
 comment on column private.request_settings.trusted_proxy_hops is
 'Which entry of the address header is believed, counted from the right; 0 believes none.';
+comment on column private.request_settings.sensitive_paths is
+'Functions somebody could use for guessing: their rate limits are those of `sensitive`.';
 call private.lock_down('private.request_settings');
 insert into private.request_settings (id) values (true);
 
@@ -64,51 +67,32 @@ call private.lock_down('public.allowed_origins');
 -- Rate limits as data -----------------------------------------------------------------------
 create table private.rate_limits (
     route_class text not null,
-    subject text not null,
-    max_requests integer not null,
     window_seconds integer not null default 10,
-    constraint rate_limits_pkey primary key (route_class, subject),
+    per_user integer,
+    per_api_key integer,
+    per_organization integer,
+    per_address integer,
+    constraint rate_limits_pkey primary key (route_class),
     constraint rate_limits_route_class_check check (
         route_class in ('read', 'write', 'rpc', 'sensitive')
     ),
-    constraint rate_limits_subject_check check (
-        subject in ('user', 'api_key', 'organization', 'address')
-    ),
-    constraint rate_limits_max_requests_check check (max_requests between 1 and 1000000),
     -- PostgREST closes a connection after 30 idle seconds, and its leases go with it.
-    constraint rate_limits_window_seconds_check check (window_seconds between 1 and 60)
+    constraint rate_limits_window_seconds_check check (window_seconds between 1 and 60),
+    constraint rate_limits_per_user_check check (per_user between 1 and 1000000),
+    constraint rate_limits_per_api_key_check check (per_api_key between 1 and 1000000),
+    constraint rate_limits_per_organization_check check (per_organization between 1 and 1000000),
+    constraint rate_limits_per_address_check check (per_address between 1 and 1000000)
 );
 comment on table private.rate_limits is
-'How many requests of a class one subject may make in a window. No row: no limit.';
+'How many requests of a class one subject may make in a window. Null: no limit.';
 call private.lock_down('private.rate_limits');
-insert into private.rate_limits (route_class, subject, max_requests, window_seconds) values
-('read', 'user', 300, 10),
-('write', 'user', 150, 10),
-('rpc', 'user', 150, 10),
-('sensitive', 'user', 20, 60),
-('read', 'api_key', 600, 10),
-('write', 'api_key', 300, 10),
-('rpc', 'api_key', 300, 10),
-('sensitive', 'api_key', 20, 60),
-('read', 'organization', 6000, 10),
-('write', 'organization', 3000, 10),
-('rpc', 'organization', 3000, 10),
-('read', 'address', 60, 10),
-('write', 'address', 30, 10),
-('rpc', 'address', 30, 10),
-('sensitive', 'address', 20, 60);
-
-create table private.sensitive_paths (
-    path text not null,
-    constraint sensitive_paths_pkey primary key (path),
-    constraint sensitive_paths_path_check check (path ~ '^/rpc/[a-z0-9_]+$')
-);
-comment on table private.sensitive_paths is
-'Functions somebody could use for guessing: limited as the class `sensitive`.';
-call private.lock_down('private.sensitive_paths');
-insert into private.sensitive_paths (path) values
-('/rpc/exchange_api_key'),
-('/rpc/accept_invitation');
+insert into private.rate_limits (
+    route_class, window_seconds, per_user, per_api_key, per_organization, per_address
+) values
+('read', 10, 300, 600, 6000, 60),
+('write', 10, 150, 300, 3000, 30),
+('rpc', 10, 150, 300, 3000, 30),
+('sensitive', 60, 20, 20, null, 20);
 
 -- Counting where nothing can be written -----------------------------------------------------
 -- PostgREST serves reads in READ ONLY transactions and rolls back every request that fails, so
@@ -119,19 +103,7 @@ insert into private.sensitive_paths (path) values
 -- connection that needs credit takes a free slot and spends it by itself; what it has left is
 -- remembered in a prepared statement whose text is the state. Slots are never taken twice in a
 -- window, so no more than the limit is ever admitted, whatever the number of connections.
--- Slots shrink towards the end, so that little is stranded on connections that fell silent.
-create function private.rate_slot(p_remaining integer)
-returns integer
-language sql
-immutable
-parallel safe
-set search_path = ''
-as $$
-    select (p_remaining + 7) / 8
-$$;
-comment on function private.rate_slot(integer) is
-'How many requests the next slot is worth when so many of the limit are not yet handed out.';
-
+-- Slots shrink towards the end (each is an eighth of what is left), so that little is stranded on connections that fell silent.
 create function private.spend(p_subject text, p_limit integer, p_window integer)
 returns integer
 language plpgsql
@@ -139,107 +111,77 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_now constant integer := pg_catalog.floor(
+    v_now constant bigint := pg_catalog.floor(
         extract(epoch from pg_catalog.clock_timestamp())
-    )::integer;
-    v_end constant integer := (v_now / p_window + 1) * p_window;
+    )::bigint;
+    v_end constant bigint := (v_now / p_window + 1) * p_window;
     -- The window's end is the seed: every window has its own slots.
     v_key constant bigint := pg_catalog.hashtextextended(p_subject, v_end);
     -- Sixteen registers a connection: bounded memory, and each stays small.
     v_register constant text :=
     'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 15)::text;
-    v_keys bigint [];
-    v_ends integer [];
-    v_credits integer [];
-    v_rests integer [];
-    v_nexts bigint [];
+    -- Per subject: key, end of window, credit left, rest of the limit not yet looked at.
+    v_state bigint [];
+    -- Per lock held: lock, end of window.
     v_locks bigint [];
-    v_lock_ends integer [];
     v_at integer;
-    v_worth integer;
+    v_worth bigint;
 begin
     begin
-        execute 'execute ' || v_register
-        into v_keys, v_ends, v_credits, v_rests, v_nexts, v_locks, v_lock_ends;
+        execute 'execute ' || v_register into v_state, v_locks;
         execute 'deallocate ' || v_register;
     exception
         when invalid_sql_statement_name then
-            v_keys := '{}';
-            v_ends := '{}';
-            v_credits := '{}';
-            v_rests := '{}';
-            v_nexts := '{}';
+            v_state := '{}';
             v_locks := '{}';
-            v_lock_ends := '{}';
     end;
 
-    -- Give back what belongs to windows that are over. Beyond eight subjects the one that ends
-    -- first is forgotten, so that a flood of subjects cannot make the register grow.
-    if v_now >= any(v_ends) or pg_catalog.cardinality(v_keys) > 8 then
-        if not v_now >= any(v_ends) then
-            v_ends[1] := 0;
-        end if;
-        select
-            coalesce(pg_catalog.array_agg(x.lock order by x.ends), '{}'),
-            coalesce(pg_catalog.array_agg(x.ends order by x.ends), '{}')
-        into v_locks, v_lock_ends
-        from pg_catalog.unnest(v_locks, v_lock_ends) as x (lock, ends)
-        where
-            x.ends > v_now
-            or not pg_catalog.pg_advisory_unlock(x.lock);
-        select
-            coalesce(pg_catalog.array_agg(x.key order by x.ends), '{}'),
-            coalesce(pg_catalog.array_agg(x.ends order by x.ends), '{}'),
-            coalesce(pg_catalog.array_agg(x.credit order by x.ends), '{}'),
-            coalesce(pg_catalog.array_agg(x.rest order by x.ends), '{}'),
-            coalesce(pg_catalog.array_agg(x.next order by x.ends), '{}')
-        into v_keys, v_ends, v_credits, v_rests, v_nexts
-        from
-            pg_catalog.unnest(v_keys, v_ends, v_credits, v_rests, v_nexts)
-            as x (key, ends, credit, rest, next)
-        where x.ends > v_now;
-    end if;
-
-    v_at := pg_catalog.array_position(v_keys, v_key);
+    v_at := pg_catalog.array_position(v_state, v_key);
     if v_at is null then
-        v_at := pg_catalog.cardinality(v_keys) + 1;
-        v_keys[v_at] := v_key;
-        v_ends[v_at] := v_end;
-        v_credits[v_at] := 0;
-        v_rests[v_at] := p_limit;
-        v_nexts[v_at] := v_key;
+        -- Somebody's new window: give back what belongs to windows that are over, and beyond
+        -- eight subjects forget the oldest, so that a flood of subjects cannot fill the memory.
+        perform pg_catalog.pg_advisory_unlock(v_locks[e.i])
+        from pg_catalog.generate_series(1, pg_catalog.cardinality(v_locks), 2) as e (i)
+        where v_locks[e.i + 1] <= v_now;
+        v_locks := array(
+            select v_locks[e.i + f.field]
+            from pg_catalog.generate_series(1, pg_catalog.cardinality(v_locks), 2) as e (i)
+            cross join pg_catalog.generate_series(0, 1) as f (field)
+            where v_locks[e.i + 1] > v_now
+            order by e.i, f.field
+        );
+        v_state := array(
+            select v_state[e.i + f.field]
+            from pg_catalog.generate_series(1, pg_catalog.cardinality(v_state), 4) as e (i)
+            cross join pg_catalog.generate_series(0, 3) as f (field)
+            where
+                v_state[e.i + 1] > v_now
+                and (e.i > 1 or pg_catalog.cardinality(v_state) < 32)
+            order by e.i, f.field
+        );
+        v_at := pg_catalog.cardinality(v_state) + 1;
+        v_state := v_state || array[v_key, v_end, 0, p_limit];
     end if;
 
     -- Slots already tried are somebody's until the window ends, one's own included (a session
     -- would be given its own lock again), so the search only ever moves forward.
-    while v_credits[v_at] = 0 and v_rests[v_at] > 0 loop
-        v_worth := private.rate_slot(v_rests[v_at]);
-        if
+    while v_state[v_at + 2] = 0 and v_state[v_at + 3] > 0 loop
+        v_worth := (v_state[v_at + 3] + 7) / 8;
+        if pg_catalog.cardinality(v_locks) >= 192 then
             -- Past this many locks the limit holds for each connection by itself.
-            pg_catalog.cardinality(v_locks) >= 96
-            or pg_catalog.pg_try_advisory_lock(v_nexts[v_at])
-        then
-            v_credits[v_at] := v_worth;
-            if pg_catalog.cardinality(v_locks) < 96 then
-                v_locks := v_locks || v_nexts[v_at];
-                v_lock_ends := v_lock_ends || v_end;
-            end if;
+            v_state[v_at + 2] := v_worth;
+        elsif pg_catalog.pg_try_advisory_lock(v_key # v_state[v_at + 3]) then
+            v_state[v_at + 2] := v_worth;
+            v_locks := v_locks || array[v_key # v_state[v_at + 3], v_end];
         end if;
-        v_rests[v_at] := v_rests[v_at] - v_worth;
-        v_nexts[v_at] := v_nexts[v_at] + 1;
+        v_state[v_at + 3] := v_state[v_at + 3] - v_worth;
     end loop;
 
-    v_credits[v_at] := v_credits[v_at] - 1;
-    execute pg_catalog.format(
-        'prepare %s as select %L::bigint[], %L::integer[], %L::integer[], %L::integer[],'
-        ' %L::bigint[], %L::bigint[], %L::integer[]',
-        v_register, v_keys, v_ends,
-        pg_catalog.array_replace(v_credits, -1, 0), v_rests, v_nexts, v_locks, v_lock_ends
-    );
-    if v_credits[v_at] < 0 then
-        return v_end - v_now;
-    end if;
-    return 0;
+    v_worth := v_state[v_at + 2];
+    v_state[v_at + 2] := greatest(v_worth - 1, 0);
+    execute 'prepare ' || v_register || ' as select ''' || v_state::text || '''::bigint[], '''
+    || v_locks::text || '''::bigint[]';
+    return case when v_worth > 0 then 0 else v_end - v_now end;
 end;
 $$;
 comment on function private.spend(text, integer, integer) is
@@ -339,6 +281,140 @@ $$;
 comment on function private.client_address(text, integer) is
 'The address a trusted proxy saw, from a forwarding header; IPv6 as its /64.';
 
+create function private.limit_requests(
+    p_subject text,
+    p_id text,
+    p_max integer,
+    p_limits private.rate_limits
+)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_wait integer;
+begin
+    if p_id is null then
+        return;
+    end if;
+    v_wait := private.spend(
+        p_limits.route_class || ':' || p_subject || ':' || p_id, p_max, p_limits.window_seconds
+    );
+    if v_wait > 0 then
+        perform private.refuse(
+            429, 'rate_limit.exceeded',
+            pg_catalog.format('too many requests of one %s', p_subject),
+            pg_catalog.format('try again in %s seconds', v_wait),
+            pg_catalog.jsonb_build_object(
+                'Retry-After', v_wait::text,
+                'RateLimit', pg_catalog.format('"%s";r=0;t=%s', p_subject, v_wait),
+                'RateLimit-Policy', pg_catalog.format(
+                    '"%s";q=%s;w=%s', p_subject, p_max, p_limits.window_seconds
+                )
+            )
+        );
+    end if;
+end;
+$$;
+comment on function private.limit_requests(text, text, integer, private.rate_limits) is
+'Counts a request of one subject and answers 429 when it is one too many.';
+
+create function private.api_key_claims(p_token text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    v_claims jsonb;
+begin
+    select pg_catalog.jsonb_build_object(
+        'role', 'authenticated',
+        'api_key_id', k.id,
+        'active_organization_id', k.organization_id,
+        'aal', 'aal1'
+    )
+    into v_claims
+    from private.api_key_tokens as t
+    inner join public.api_keys as k
+        on t.organization_id = k.organization_id and t.api_key_id = k.id
+    where
+        t.token_sha256 = pg_catalog.sha256(pg_catalog.convert_to(p_token, 'UTF8'))
+        and t.expires_at > pg_catalog.clock_timestamp()
+        and k.expires_at > pg_catalog.clock_timestamp()
+        and k.revoked_at is null;
+    if v_claims is null then
+        perform private.refuse(
+            401, 'api_key.token_invalid', 'the token is unknown, expired or revoked',
+            'exchange the API key again'
+        );
+    end if;
+    return v_claims;
+end;
+$$;
+comment on function private.api_key_claims(text) is
+'The claims a short-lived token of an API key stands for.';
+
+create function private.guard_write(
+    p_headers jsonb,
+    p_organization_id text,
+    p_max_body_bytes integer,
+    p_allowed_origins text [],
+    p_csrf_headers text []
+)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    v_length constant text := p_headers ->> 'content-length';
+    v_origin constant text := p_headers ->> 'origin';
+begin
+    if v_length ~ '^[0-9]{1,15}$' then
+        if v_length::bigint > p_max_body_bytes then
+            perform private.refuse(
+                413, 'request.too_large',
+                pg_catalog.format('the body is over %s bytes', p_max_body_bytes),
+                'send it in parts, or as a file'
+            );
+        end if;
+    elsif p_headers ? 'transfer-encoding' then
+        perform private.refuse(
+            411, 'request.length_required', 'the body has no Content-Length', 'send the length'
+        );
+    end if;
+
+    if p_headers ?| p_csrf_headers then
+        return;
+    end if;
+    if
+        -- PostgREST takes cookies out of the headers.
+        coalesce(
+            pg_catalog.current_setting('request.cookies', true), ''
+        ) not in ('', '{}')
+        or (
+            v_origin is not null
+            and not v_origin = any(p_allowed_origins)
+            and not exists (
+                select 1
+                from public.allowed_origins as o
+                where o.organization_id::text = p_organization_id and o.origin = v_origin
+            )
+        )
+    then
+        perform private.refuse(
+            403, 'csrf.header_required',
+            'a request with cookies or from a foreign origin needs the header that proves intent',
+            pg_catalog.format('send the header %s', p_csrf_headers[1])
+        );
+    end if;
+end;
+$$;
+comment on function private.guard_write(jsonb, text, integer, text [], text []) is
+'Refuses a state-changing request that is too large or that another site may have forged.';
+
 create function private.guard_request()
 returns jsonb
 language plpgsql
@@ -348,200 +424,124 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_settings private.request_settings;
-    v_role constant text := pg_catalog.current_setting('role', true);
-    v_method constant text := coalesce(pg_catalog.current_setting('request.method', true), '');
+    v_role constant text := pg_catalog.current_setting('role');
+    v_method constant text := pg_catalog.current_setting('request.method', true);
     v_path constant text := coalesce(pg_catalog.current_setting('request.path', true), '');
-    v_headers constant jsonb := coalesce(
-        nullif(pg_catalog.current_setting('request.headers', true), ''), '{}'
+    v_headers constant jsonb := nullif(
+        pg_catalog.current_setting('request.headers', true), ''
     )::jsonb;
-    v_claims jsonb := coalesce(auth.jwt(), '{}');
-    v_reads constant boolean := v_method in ('GET', 'HEAD');
-    v_class text;
+    v_claims jsonb := nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb;
+    v_reads constant boolean := coalesce(v_method in ('GET', 'HEAD'), false);
+    v_subject constant text := v_claims ->> 'sub';
     v_user_id uuid;
-    v_api_key_id uuid;
     v_granted jsonb;
-    v_limit record;
-    v_wait integer;
+    v_settings private.request_settings;
+    v_class text;
+    v_limits private.rate_limits;
 begin
-    select s.* into strict v_settings from private.request_settings as s;
+    if v_subject is not null then
+        if v_subject !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
+            perform private.refuse(
+                401, 'token.subject', 'the subject of the token is not a user id', 'sign in again'
+            );
+        end if;
+        v_user_id := v_subject::uuid;
+    elsif v_headers ? 'x-harmonia-token' then
+        v_granted := private.api_key_claims(v_headers ->> 'x-harmonia-token');
+        v_claims := v_granted;
+    end if;
 
-    if v_settings.maintenance = 'full' and v_role is distinct from 'service_role'
-        or v_settings.maintenance = 'read_only' and not v_reads
-    then
+    select * into strict v_settings from private.request_settings as s;
+    if v_settings.maintenance <> 'off' and (
+        (v_settings.maintenance = 'full' and v_role <> 'service_role')
+        or (v_settings.maintenance = 'read_only' and not v_reads)
+    ) then
         perform private.refuse(
-            503, 'service.maintenance', v_settings.maintenance_message,
-            'try again later',
-            pg_catalog.jsonb_build_object(
-                'Retry-After', v_settings.maintenance_retry_seconds::text
-            )
+            503, 'service.maintenance', v_settings.maintenance_message, 'try again later',
+            pg_catalog.jsonb_build_object('Retry-After', v_settings.maintenance_retry_seconds::text)
         );
     end if;
     if v_role = 'service_role' then
         return null;
     end if;
-
-    -- Who is it? -----------------------------------------------------------------------------
-    if v_settings.allowed_issuers is not null
-        and v_claims <> '{}'
+    if
+        v_role <> 'anon'
+        and v_settings.allowed_issuers is not null
         and not coalesce(v_claims ->> 'iss' = any(v_settings.allowed_issuers), false)
-        and v_role is distinct from 'anon'
     then
         perform private.refuse(
-            401, 'token.issuer', 'the token was not issued for this service',
-            'sign in again'
+            401, 'token.issuer', 'the token was not issued for this service', 'sign in again'
         );
     end if;
-    if v_claims ->> 'sub' is not null then
-        if v_claims ->> 'sub' !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
-            perform private.refuse(
-                401, 'token.subject', 'the subject of the token is not a user id',
-                'sign in again'
-            );
-        end if;
-        v_user_id := (v_claims ->> 'sub')::uuid;
-        if not exists (
-            select 1
-            from auth.users as u
-            where
-                u.id = v_user_id
-                and u.deleted_at is null
-                and (u.banned_until is null or u.banned_until <= pg_catalog.now())
-        ) then
+    if v_user_id is not null then
+        perform 1
+        from auth.users as u
+        where
+            u.id = v_user_id
+            and u.deleted_at is null
+            and (u.banned_until is null or u.banned_until <= pg_catalog.now());
+        if not found then
             perform private.refuse(
                 403, 'account.suspended', 'this account is suspended or gone',
                 'ask an administrator'
             );
         end if;
-    elsif v_headers ? 'x-harmonia-token' then
-        select pg_catalog.jsonb_build_object(
-            'role', 'authenticated',
-            'api_key_id', k.id,
-            'active_organization_id', k.organization_id,
-            'aal', 'aal1'
-        )
-        into v_granted
-        from private.api_key_tokens as t
-        inner join public.api_keys as k
-            on t.organization_id = k.organization_id and t.api_key_id = k.id
-        where
-            t.token_sha256 = pg_catalog.sha256(
-                pg_catalog.convert_to(v_headers ->> 'x-harmonia-token', 'UTF8')
-            )
-            and t.expires_at > pg_catalog.clock_timestamp()
-            and k.expires_at > pg_catalog.clock_timestamp()
-            and k.revoked_at is null;
-        if v_granted is null then
-            perform private.refuse(
-                401, 'api_key.token_invalid', 'the token is unknown, expired or revoked',
-                'exchange the API key again'
-            );
-        end if;
-        v_claims := v_granted;
     end if;
-    v_api_key_id := (v_claims ->> 'api_key_id')::uuid;
 
-    -- Too many? ------------------------------------------------------------------------------
     v_class := case
-        when v_path like '/rpc/%' then
-            case
-                when exists (select 1 from private.sensitive_paths as p where p.path = v_path)
-                    then 'sensitive'
-                else 'rpc'
-            end
+        when v_path = any(v_settings.sensitive_paths) then 'sensitive'
+        when v_path like '/rpc/%' then 'rpc'
         when v_reads then 'read'
         else 'write'
     end;
-    for v_limit in
-        select
-            l.subject,
-            l.max_requests,
-            l.window_seconds,
-            case l.subject
-                when 'user' then v_user_id::text
-                when 'api_key' then v_api_key_id::text
-                when 'organization' then v_claims ->> 'active_organization_id'
-                -- Behind one address there may be a whole office of signed-in people.
-                when 'address' then
-                    case
-                        when v_user_id is null and v_api_key_id is null or v_class = 'sensitive'
-                            then private.client_address(
-                                v_headers ->> v_settings.address_header,
-                                v_settings.trusted_proxy_hops
-                            )
-                    end
-            end as id
-        from private.rate_limits as l
-        where l.route_class = v_class
-    loop
-        continue when v_limit.id is null;
-        v_wait := private.spend(
-            pg_catalog.concat_ws(':', v_class, v_limit.subject, v_limit.id),
-            v_limit.max_requests,
-            v_limit.window_seconds
+    select * into v_limits from private.rate_limits as l where l.route_class = v_class;
+    if v_limits.per_user is not null and v_user_id is not null then
+        perform private.limit_requests('user', v_subject, v_limits.per_user, v_limits);
+    end if;
+    if v_limits.per_api_key is not null and v_claims ? 'api_key_id' then
+        perform private.limit_requests(
+            'api_key', v_claims ->> 'api_key_id', v_limits.per_api_key, v_limits
         );
-        if v_wait > 0 then
-            perform private.refuse(
-                429, 'rate_limit.exceeded',
-                pg_catalog.format('too many requests of one %s', v_limit.subject),
-                pg_catalog.format('try again in %s seconds', v_wait),
-                pg_catalog.jsonb_build_object(
-                    'Retry-After', v_wait::text,
-                    'RateLimit', pg_catalog.format('"%s";r=0;t=%s', v_limit.subject, v_wait),
-                    'RateLimit-Policy', pg_catalog.format(
-                        '"%s";q=%s;w=%s',
-                        v_limit.subject, v_limit.max_requests, v_limit.window_seconds
-                    )
-                )
-            );
-        end if;
-    end loop;
+    end if;
+    if v_limits.per_organization is not null and v_claims ? 'active_organization_id' then
+        perform private.limit_requests(
+            'organization', v_claims ->> 'active_organization_id',
+            v_limits.per_organization, v_limits
+        );
+    end if;
+    -- Behind one address there may be a whole office of signed-in people.
+    if
+        v_limits.per_address is not null
+        and v_headers ? v_settings.address_header
+        and (v_class = 'sensitive' or v_role = 'anon' and v_granted is null)
+    then
+        perform private.limit_requests(
+            'address',
+            private.client_address(
+                v_headers ->> v_settings.address_header, v_settings.trusted_proxy_hops
+            ),
+            v_limits.per_address,
+            v_limits
+        );
+    end if;
 
-    -- Well-formed? ---------------------------------------------------------------------------
     -- No name here needs an escape, and an escaped path would dodge the classes above.
-    if v_path ~ '[^a-z0-9_/.-]' or pg_catalog.octet_length(v_path) > v_settings.max_path_bytes then
-        perform private.refuse(
-            400, 'request.path', 'the path holds characters that no name here has', ''
-        );
-    end if;
-    if v_reads then
-        return v_granted;
-    end if;
-    if (v_headers ->> 'content-length') ~ '^[0-9]{1,15}$' then
-        if (v_headers ->> 'content-length')::bigint > v_settings.max_body_bytes then
-            perform private.refuse(
-                413, 'request.too_large',
-                pg_catalog.format('the body is over %s bytes', v_settings.max_body_bytes),
-                'send it in parts, or as a file'
-            );
-        end if;
-    elsif v_headers ? 'transfer-encoding' then
-        perform private.refuse(
-            411, 'request.length_required', 'the body has no Content-Length', 'send the length'
-        );
-    end if;
-
-    -- Forged by another site? ----------------------------------------------------------------
-    if (
-        v_headers ? 'cookie'
-        or (
-            v_headers ? 'origin'
-            and not v_headers ->> 'origin' = any(v_settings.allowed_origins)
-            and not exists (
-                select 1
-                from public.allowed_origins as o
-                where
-                    o.organization_id::text = v_claims ->> 'active_organization_id'
-                    and o.origin = v_headers ->> 'origin'
-            )
-        )
-    )
-        and not v_headers ?| v_settings.csrf_headers
+    if
+        pg_catalog.octet_length(v_path) > v_settings.max_path_bytes
+        or pg_catalog.translate(v_path, '%;\', '') <> v_path
     then
         perform private.refuse(
-            403, 'csrf.header_required',
-            'a request with cookies or from a foreign origin needs the header that proves intent',
-            pg_catalog.format('send the header %s', v_settings.csrf_headers[1])
+            400, 'request.path', 'the path is too long or holds an escape',
+            'names here are lower case letters, digits and underscores'
+        );
+    end if;
+    if not v_reads then
+        perform private.guard_write(
+            v_headers,
+            v_claims ->> 'active_organization_id',
+            v_settings.max_body_bytes,
+            v_settings.allowed_origins,
+            v_settings.csrf_headers
         );
     end if;
     return v_granted;
