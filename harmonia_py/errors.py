@@ -8,6 +8,7 @@
     ├── DatabaseUnreachable
     ├── PortInUse
     ├── ServerStartFailed
+    ├── ToolNotFound
     ├── MigrationFailed
     │   └── MigrationSyntax
     ├── PolicySyntax
@@ -98,6 +99,7 @@ __all__ = [
     "SecretUnavailable",
     "ServerStartFailed",
     "StaleKey",
+    "ToolNotFound",
     "UnknownKey",
     "UnknownOrganization",
     "UnknownVersion",
@@ -200,6 +202,12 @@ class ServerStartFailed(HarmoniaError):
     """The PostgreSQL server did not start."""
 
     code = "engine.start_failed"
+
+
+class ToolNotFound(HarmoniaError):
+    """A program that is needed is not installed."""
+
+    code = "tool.not_found"
 
 
 class PortInUse(HarmoniaError):

@@ -5,15 +5,15 @@ create table private.request_settings (
     id boolean not null default true,
     maintenance text not null default 'off',
     maintenance_message text not null default 'the service is being maintained',
-    maintenance_retry_seconds integer not null default 60,
-    allowed_issuers text [],
-    allowed_origins text [] not null default '{}',
-    csrf_headers text [] not null default '{x-harmonia-csrf,x-client-info}',
+    maintenance_retry_seconds bigint not null default 60,
+    allowed_issuers text[],
+    allowed_origins text[] not null default '{}',
+    csrf_headers text[] not null default '{x-harmonia-csrf,x-client-info}',
     address_header text not null default 'x-forwarded-for',
-    trusted_proxy_hops integer not null default 1,
-    max_body_bytes integer not null default 1048576,
-    max_path_bytes integer not null default 512,
-    sensitive_paths text [] not null default '{/rpc/exchange_api_key,/rpc/accept_invitation}',
+    trusted_proxy_hops bigint not null default 1,
+    max_body_bytes bigint not null default 1048576,
+    max_path_bytes bigint not null default 512,
+    sensitive_paths text[] not null default '{/rpc/exchange_api_key,/rpc/accept_invitation}',
     constraint request_settings_pkey primary key (id),
     -- One row: the key can only be true.
     constraint request_settings_id_check check (id),
@@ -67,11 +67,11 @@ call private.lock_down('public.allowed_origins');
 -- Rate limits as data -----------------------------------------------------------------------
 create table private.rate_limits (
     route_class text not null,
-    window_seconds integer not null default 10,
-    per_user integer,
-    per_api_key integer,
-    per_organization integer,
-    per_address integer,
+    window_seconds bigint not null default 10,
+    per_user bigint,
+    per_api_key bigint,
+    per_organization bigint,
+    per_address bigint,
     constraint rate_limits_pkey primary key (route_class),
     constraint rate_limits_route_class_check check (
         route_class in ('read', 'write', 'rpc', 'sensitive')
@@ -103,9 +103,10 @@ insert into private.rate_limits (
 -- connection that needs credit takes a free slot and spends it by itself; what it has left is
 -- remembered in a prepared statement whose text is the state. Slots are never taken twice in a
 -- window, so no more than the limit is ever admitted, whatever the number of connections.
--- Slots shrink towards the end (each is an eighth of what is left), so that little is stranded on connections that fell silent.
-create function private.spend(p_subject text, p_limit integer, p_window integer)
-returns integer
+-- Slots shrink towards the end (each is an eighth of what is left), so that little is stranded
+-- on connections that fell silent.
+create function private.spend(p_subject text, p_limit bigint, p_window bigint)
+returns bigint
 language plpgsql
 volatile
 set search_path = ''
@@ -121,9 +122,9 @@ declare
     v_register constant text :=
     'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 15)::text;
     -- Per subject: key, end of window, credit left, rest of the limit not yet looked at.
-    v_state bigint [];
+    v_state bigint[];
     -- Per lock held: lock, end of window.
-    v_locks bigint [];
+    v_locks bigint[];
     v_at integer;
     v_worth bigint;
 begin
@@ -184,7 +185,7 @@ begin
     return case when v_worth > 0 then 0 else v_end - v_now end;
 end;
 $$;
-comment on function private.spend(text, integer, integer) is
+comment on function private.spend(text, bigint, bigint) is
 'Counts one request of a subject: 0 when it is within the limit, else seconds until it is again.';
 
 -- Refusing ----------------------------------------------------------------------------------
@@ -250,14 +251,14 @@ comment on table private.api_key_tokens is
 call private.lock_down('private.api_key_tokens');
 
 -- The guard ---------------------------------------------------------------------------------
-create function private.client_address(p_header text, p_hops integer)
+create function private.client_address(p_header text, p_hops bigint)
 returns text
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-    v_hops constant text [] := pg_catalog.string_to_array(p_header, ',');
+    v_hops constant text[] := pg_catalog.string_to_array(p_header, ',');
     v_address text;
 begin
     -- Every proxy appends whom it saw, so the trusted entry is counted from the right: all to
@@ -265,7 +266,7 @@ begin
     if p_hops = 0 or pg_catalog.cardinality(v_hops) < p_hops then
         return null;
     end if;
-    v_address := pg_catalog.btrim(v_hops[pg_catalog.cardinality(v_hops) - p_hops + 1]);
+    v_address := pg_catalog.btrim(v_hops[pg_catalog.cardinality(v_hops) - p_hops::integer + 1]);
     if v_address ~ '^[0-9]{1,3}([.][0-9]{1,3}){3}$' then
         return v_address;
     end if;
@@ -278,13 +279,13 @@ exception
         return 'unreadable';
 end;
 $$;
-comment on function private.client_address(text, integer) is
+comment on function private.client_address(text, bigint) is
 'The address a trusted proxy saw, from a forwarding header; IPv6 as its /64.';
 
 create function private.limit_requests(
     p_subject text,
     p_id text,
-    p_max integer,
+    p_max bigint,
     p_limits private.rate_limits
 )
 returns void
@@ -293,7 +294,7 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_wait integer;
+    v_wait bigint;
 begin
     if p_id is null then
         return;
@@ -317,7 +318,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.limit_requests(text, text, integer, private.rate_limits) is
+comment on function private.limit_requests(text, text, bigint, private.rate_limits) is
 'Counts a request of one subject and answers 429 when it is one too many.';
 
 create function private.api_key_claims(p_token text)
@@ -359,9 +360,9 @@ comment on function private.api_key_claims(text) is
 create function private.guard_write(
     p_headers jsonb,
     p_organization_id text,
-    p_max_body_bytes integer,
-    p_allowed_origins text [],
-    p_csrf_headers text []
+    p_max_body_bytes bigint,
+    p_allowed_origins text[],
+    p_csrf_headers text[]
 )
 returns void
 language plpgsql
@@ -412,7 +413,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.guard_write(jsonb, text, integer, text [], text []) is
+comment on function private.guard_write(jsonb, text, bigint, text[], text[]) is
 'Refuses a state-changing request that is too large or that another site may have forged.';
 
 create function private.guard_request()

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins: list[str] = ["fix_database", "fix_migrations", "fix_supabase_cli"]
+pytest_plugins: list[str] = ["fix_database", "fix_migrations", "fix_supabase_cli", "fix_api"]

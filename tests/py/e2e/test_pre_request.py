@@ -1,0 +1,208 @@
+"""The guard in front of every request, through a real PostgREST."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psycopg
+import pytest
+from fix_api import ALDER, MIKA, OLGA, STEN, Api
+
+Limits = Callable[..., None]
+
+
+@pytest.fixture
+def limits(api: Api) -> Iterator[Limits]:
+    """Change limits for one test: ``limits("read", per_user=20, window_seconds=5)``."""
+    with api.database.connect(autocommit=True) as conn:
+        before = conn.execute("select * from private.rate_limits").fetchall()
+
+        def change(route_class: str, **columns: int | None) -> None:
+            for name, value in columns.items():
+                conn.execute(
+                    psycopg.sql.SQL(
+                        "update private.rate_limits set {} = %s where route_class = %s"
+                    ).format(psycopg.sql.Identifier(name)),
+                    [value, route_class],
+                )
+
+        yield change
+        conn.execute("delete from private.rate_limits")
+        for row in before:
+            conn.execute("insert into private.rate_limits values (%s, %s, %s, %s, %s, %s)", row)
+
+
+def wait_for_window(seconds: int) -> None:
+    """Sleep until a window of so many seconds begins, so that a burst falls into one."""
+    time.sleep(seconds - time.time() % seconds + 0.02)
+
+
+def burst(client: httpx.Client, count: int, *requests: tuple[str, str]) -> list[httpx.Response]:
+    calls = [requests[i % len(requests)] for i in range(count)]
+    with ThreadPoolExecutor(12) as pool:
+        return list(pool.map(lambda call: client.request(*call), calls))
+
+
+def codes(answers: list[httpx.Response]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for answer in answers:
+        found[answer.status_code] = found.get(answer.status_code, 0) + 1
+    return found
+
+
+def test_reads_are_limited_exactly_under_concurrency(api: Api, limits: Limits) -> None:
+    limits("read", per_user=100, window_seconds=5)
+    with api.client(OLGA) as client:
+        client.get("/organizations")
+        wait_for_window(5)
+        answers = burst(client, 300, ("GET", "/organizations?select=id"))
+    found = codes(answers)
+    assert set(found) == {200, 429}
+    # Never one too many; each of ten connections may keep a little to itself.
+    assert 85 <= found[200] <= 100, found
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["details"] == "rate_limit.exceeded"
+    assert 1 <= int(refused.headers["retry-after"]) <= 5
+    assert refused.headers["ratelimit"].startswith('"user";r=0;t=')
+    assert refused.headers["ratelimit-policy"] == '"user";q=100;w=5'
+
+
+def test_failing_requests_count_too(api: Api, limits: Limits) -> None:
+    limits("write", per_user=30, window_seconds=5)
+    with api.client(OLGA) as client:
+        wait_for_window(5)
+        answers = [client.post("/contacts", json={"organization_id": ALDER}) for _ in range(45)]
+    found = codes(answers)
+    assert found == {400: 30, 429: 15}, found
+
+
+def test_the_next_window_starts_afresh_and_others_are_not_affected(
+    api: Api, limits: Limits
+) -> None:
+    limits("read", per_user=5, window_seconds=2)
+    with api.client(OLGA) as olga, api.client(MIKA) as mika:
+        wait_for_window(2)
+        assert codes([olga.get("/tags") for _ in range(7)]) == {200: 5, 429: 2}
+        assert mika.get("/tags").status_code == 200
+        wait_for_window(2)
+        assert olga.get("/tags").status_code == 200
+
+
+def test_visitors_are_limited_by_the_address_a_trusted_proxy_saw(api: Api, limits: Limits) -> None:
+    limits("rpc", per_address=4, window_seconds=5)
+
+    def call(forwarded: str) -> int:
+        with api.client() as client:
+            return client.post(
+                "/rpc/my_permissions",
+                json={"organization_id": ALDER},
+                headers={"x-forwarded-for": forwarded},
+            ).status_code
+
+    wait_for_window(5)
+    # What stands before the last entry is the client's own claim and changes nothing.
+    first = [call(f"10.9.9.{i}, 203.0.113.7") for i in range(6)]
+    assert first == [401, 401, 401, 401, 429, 429]
+    assert call("203.0.113.8") == 401
+    same_network = [call(f"2001:db8:1:2::{i}") for i in range(1, 7)]
+    assert same_network == [401, 401, 401, 401, 429, 429]
+    assert call("2001:db8:1:3::1") == 401
+
+
+def test_no_lock_is_left_when_windows_are_over(api: Api, limits: Limits) -> None:
+    limits("read", per_user=1000, window_seconds=1)
+    with api.client(OLGA) as client:
+        for _ in range(3):
+            burst(client, 60, ("GET", "/organizations?select=id"))
+            wait_for_window(1)
+        burst(client, 40, ("GET", "/organizations?select=id"))
+    with api.database.connect_admin() as conn:
+        locks = conn.execute(
+            "select count(*) from pg_catalog.pg_locks where locktype = 'advisory'"
+        ).fetchone()
+    assert locks is not None
+    assert locks[0] <= 60, locks
+
+
+def test_a_cookie_needs_the_header_that_another_site_cannot_send(api: Api) -> None:
+    row = {"organization_id": ALDER, "first_name": "Cora", "email": "cora@x.example"}
+    with api.client(OLGA) as client:
+        refused = client.post("/contacts", json=row, headers={"cookie": "sb=1"})
+        assert refused.status_code == 403
+        assert refused.json()["details"] == "csrf.header_required"
+        named = client.post(
+            "/contacts", json=row, headers={"cookie": "sb=1", "x-harmonia-csrf": "1"}
+        )
+        assert named.status_code == 201, named.text
+        # Reading changes nothing, so it needs no proof.
+        assert client.get("/contacts", headers={"cookie": "sb=1"}).status_code == 200
+
+
+def test_a_foreign_origin_needs_the_header_unless_it_is_on_the_list(api: Api) -> None:
+    row = {"organization_id": ALDER, "first_name": "Ora", "email": "ora@x.example"}
+    headers = {"origin": "https://app.alder.example"}
+    with api.client(OLGA, active_organization_id=ALDER) as client:
+        assert client.post("/contacts", json=row, headers=headers).status_code == 403
+        with api.database.connect() as conn:
+            conn.execute(
+                "insert into public.allowed_origins values (%s, %s)", [ALDER, headers["origin"]]
+            )
+            conn.commit()
+        assert client.post("/contacts", json=row, headers=headers).status_code == 201
+        other = {"origin": "https://app.alder.example.evil.example"}
+        assert client.post("/contacts", json=row, headers=other).status_code == 403
+
+
+def test_maintenance_answers_503_with_a_time(api: Api) -> None:
+    with api.database.connect(autocommit=True) as conn, api.client(OLGA) as client:
+        conn.execute("update private.request_settings set maintenance = 'read_only'")
+        try:
+            assert client.get("/tags").status_code == 200
+            refused = client.post("/tags", json={})
+            assert refused.status_code == 503
+            # PostgREST puts its own reconnection delay in front of ours.
+            assert refused.headers.get_list("retry-after", split_commas=True)[-1] == "60"
+            assert refused.json()["details"] == "service.maintenance"
+            conn.execute("update private.request_settings set maintenance = 'full'")
+            assert client.get("/tags").status_code == 503
+        finally:
+            conn.execute("update private.request_settings set maintenance = 'off'")
+        assert client.get("/tags").status_code == 200
+
+
+def test_banned_and_unknown_accounts_are_refused(api: Api) -> None:
+    with api.database.connect(autocommit=True) as conn, api.client(MIKA) as client:
+        assert client.get("/tags").status_code == 200
+        conn.execute(
+            "update auth.users set banned_until = now() + interval '1 day' where id = %s",
+            [MIKA.id],
+        )
+        refused = client.get("/tags")
+        conn.execute("update auth.users set banned_until = null where id = %s", [MIKA.id])
+        assert refused.status_code == 403
+        assert refused.json()["details"] == "account.suspended"
+        assert client.get("/tags").status_code == 200
+    with api.client(STEN) as suspended:
+        # The account is fine; the seat in the organization is suspended.
+        assert suspended.get("/tags").json() == []
+
+
+def test_bodies_have_a_size_and_a_length(api: Api) -> None:
+    with api.client(OLGA) as client:
+        big = client.post("/tags", content=b'{"name": "' + b"x" * 2_000_000 + b'"}')
+        assert big.status_code == 413
+        assert big.json()["details"] == "request.too_large"
+        chunked = client.post("/tags", content=iter([b"{}"]))
+        assert chunked.status_code == 411
+
+
+def test_an_escaped_path_does_not_dodge_its_class(api: Api) -> None:
+    with api.client() as client:
+        body = {"api_key": "hk_none"}
+        assert client.post("/rpc/exchange_api_key", json=body).status_code == 401
+        dodge = client.post("/rpc/%65xchange_api_key", json=body)
+        assert dodge.status_code == 400
+        assert dodge.json()["details"] == "request.path"

@@ -1,0 +1,74 @@
+"""A real PostgREST over a copy of the template, and people who call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from harmonia_py import tokens
+from harmonia_py.engines import Database, Engine
+from harmonia_py.postgrest import PostgREST, install
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = tokens.new_secret()
+
+ALDER = "a0000000-0000-7000-8000-000000000001"
+BIRCH = "b0000000-0000-7000-8000-000000000001"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of the seed."""
+
+    id: str
+    email: str
+
+
+OLGA = Person("e0000000-0000-4000-8000-000000000001", "olga.owner@alder.example")
+ADAM = Person("e0000000-0000-4000-8000-000000000002", "adam.admin@alder.example")
+MIKA = Person("e0000000-0000-4000-8000-000000000004", "mika.member@alder.example")
+VERA = Person("e0000000-0000-4000-8000-000000000005", "vera.viewer@alder.example")
+STEN = Person("e0000000-0000-4000-8000-000000000006", "sten.suspended@alder.example")
+OTTO = Person("e0000000-0000-4000-8000-000000000011", "otto.owner@birch.example")
+NORA = Person("e0000000-0000-4000-8000-000000000021", "nora.nobody@elsewhere.example")
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API and its database."""
+
+    url: str
+    database: Database
+    server: PostgREST
+
+    def token(self, person: Person, **claims: Any) -> str:
+        """Return a token for a person; ``claims`` replace those of Supabase Auth."""
+        return tokens.sign({**tokens.user_claims(person.id, person.email), **claims}, SECRET)
+
+    def client(self, person: Person | None = None, **claims: Any) -> httpx.Client:
+        """Return an HTTP client that speaks for a person, or for nobody."""
+        headers = {"authorization": f"Bearer {self.token(person, **claims)}"} if person else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+
+
+@pytest.fixture(scope="session")
+def postgrest_binary() -> Path:
+    """The binary; that there is none is a failure, not a reason to skip."""
+    return install(ROOT)
+
+
+@pytest.fixture(scope="module")
+def api(engine: Engine, template_database: str, postgrest_binary: Path) -> Iterator[Api]:
+    """An API over a fresh copy of the template, shared by the tests of one module."""
+    with (
+        engine.database(template=template_database) as database,
+        PostgREST(
+            database.dsn_as("authenticator"), secret=SECRET, binary=postgrest_binary
+        ) as server,
+    ):
+        yield Api(server.url, database, server)
