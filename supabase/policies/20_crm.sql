@@ -1642,3 +1642,6 @@ for delete to authenticated
 using (organization_id = any(array(select private.org_ids('exports.delete'))));
 comment on policy delete_member on public.export_jobs is
 'Those who hold exports.delete delete exports.';
+
+-- What merges did: read and written only by functions ----------------------------------------
+call private.lock_down('private.contact_merges');
