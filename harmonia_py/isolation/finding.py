@@ -140,6 +140,7 @@ class Report:
     probes: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
     roles: Sequence[str] = ()
+    proofs: tuple[Any, ...] = ()
 
     def exit_code(self, *, strict: bool = False) -> int:
         """Return 5 on a breach, 3 on another finding, 1 when no verdict was possible, else 0."""
@@ -170,6 +171,7 @@ class Report:
             "not_judged": [asdict(n) for n in self.not_judged],
             "coverage": [asdict(c) for c in self.coverage],
             "cells": [asdict(c) for c in self.cells],
+            "proofs": [asdict(p) for p in self.proofs],
             "stand_ins": list(self.stand_ins),
             "timings": {k: round(v, 3) for k, v in self.timings.items()},
             "model": dict(self.model),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -15,10 +16,12 @@ from harmonia_py.isolation import channels
 from harmonia_py.isolation.actors import cast
 from harmonia_py.isolation.finding import Coverage, Finding, Report
 from harmonia_py.isolation.fixtures import seed
-from harmonia_py.isolation.infer import infer, merge
+from harmonia_py.isolation.infer import infer
+from harmonia_py.isolation.infer import merge as overlay
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel, dump
+from harmonia_py.isolation.proof import merge, proving
 from harmonia_py.isolation.verdict import findings
 
 __all__ = ["judge", "laboratory", "propose", "verify"]
@@ -50,7 +53,7 @@ def laboratory(
             catalog = introspect(conn, schemas=schemas or (model.schemas if model else None))
             _check(catalog.roles, len(catalog.tables))
             inferred = infer(catalog)
-            final = merge(inferred, model) if model else inferred
+            final = overlay(inferred, model) if model else inferred
             people = cast(final, catalog.roles)
             fixtures = seed(conn, catalog, final, people)
             yield Lab(conn, catalog, final, people, fixtures, timeout=timeout)
@@ -98,7 +101,10 @@ def verify(
         say = progress or (lambda _: None)
         say("reading the catalog and seeding two tenants")
         with laboratory(conn, model, schemas=schemas, timeout=timeout) as lab:
-            report = judge(lab, progress=say, started=started, stand_ins=stand_ins)
+            with proving(lab.catalog, lab.model) as proofs:
+                report = judge(lab, progress=say, started=started, stand_ins=stand_ins)
+                say("waiting for the last proofs")
+                report = replace(merge(report, proofs()), seconds=time.monotonic() - started)
         conn.rollback()
     return report
 

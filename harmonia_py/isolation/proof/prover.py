@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.functions import Functions
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, Term, World, truth
 
 __all__ = ["Proof", "prove", "prove_table"]
 
@@ -41,19 +42,26 @@ class Proof:
 
 def prove(catalog: Catalog, model: TenancyModel) -> list[Proof]:
     """Return one proof for each reachable tenant, root or user table, command and API role."""
+    templates: dict[tuple[object, ...], bool] = {}
     return [
         proof
         for table in catalog.tables.values()
         if table.is_base and model.of(table.key).kind in ("tenant", "root", "user")
-        for proof in prove_table(catalog, model, table)
+        for proof in prove_table(catalog, model, table, templates)
     ]
 
 
-def prove_table(catalog: Catalog, model: TenancyModel, table: Table) -> list[Proof]:
-    """Return the proofs of one table."""
+def prove_table(
+    catalog: Catalog,
+    model: TenancyModel,
+    table: Table,
+    templates: dict[tuple[object, ...], bool] | None = None,
+) -> list[Proof]:
+    """Return the proofs of one table; ``templates`` carries what other tables have proven."""
     known: dict[tuple[object, ...], Proof] = {}
+    templates = {} if templates is None else templates
     return [
-        _answer(catalog, model, table, command, role, known)
+        _answer(catalog, model, table, command, role, known, templates)
         for role in catalog.roles
         for command in _PRIVILEGE
     ]
@@ -66,6 +74,7 @@ def _answer(
     command: str,
     role: str,
     known: dict[tuple[object, ...], Proof],
+    templates: dict[tuple[object, ...], bool],
 ) -> Proof:
     if not table.can(role, _PRIVILEGE[command]):
         return Proof(table.key, command, role, "proven", "the role holds no privilege")
@@ -81,10 +90,63 @@ def _answer(
         # clauses are the same question.
         question = (role, command == "select", texts)
         if question not in known:
-            known[question] = _ask(catalog, model, table, command, role, clause)
+            template = _template(model, table, question)
+            if template is not None and template not in templates:
+                general = _generalized(table)
+                first = _ask(catalog, model, general, command, role, clause, alone=True)
+                templates[template] = first.status == "proven"
+            if template is not None and templates[template]:
+                known[question] = Proof(table.key, command, role, "proven")
+            else:
+                known[question] = _ask(catalog, model, table, command, role, clause)
         if known[question].status != "proven":
             return replace(known[question], command=command)
     return Proof(table.key, command, role, "proven", "no row of another tenant passes")
+
+
+def _template(
+    model: TenancyModel, table: Table, question: tuple[object, ...]
+) -> tuple[object, ...] | None:
+    """Return what makes two tables the same question up to the texts their policies quote.
+
+    What holds for any quoted text holds for each, so one proof serves all tables of a shape.
+    Texts that name a claim or a setting mean something and are never generalized.
+    """
+    role, reads, texts = question
+    seen: dict[str, int] = {}
+    shape = tuple((permissive, _general(text, seen)) for permissive, text in texts)  # type: ignore[attr-defined]
+    joined = " ".join(text for _, text in shape)
+    said = model.of(table.key)
+    if any(mark in joined for mark in ("->", "#>", "current_setting", table.name)):
+        return None
+    named = tuple((c.name, c.not_null, c.base) for c in table.columns if c.name in joined)
+    return role, reads, shape, said.kind, said.path, said.users, said.public_when, named
+
+
+def _generalized(table: Table) -> Table:
+    seen: dict[str, int] = {}
+    return replace(
+        table,
+        policies=tuple(
+            replace(
+                p,
+                using=p.using and _general(p.using, seen),
+                check=p.check and _general(p.check, seen),
+            )
+            for p in table.policies
+        ),
+    )
+
+
+def _general(text: str, seen: dict[str, int]) -> str:
+    """Replace quoted texts by numbers; ``seen`` keeps different ones different."""
+
+    def stand_in(match: re.Match[str]) -> str:
+        if match[0].lower() in ("'t'", "'f'", "'true'", "'false'"):
+            return match[0]
+        return f"'{ANY_LITERAL}{seen.setdefault(match[0], len(seen))}'"
+
+    return re.sub(r"'(?:[^']|'')*'", stand_in, text)
 
 
 _CLAUSES = {
@@ -101,15 +163,24 @@ def _text(policy: Policy, clause: str) -> str:
 
 
 def _ask(
-    catalog: Catalog, model: TenancyModel, table: Table, command: str, role: str, clause: str
+    catalog: Catalog,
+    model: TenancyModel,
+    table: Table,
+    command: str,
+    role: str,
+    clause: str,
+    *,
+    alone: bool = False,
 ) -> Proof:
+    """Search for a world. ``alone`` leaves out what is particular to the table's references."""
     world = World(catalog)
     prover = _Prover(world, model)
     row = world.row(table)
     passes = prover.policies(row, command, clause, Scope(role))
     if role == "anon":
         world.facts.append(world.uid.null)
-    prover.parents(row)
+    if not alone:
+        prover.parents(row)
     legitimate = prover.legitimate(row, role, command)
     solver = z3.Solver()
     solver.set("timeout", _TIMEOUT)

@@ -10,9 +10,11 @@ import z3
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
-__all__ = ["NO", "YES", "Alternative", "Array", "Row", "Term", "World", "truth"]
+__all__ = ["ANY_LITERAL", "NO", "YES", "Alternative", "Array", "Row", "Term", "World", "truth"]
 
 Value = z3.DeclareSort("Value")
+#: A literal that begins so stands for any text at all (see templates in the prover).
+ANY_LITERAL = "\ue000"
 YES: Any = z3.BoolVal(val=True)
 NO: Any = z3.BoolVal(val=False)
 
@@ -112,6 +114,8 @@ class World:
 
     def literal(self, text: str) -> Term:
         """Return the constant of a literal; different texts are different values."""
+        if text.startswith(ANY_LITERAL):
+            return Term(z3.Const(text, Value), NO)
         if text not in self._literals:
             self._literals[text] = z3.Const(f"'{text}'", Value)
         return Term(self._literals[text], NO)

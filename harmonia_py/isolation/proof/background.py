@@ -1,0 +1,67 @@
+"""Prove in a process of its own while the probes run, and put both into one report."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+
+from harmonia_py.isolation.catalog import Catalog
+from harmonia_py.isolation.finding import Coverage, Report
+from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.proof.prover import Proof, prove
+
+__all__ = ["merge", "proving"]
+
+#: How long the verdict waits for proofs once the probes are done, in seconds.
+PATIENCE = 60.0
+
+
+@contextmanager
+def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list[Proof]]]:
+    """Start proving; the yielded function returns the proofs, none when there are none in time.
+
+    A fresh process: the solver is not made for threads, and a fork would share the database
+    connection.
+    """
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    pending = pool.submit(prove, catalog, model)
+
+    def result() -> list[Proof]:
+        try:
+            return pending.result(timeout=PATIENCE)
+        except (Late, BrokenProcessPool):
+            return []
+
+    try:
+        yield result
+    finally:
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+def merge(report: Report, proofs: Sequence[Proof]) -> Report:
+    """Return the report with proven tables marked, and why the others are only tested."""
+    by_table: dict[str, list[Proof]] = {}
+    for proof in proofs:
+        by_table.setdefault(proof.table, []).append(proof)
+    coverage = [_judged(c, by_table.get(c.table, [])) for c in report.coverage]
+    return replace(report, coverage=tuple(coverage), proofs=tuple(proofs))
+
+
+def _judged(coverage: Coverage, proofs: Sequence[Proof]) -> Coverage:
+    if coverage.status != "tested" or not proofs:
+        return coverage
+    open_ = [p for p in proofs if p.status != "proven"]
+    if not open_:
+        return replace(coverage, status="proven")
+    first = open_[0]
+    what = f"{first.command} as {first.role} is {first.status}: {first.reason}"
+    more = f" ({first.counterexample})" if first.counterexample else ""
+    return replace(coverage, reason=what + more)
