@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harmonia_cli.commands import audit, migrate, policies, seed, verify
+from harmonia_cli.commands import audit, dev, migrate, platform, policies, seed, verify
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -21,6 +21,10 @@ app = typer.Typer(
 
 
 app.add_typer(audit.app, name="audit")
+app.command()(dev.up)
+app.command()(dev.down)
+app.command()(dev.status)
+app.add_typer(platform.app, name="platform")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(policies.app, name="policies")
 app.add_typer(seed.app, name="seed")

@@ -89,12 +89,13 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path(on_path).resolve().parent, "path"
     debian = Path("/usr/lib/postgresql")
     if debian.is_dir():
-        for directory in sorted(debian.iterdir(), key=lambda d: d.name, reverse=True):
+        for directory in sorted(debian.iterdir(), key=lambda d: d.name.zfill(3), reverse=True):
             yield directory / "bin", "debian"
 
 
 def _inspect(directory: Path, source: str) -> Binaries | None:
-    if not all((directory / name).is_file() for name in ("initdb", "postgres", "pg_ctl")):
+    programs = ("initdb", "postgres", "pg_ctl")
+    if not all(os.access(directory / name, os.X_OK) for name in programs):
         return None
     try:
         done = subprocess.run(

@@ -24,15 +24,20 @@ def options(user: RunAs | None) -> dict[str, object]:
     return {"cwd": "/", "stdin": subprocess.DEVNULL, **(user.popen_options() if user else {})}
 
 
-def create(binaries: Binaries, target: Path, user: RunAs | None) -> None:
+def create(
+    binaries: Binaries, target: Path, user: RunAs | None, *, password: str | None = None
+) -> None:
     """Fill ``target`` (empty, owned by ``user``, mode 0700) with a fresh cluster.
 
     The superuser is ``supabase_admin``. Over the socket, whose directory only the server's user
-    may enter, no password is asked; over TCP always. Raises :class:`ServerStartFailed`.
+    may enter, no password is asked; over TCP always. With a ``password`` it is the superuser's;
+    without one a copy of a cached cluster is made, whose password nobody knows.
+
+    Raises :class:`ServerStartFailed`.
     """
-    template = _template(binaries, user)
+    template = _template(binaries, user) if password is None else None
     if template is None:
-        _initdb(binaries, target, user)
+        _initdb(binaries, target, user, password)
         return
     _run(["cp", "-R", "-p", f"{template}/.", str(target)], user, "copying a data directory")
 
@@ -56,16 +61,18 @@ def _template(binaries: Binaries, user: RunAs | None) -> Path | None:
     return template if (template / "PG_VERSION").exists() else None
 
 
-def _initdb(binaries: Binaries, target: Path, user: RunAs | None) -> None:
+def _initdb(
+    binaries: Binaries, target: Path, user: RunAs | None, password: str | None = None
+) -> None:
     command = [binaries.path("initdb"), "-D", str(target), "-U", ADMIN, "--no-sync"]
     command += ["--no-instructions", "--encoding=UTF8"]
     command += ["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]
-    with tempfile.NamedTemporaryFile(prefix="harmonia-") as nobody_knows:
-        # initdb wants a password for scram; it is replaced before anybody connects over TCP.
-        nobody_knows.write(secrets.token_hex(32).encode() + b"\n")
-        nobody_knows.flush()
-        give(Path(nobody_knows.name), user)
-        command.append(nobody_knows.name)
+    with tempfile.NamedTemporaryFile(prefix="harmonia-", dir=_shared_tmp(user)) as file:
+        # Without a wish: one that is replaced before anybody connects over TCP.
+        file.write((password or secrets.token_hex(32)).encode() + b"\n")
+        file.flush()
+        give(Path(file.name), user)
+        command.append(file.name)
         try:
             _run([*command, "--locale=C.UTF-8"], user, "initdb")
         except ServerStartFailed as error:
@@ -74,6 +81,12 @@ def _initdb(binaries: Binaries, target: Path, user: RunAs | None) -> None:
             for child in target.iterdir():  # pragma: no cover - systems without C.UTF-8
                 shutil.rmtree(child) if child.is_dir() else child.unlink()
             _run([*command, "--no-locale"], user, "initdb")
+
+
+def _shared_tmp(user: RunAs | None) -> str | None:
+    """Return a temporary directory that the server's user can enter (default: the usual one)."""
+    usual = Path(tempfile.gettempdir())
+    return None if reachable(usual, user, mode="-x") else "/tmp"  # noqa: S108
 
 
 def _run(command: list[str], user: RunAs | None, what: str) -> None:

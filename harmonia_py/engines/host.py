@@ -14,7 +14,7 @@ from psycopg import sql
 from harmonia_py import dsn, platform
 from harmonia_py.engines.database import OWNER, Database
 
-__all__ = ["ENVIRONMENT", "Host"]
+__all__ = ["ENVIRONMENT", "Host", "set_passwords"]
 
 ENVIRONMENT = "harmonia_environment"
 LOGIN_ROLES = (
@@ -63,12 +63,7 @@ class Host:
                     )
             with dsn.connect(dsn.replace(self.admin_dsn, dbname=ENVIRONMENT)) as conn:
                 platform.prepare(conn)
-                for role in LOGIN_ROLES:
-                    conn.execute(
-                        sql.SQL("alter role {} password {}").format(
-                            sql.Identifier(role), sql.Literal(self.password)
-                        )
-                    )
+                set_passwords(conn, self.password)
             self._ready = True
 
     def create(self, name: str | None = None, *, template: str | None = None) -> Database:
@@ -113,3 +108,15 @@ class Host:
 
     def _admin(self) -> psycopg.Connection[tuple[Any, ...]]:
         return dsn.connect(self.admin_dsn, autocommit=True)
+
+
+def set_passwords(conn: psycopg.Connection[Any], password: str) -> None:
+    """Give every login role of the environment the same password."""
+    # Hashed here: a statement with the password itself would reach the server's log.
+    for role in LOGIN_ROLES:
+        hashed = conn.pgconn.encrypt_password(
+            password.encode(), role.encode(), b"scram-sha-256"
+        ).decode()
+        conn.execute(
+            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(hashed))
+        )

@@ -16,7 +16,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from harmonia_py import migrations
 from harmonia_py.engines import Database, Engine
+from harmonia_py.project import Project
+from harmonia_py.seed.apply import apply as apply_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
@@ -113,22 +116,12 @@ def admin(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def apply_project(database: Database, project: Path = ROOT / "supabase") -> None:
-    """Apply migrations, the policies if no migration carries them, and the seed."""
-    migrations = sorted((project / "migrations").glob("*.sql"))
-    files = list(migrations)
-    if not any(path.name.endswith("_policies.sql") for path in migrations):
-        files += sorted((project / "policies").glob("*.sql"))
-    seed = project / "seed.sql"
-    if seed.exists():
-        files.append(seed)
-    with database.connect() as connection:
-        for path in files:
-            try:
-                connection.execute(path.read_bytes())
-            except psycopg.Error as error:
-                raise AssertionError(f"{path.name}: {error}") from error
-            connection.commit()
+def apply_project(database: Database, folder: Path = ROOT / "supabase") -> None:
+    """Apply migrations, policies and the seed, as ``harmonia`` itself does."""
+    project = Project(folder)
+    migrations.apply(database.owner_dsn, project.migrations)
+    if project.seeds():
+        apply_seeds(database.owner_dsn, project)
 
 
 @contextmanager

@@ -1,0 +1,251 @@
+"""The development database: it starts, survives what happens to processes, and says no clearly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harmonia_py import development, dsn
+from harmonia_py.development import process, state
+from harmonia_py.engines import binaries as installations
+from harmonia_py.engines.osuser import RunAs, give, run_as
+from harmonia_py.engines.server import free_port
+from harmonia_py.errors import Busy, HarmoniaError
+
+ROOT = Path(__file__).resolve().parents[3]
+MAIN = "from harmonia_cli.main import main; main()"
+
+
+def harmonia(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])}
+    environment.pop("DATABASE_URL", None)
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def as_ordinary_user(user: RunAs | None, action: Callable[[], object]) -> str:
+    """Run ``action`` without root's rights; return ``ok`` or the error's code and message.
+
+    In a fork: an interpreter below root's home could not be started by anybody else.
+    """
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user.gid)
+                os.setuid(user.uid)
+            try:
+                action()
+                said = "ok"
+            except HarmoniaError as error:
+                said = f"{error.code}: {error.message}"
+            os.write(send, said.encode())
+        finally:
+            os._exit(0)
+    os.close(send)
+    with os.fdopen(receive) as source:
+        said = source.read()
+    os.waitpid(child, 0)
+    return said
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def count_notes(url: str) -> int:
+    with dsn.connect(url) as conn:
+        row = conn.execute("select count(*) from public.notes").fetchone()
+    return int(row[0]) if row else -1
+
+
+@pytest.fixture
+def project() -> Iterator[Path]:
+    """A project with one migration and one seed, in a path with a space and a quote."""
+    # Not pytest's tmp_path: its parents are closed to the server's user when root runs the tests.
+    shm = Path("/dev/shm")
+    roomy = shm.is_dir() and shutil.disk_usage(shm).free > 2**30
+    memory = shm if roomy else None
+    with tempfile.TemporaryDirectory(prefix="harmonia-test-", dir=memory) as scratch:
+        Path(scratch).chmod(0o755)
+        root = Path(scratch) / "it's a project"
+        (root / "supabase" / "migrations").mkdir(parents=True)
+        (root / "supabase" / "migrations" / "20260101000000_notes.sql").write_text(
+            "create table public.notes (id integer primary key, owner uuid default auth.uid());\n"
+        )
+        (root / "supabase" / "seed.sql").write_text(
+            "insert into public.notes (id) values (1) on conflict do nothing;\n"
+        )
+        try:
+            yield root
+        finally:
+            development.down(root, delete=True)
+
+
+def test_up_twice_then_down(project: Path) -> None:
+    port = free_port()
+    first = harmonia(project, "up", "--port", str(port), "-o", "json")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert answer(first)["data"]["database"] == f"127.0.0.1:{port}/postgres"
+    again = harmonia(project, "up", "-o", "json")
+    assert answer(again)["data"]["pid"] == answer(first)["data"]["pid"]
+    url = harmonia(project, "status", "--url").stdout.strip()
+    assert count_notes(url) == 1
+    stopped = harmonia(project, "down")
+    assert (stopped.returncode, stopped.stdout) == (0, "stopped\n")
+    status = harmonia(project, "status", "-o", "json")
+    assert status.returncode == 3
+    assert answer(status)["error"]["code"] == "check.failed"
+    assert harmonia(project, "down").stdout == "it was not running\n"
+    assert harmonia(project, "up").returncode == 0
+    assert count_notes(url) == 1
+
+
+def test_survives_a_killed_server(project: Path) -> None:
+    before = development.up(project, port=free_port())
+    os.kill(before.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while process.server_pid(Path(before.data_dir)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = development.status(project)
+    assert found is not None
+    assert not found.running
+    after = development.up(project)
+    assert after.running
+    assert after.pid != before.pid
+    assert count_notes(after.dsn_as("postgres")) == 1
+
+
+def test_a_stale_pid_file_that_names_another_program(project: Path) -> None:
+    before = development.up(project, port=free_port())
+    pid_file = Path(before.data_dir) / "postmaster.pid"
+    content = pid_file.read_text()
+    development.down(project)
+    # This very process is alive, and is no server.
+    pid_file.write_text(content.replace(str(before.pid), str(os.getpid()), 1))
+    assert process.server_pid(Path(before.data_dir)) is None
+    assert development.up(project).running
+
+
+def test_a_damaged_state_file_is_no_obstacle(project: Path) -> None:
+    (project / ".harmonia").mkdir()
+    (project / ".harmonia" / "state.json").write_text("{half")
+    assert development.status(project) is None
+    assert development.up(project, port=free_port()).running
+
+
+def test_refuses_a_port_in_use(project: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = harmonia(project, "up", "--port", str(port), "-o", "json")
+    assert done.returncode == 1
+    error = answer(done)["error"]
+    assert error["code"] == "engine.port_in_use"
+    assert str(port) in error["message"]
+    assert not (project / ".harmonia" / "data").exists()
+    assert harmonia(project, "up", "--port", str(port)).returncode == 0
+
+
+def test_refuses_a_second_port_while_running(project: Path) -> None:
+    first = development.up(project, port=free_port())
+    done = harmonia(project, "up", "--port", str(free_port()), "-o", "json")
+    assert done.returncode == 1
+    assert str(first.port) in answer(done)["error"]["message"]
+
+
+def test_a_failing_migration_is_named_and_can_be_corrected(project: Path) -> None:
+    broken = project / "supabase" / "migrations" / "20260102000000_broken.sql"
+    broken.write_text("create table public.more (id integer);\nselect no_such_column;\n")
+    done = harmonia(project, "up", "--port", str(free_port()), "-o", "json")
+    assert done.returncode == 1
+    assert "20260102000000_broken.sql" in answer(done)["error"]["message"]
+    broken.write_text("create table public.more (id integer);\n")
+    assert harmonia(project, "up").returncode == 0
+
+
+def test_a_folder_without_a_project_gets_the_environment(project: Path) -> None:
+    shutil.rmtree(project / "supabase")
+    found = development.up(project, port=free_port())
+    with dsn.connect(found.dsn_as("postgres")) as conn:
+        assert conn.execute("select auth.uid()").fetchone() == (None,)
+
+
+def test_two_at_once_do_not_collide(project: Path) -> None:
+    with state.exclusive(project), pytest.raises(Busy):
+        development.up(project, port=free_port())
+    assert development.up(project, port=free_port()).running
+
+
+def test_runs_for_an_ordinary_user(project: Path) -> None:
+    user = run_as()
+    for path in [project.parent, project, *project.rglob("*")]:
+        give(path, user)
+    binaries = installations.find()  # for root a copy that others can read, when need be
+    port = free_port()
+
+    def life() -> None:
+        found = development.up(project, port=port, pg_bin=binaries.bin_dir)
+        assert Path(found.data_dir) == project / ".harmonia" / "data"
+        assert count_notes(found.dsn_as("postgres")) == 1
+        assert development.down(project, delete=True)
+
+    assert as_ordinary_user(user, life) == "ok"
+
+
+def test_says_which_folder_cannot_be_written(project: Path) -> None:
+    project.chmod(0o555)
+    try:
+        said = as_ordinary_user(run_as(), lambda: development.up(project, port=free_port()))
+    finally:
+        project.chmod(0o755)
+    assert said.startswith("path.not_writable: ")
+    assert str(project) in said
+
+
+def test_runs_for_root_below_a_folder_closed_to_others(project: Path) -> None:
+    if run_as() is None:
+        assert process.choose_data_dir(project) == project / ".harmonia" / "data"
+        return
+    project.parent.chmod(0o700)
+    found = development.up(project, port=free_port())
+    assert found.running
+    assert found.data_dir.startswith("/var/lib/harmonia/")
+    assert count_notes(found.dsn_as("postgres")) == 1
+
+
+def test_the_password_is_in_no_log(project: Path) -> None:
+    found = development.up(project, port=free_port())
+    log = Path(found.data_dir).parent / "postgres.log"
+    assert log.exists()
+    assert found.password not in log.read_text()
+    assert found.password not in repr(found)
+    assert (project / ".harmonia" / "state.json").stat().st_mode & 0o077 == 0
+
+
+def test_wrong_binaries_are_refused(project: Path) -> None:
+    done = harmonia(project, "up", "--pg-bin", str(project), "-o", "json")
+    assert done.returncode == 1
+    assert answer(done)["error"]["code"] == "engine.binaries_missing"

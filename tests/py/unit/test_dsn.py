@@ -1,0 +1,78 @@
+"""Database URLs are read, printed without secrets, and refused when they are the wrong kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from harmonia_py import dsn
+from harmonia_py.engines.server import free_port
+from harmonia_py.errors import DatabaseUnreachable, InvalidDsn, PoolerRefused
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (f"postgresql://ann:{SECRET}@db.example.com:5433/crm", "db.example.com:5433/crm"),
+        (f"postgres://ann:{SECRET}@db.example.com/crm?sslmode=require", "db.example.com:5432/crm"),
+        (f"host=localhost password={SECRET} user=ann", "localhost:5432/ann"),
+        ("dbname=crm host=/run/postgresql", "/run/postgresql:5432/crm"),
+        ("", "localhost:5432/postgres"),
+    ],
+)
+def test_redact_shows_host_port_and_database(given: str, shown: str) -> None:
+    assert dsn.redact(given) == shown
+    assert SECRET not in dsn.redact(given)
+
+
+def test_an_unreadable_url_is_not_repeated() -> None:
+    with pytest.raises(InvalidDsn) as caught:
+        dsn.parse(f"postgresql://ann:{SECRET}@[bad")
+    assert SECRET not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("postgresql://127.0.0.1/a", True),
+        ("postgresql://[::1]:5432/a", True),
+        ("postgresql://localhost/a", True),
+        ("host=/run/postgresql", True),
+        ("host=localhost hostaddr=10.0.0.1", False),
+        ("postgresql://localhost.example.com/a", False),
+        ("postgresql://10.0.0.1/a", False),
+        ("postgresql://localhost,db.example.com/a", False),
+    ],
+)
+def test_loopback(url: str, local: bool) -> None:
+    assert dsn.is_loopback(url) is local
+
+
+def test_the_transaction_pooler_is_refused() -> None:
+    with pytest.raises(PoolerRefused, match="6543") as caught:
+        dsn.require_session(f"postgresql://ann:{SECRET}@pooler.example.com:6543/postgres")
+    assert "5432" in (caught.value.hint or "")
+    assert SECRET not in str(caught.value)
+    dsn.require_session("postgresql://pooler.example.com:5432/postgres")
+
+
+def test_nothing_listens() -> None:
+    port = free_port()
+    url = f"postgresql://ann:{SECRET}@127.0.0.1:{port}/crm"
+    with pytest.raises(DatabaseUnreachable, match=f"127.0.0.1:{port}/crm") as caught:
+        dsn.connect(url)
+    assert SECRET not in str(caught.value)
+    assert "harmonia up" in (caught.value.hint or "")
+
+
+def test_replace_keeps_the_rest() -> None:
+    url = dsn.replace(f"postgresql://ann:{SECRET}@db.example.com:5433/crm", user="ben")
+    assert dsn.parse(url) == {
+        "host": "db.example.com",
+        "port": "5433",
+        "dbname": "crm",
+        "user": "ben",
+        "password": SECRET,
+    }
