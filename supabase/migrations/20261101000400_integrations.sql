@@ -172,7 +172,9 @@ create table public.secrets (
     ),
     constraint secrets_current_version_check check (current_version >= 0),
     -- A few last characters help a person; more, or of anything short, would help a thief.
-    constraint secrets_hint_check check (char_length(hint) <= 4 and kind = 'api_key'),
+    constraint secrets_hint_check check (
+        hint is null or (char_length(hint) <= 4 and kind = 'api_key')
+    ),
     constraint secrets_fingerprint_check check (octet_length(fingerprint) = 8),
     constraint secrets_status_check check (
         status in ('active', 'expired', 'needs_reauth', 'disabled', 'shredded')

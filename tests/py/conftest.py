@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins: list[str] = ["fix_database", "fix_migrations", "fix_supabase_cli", "fix_api"]
+pytest_plugins: list[str] = [
+    "fix_database",
+    "fix_migrations",
+    "fix_supabase_cli",
+    "fix_api",
+    "fix_vault",
+]

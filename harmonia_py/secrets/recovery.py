@@ -1,0 +1,123 @@
+"""Copies of a master key for the day it is lost: age recipients, or k of n shares.
+
+A share is ``hmr1_<threshold>_<base64url>_<8 hex check digits>``. Splitting is Shamir's scheme
+as HashiCorp Vault does it (package ``pyshamir``), encryption is age (package ``pyrage``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import importlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from harmonia_py.errors import InvalidMasterKey, UsageError
+from harmonia_py.secrets import masterkey
+from harmonia_py.secrets.value import Secret
+
+__all__ = ["decrypt", "encrypt_to", "join", "new_identity", "open_backup", "split"]
+
+_SHARE = re.compile(rb"hmr1_([0-9]{1,3})_([A-Za-z0-9_-]+)_([0-9a-f]{8})")
+
+
+def split(key: Secret, *, shares: int, threshold: int) -> list[Secret]:
+    """Return ``shares`` texts; any ``threshold`` of them give the key, fewer say nothing."""
+    if not 2 <= threshold <= shares <= 255:
+        raise UsageError("shares and threshold must satisfy 2 <= threshold <= shares <= 255")
+    parts = _module("pyshamir").split(key.reveal(), shares, threshold)
+    texts = []
+    for part in parts:
+        body = base64.urlsafe_b64encode(bytes(part)).rstrip(b"=")
+        start = b"hmr1_%d_%s" % (threshold, body)
+        texts.append(Secret(start + b"_" + _check(start)))
+    return texts
+
+
+def join(shares: Sequence[Secret]) -> Secret:
+    """Return the key of enough shares. Too few or foreign ones give another key: compare its id."""
+    parts: dict[bytes, bytearray] = {}
+    thresholds = set()
+    for share in shares:
+        match = _SHARE.fullmatch(share.reveal().strip())
+        if match is None or _check(share.reveal().strip()[:-9]) != match[3]:
+            raise InvalidMasterKey("a share is damaged or is not one", hint="type it again")
+        thresholds.add(int(match[1]))
+        body = match[2] + b"=" * (-len(match[2]) % 4)
+        try:
+            raw = bytearray(base64.b64decode(body, altchars=b"-_", validate=True))
+        except binascii.Error:
+            raise InvalidMasterKey("a share is damaged") from None
+        parts[bytes(raw[-1:])] = raw
+    if len(thresholds) != 1 or len({len(part) for part in parts.values()}) != 1:
+        raise InvalidMasterKey("the shares are of different keys")
+    if len(parts) < max(thresholds):
+        raise InvalidMasterKey(
+            f"{len(parts)} different shares were given, {max(thresholds)} are needed", hint=""
+        )
+    return Secret(bytes(_module("pyshamir").combine(list(parts.values()))))
+
+
+def encrypt_to(recipients: Sequence[str], data: Secret) -> bytes:
+    """Return an armored age file that each of the recipients (``age1...``) can open alone."""
+    pyrage = _module("pyrage")
+    try:
+        keys = [pyrage.x25519.Recipient.from_str(text) for text in recipients]
+    except pyrage.RecipientError:
+        raise UsageError("a recipient is not an age public key (age1...)") from None
+    if not keys:
+        raise UsageError("name at least one recipient: --recipient age1...")
+    return bytes(pyrage.encrypt(data.reveal(), keys, armored=True))
+
+
+def decrypt(identity: bytes, data: bytes) -> Secret:
+    """Open an age file with an identity file's text (``AGE-SECRET-KEY-1...``)."""
+    pyrage = _module("pyrage")
+    lines = [line.strip() for line in identity.decode("ascii", "replace").splitlines()]
+    texts = [line for line in lines if line and not line.startswith("#")]
+    try:
+        identities = [pyrage.x25519.Identity.from_str(text) for text in texts]
+    except pyrage.IdentityError:
+        raise UsageError("the identity file is not one of age") from None
+    if not identities:
+        raise UsageError("the identity file is empty")
+    try:
+        return Secret(bytes(pyrage.decrypt(data, identities)))
+    except pyrage.DecryptError:
+        raise InvalidMasterKey(
+            "the file does not open with this identity, or it is damaged", hint=""
+        ) from None
+
+
+def new_identity() -> tuple[Secret, str]:
+    """Return a new age identity and its recipient."""
+    identity = _module("pyrage").x25519.Identity.generate()
+    return Secret(str(identity)), str(identity.to_public())
+
+
+def open_backup(files: Sequence[bytes], identity: bytes | None) -> Secret:
+    """Return the master key in one age file or in enough shares (plain or age-encrypted)."""
+    texts = []
+    for data in files:
+        armored = data.lstrip().startswith((b"-----BEGIN AGE", b"age-encryption.org"))
+        if armored and identity is None:
+            raise UsageError("the backup is encrypted: name the identity with --identity FILE")
+        texts.append(decrypt(identity, data) if armored and identity else Secret(data.strip()))
+    if len(texts) == 1 and texts[0].reveal().startswith(b"hmk1_"):
+        return masterkey.parse(texts[0].reveal())
+    return join(texts)
+
+
+def _check(start: bytes) -> bytes:
+    return hashlib.sha256(start).hexdigest()[:8].encode()
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UsageError(
+            "recovery is not installed", hint="pip install 'harmonia[recovery]'"
+        ) from None

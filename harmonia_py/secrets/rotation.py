@@ -1,0 +1,311 @@
+"""Change keys while everything runs. All state is in the tables: run again to resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from harmonia_py.errors import KeysShredded, SecretError, StaleKey, UnknownOrganization
+from harmonia_py.secrets.context import WrapContext
+from harmonia_py.secrets.keyring import KeyRing
+from harmonia_py.secrets.providers import Rewraps
+from harmonia_py.secrets.store import context_for
+from harmonia_py.secrets.vault import Actor, Session, Vault
+
+__all__ = [
+    "KeyInfo",
+    "Rewrapped",
+    "Rotated",
+    "Verified",
+    "key_infos",
+    "rewrap",
+    "rotate_organization",
+    "shred",
+    "verify",
+]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """One generation of an organization's keys; ``seals`` is an estimate."""
+
+    id: UUID
+    generation: int
+    state: str
+    master_key_id: str
+    seals: int
+    created_at: object
+    retired_at: object
+    versions: int
+
+
+@dataclass(slots=True)
+class Rotated:
+    """What a rotation did. ``parked`` are secrets that did not open and stay as they are."""
+
+    old_generation: int = 0
+    new_generation: int = 0
+    moved: int = 0
+    finished: bool = False
+    parked: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Rewrapped:
+    """What a change of the master key did."""
+
+    master_key_id: str
+    moved: int = 0
+    parked: dict[str, str] = field(default_factory=dict)
+    retired: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Verified:
+    """How many versions opened, and which did not."""
+
+    opened: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def key_infos(vault: Vault, organization_id: UUID) -> list[KeyInfo]:
+    """Return the generations of an organization's keys."""
+    with vault.open(organization_id) as session:
+        return [KeyInfo(*row) for row in session.run("organization_keys")]
+
+
+def rotate_organization(
+    vault: Vault,
+    ring: KeyRing,
+    organization_id: UUID,
+    *,
+    batch: int = 200,
+    pause: float = 0.0,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Rotated:
+    """Seal every version of an organization under a new key, while others read and write.
+
+    A rotation that was interrupted goes on; two at once share the work. The old key is wiped
+    only when nothing is sealed under it. ``pause`` is in seconds between batches, ``limit`` ends
+    early after about so many versions.
+    """
+    done = Rotated()
+    old_id = _begin(vault, ring, organization_id, done)
+    parked: set[UUID] = set()
+    total = 0
+    while limit is None or done.moved < limit:
+        try:
+            with vault.open(organization_id) as session:
+                if not total:
+                    total = _remaining(session, old_id)
+                moved, failed = _move_batch(session, ring, old_id, parked, batch, done)
+        except StaleKey:
+            # Somebody started the next rotation: seal under its key.
+            ring.forget(organization_id)
+            continue
+        done.moved += moved
+        parked |= failed
+        if progress is not None:
+            progress(done.moved, total)
+        if not moved and not failed:
+            if _finish(vault, organization_id, old_id, len(parked), done):
+                break
+            time.sleep(0.01)  # the rest is locked by another rotation
+        elif pause:
+            time.sleep(pause)
+    ring.forget(organization_id)
+    return done
+
+
+def _begin(vault: Vault, ring: KeyRing, organization_id: UUID, done: Rotated) -> UUID:
+    """Make sure there is a key to move away from and one to move to; return the former."""
+    with vault.open(organization_id) as session:
+        usable = session.run("usable_keys").fetchall()
+        retiring = [row for row in usable if row[3] == "retiring"]
+        if not usable:
+            if session.run("any_key").fetchone() is not None:
+                raise KeysShredded(f"the keys of organization {organization_id} were destroyed")
+            raise UnknownOrganization(f"organization {organization_id} has no keys to rotate")
+        if retiring:
+            old = retiring[0]
+            done.new_generation = max(row[2] for row in usable)
+        else:
+            old = usable[-1]
+            session.run("retiring_key", id=old[0])
+            ring.add_generation(session, old[2] + 1)
+            done.new_generation = old[2] + 1
+        done.old_generation = old[2]
+    ring.forget(organization_id)
+    return UUID(str(old[0]))
+
+
+def _remaining(session: Session, key_id: UUID) -> int:
+    row = session.run("count_under_key", key_id=key_id).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _move_batch(
+    session: Session,
+    ring: KeyRing,
+    old_id: UUID,
+    parked: set[UUID],
+    batch: int,
+    done: Rotated,
+) -> tuple[int, set[UUID]]:
+    organization_id = session.organization_id
+    if organization_id is None:
+        raise ValueError("no organization is open")
+    rows = session.run("lock_versions", key_id=old_id, parked=list(parked), batch=batch).fetchall()
+    if not rows:
+        return 0, set()
+    new = ring.active(session)
+    old = next((ring.unwrap(*row) for row in session.run("usable_keys") if row[0] == old_id), None)
+    if old is None or new.id == old_id:
+        raise StaleKey
+    failed: set[UUID] = set()
+    secret_ids, versions, envelopes = [], [], []
+    for secret_id, version, kind, audience, envelope, name in rows:
+        context = context_for(organization_id, secret_id, name, audience, kind)
+        try:
+            value = old.data_key.handle(context).open(bytes(envelope), version)
+        except SecretError as error:
+            # A damaged row is set aside and reported, not tried for ever.
+            failed.add(secret_id)
+            done.parked[name] = error.code
+            continue
+        secret_ids.append(secret_id)
+        versions.append(version)
+        envelopes.append(new.data_key.handle(context).seal(value, version))
+    if secret_ids:
+        session.run(
+            "reseal_versions",
+            key_id=old_id,
+            new_key_id=new.id,
+            secret_ids=secret_ids,
+            versions=versions,
+            envelopes=envelopes,
+        )
+    return len(secret_ids), failed
+
+
+def _finish(vault: Vault, organization_id: UUID, old_id: UUID, parked: int, done: Rotated) -> bool:
+    """Wipe the old key when nothing is under it; return whether there is nothing left to do."""
+    with vault.open(organization_id) as session:
+        if session.run("retire_key", id=old_id).fetchone() is not None:
+            session.log("rotate", "*", Actor("harmonia keys"), version=done.new_generation)
+            done.finished = True
+            return True
+        if _remaining(session, old_id) == 0:
+            done.finished = True  # the other rotation wiped it
+            return True
+        if parked:
+            waiting = session.run(
+                "lock_versions", key_id=old_id, parked=[], batch=1_000_000
+            ).fetchall()
+            return len({row[0] for row in waiting}) <= parked
+    return False
+
+
+def rewrap(vault: Vault, ring: KeyRing, *, progress: Progress | None = None) -> Rewrapped:
+    """Wrap every organization key under the ring's current master key. No secret is touched.
+
+    The ring must hold the former provider too. Run again after an interruption. The former key
+    is marked retired; keep it until the oldest backup has expired.
+    """
+    result = Rewrapped(ring.add_successor(vault))
+    former = [state.id for state in ring.states(vault) if state.state == "retiring"]
+    for old_id in former:
+        organizations = _organizations(vault, old_id)
+        for place, organization_id in enumerate(organizations):
+            for item in _rewrap_one(vault, ring, organization_id, old_id, result):
+                result.moved += item
+            if progress is not None:
+                progress(place + 1, len(organizations))
+        if not _organizations(vault, old_id):
+            with vault.open(None) as session:
+                session.run("set_master_key_state", id=old_id, state="retired")
+            result.retired.append(old_id)
+    ring.check(vault)
+    return result
+
+
+def _organizations(vault: Vault, master_key_id: str) -> list[UUID]:
+    with vault.open(None) as session:
+        return [row[0] for row in session.run("organizations_under", master_key_id=master_key_id)]
+
+
+def _rewrap_one(
+    vault: Vault, ring: KeyRing, organization_id: UUID, old_id: str, result: Rewrapped
+) -> Iterator[int]:
+    new = ring.provider
+    old = ring.named(old_id)
+    with vault.open(organization_id) as session:
+        for row in session.run("keys_under", master_key_id=old_id).fetchall():
+            key_id, _, generation, _, _, wrapped = row
+            context = WrapContext(organization_id, key_id)
+            try:
+                moved = None
+                if isinstance(old, Rewraps):
+                    moved = old.rewrap(bytes(wrapped), context, new)
+                if moved is None:
+                    moved = new.wrap(old.unwrap(bytes(wrapped), context), context)
+            except SecretError as error:
+                if error.exit_code == 4:  # the service is down: nothing else will do better
+                    raise
+                result.parked[f"{organization_id} generation {generation}"] = error.code
+                continue
+            session.run(
+                "rewrap_key",
+                id=key_id,
+                wrapped=moved,
+                master_key_id=new.master_key_id,
+                old_master_key_id=old_id,
+            )
+            yield 1
+
+
+def verify(
+    vault: Vault, ring: KeyRing, organization_id: UUID, *, progress: Progress | None = None
+) -> Verified:
+    """Open every version of an organization and change nothing. Values are dropped at once."""
+    result = Verified()
+    after = (UUID(int=0), 0)
+    total = sum(info.versions for info in key_infos(vault, organization_id))
+    while True:
+        with vault.open(organization_id) as session:
+            rows = session.run(
+                "all_versions", after_secret_id=after[0], after_version=after[1], batch=500
+            ).fetchall()
+        if not rows:
+            return result
+        for secret_id, version, kind, audience, envelope, name, *key_row in rows:
+            try:
+                key = ring.unwrap(*key_row)
+                context = context_for(organization_id, secret_id, name, audience, kind)
+                key.data_key.handle(context).open(bytes(envelope), version)
+                result.opened += 1
+            except SecretError as error:
+                if error.exit_code == 4:
+                    raise
+                result.failed[f"{name} version {version}"] = error.code
+            after = (secret_id, version)
+        if progress is not None:
+            progress(result.opened + len(result.failed), total)
+
+
+def shred(vault: Vault, ring: KeyRing, organization_id: UUID, *, actor: Actor) -> int:
+    """Destroy the keys of an organization and return how many there were. There is no way back.
+
+    Backups and WAL archives still hold the wrapped keys: it is complete when they have expired.
+    """
+    with vault.open(organization_id) as session:
+        row = session.run("shred").fetchone()
+        count = int(row[0]) if row else 0
+        session.log("shred", "*", actor, purpose=f"{count} keys destroyed")
+    ring.forget(organization_id)
+    return count

@@ -1,0 +1,425 @@
+"""Secrets of organizations: set, use, reveal, roll back, delete. Only ciphertext is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from harmonia_py.errors import (
+    AudienceMismatch,
+    InvalidSecret,
+    KeysShredded,
+    NeedsReauthorization,
+    SecretAccessDenied,
+    SecretError,
+    SecretExpired,
+    SecretNotFound,
+    SecretUnavailable,
+    StaleKey,
+)
+from harmonia_py.secrets.bound import BoundSecret
+from harmonia_py.secrets.context import (
+    SECRET_DOMAIN,
+    WEBHOOK_DOMAIN,
+    SecretContext,
+    audience_of,
+    check_name,
+)
+from harmonia_py.secrets.envelope import MAX_PLAINTEXT
+from harmonia_py.secrets.keyring import KeyRing
+from harmonia_py.secrets.value import Secret
+from harmonia_py.secrets.vault import Actor, Vault
+
+__all__ = ["KINDS", "AccessEntry", "SecretInfo", "SecretStore", "VersionInfo", "context_for"]
+
+KINDS = ("api_key", "oauth2", "webhook", "password", "certificate")
+_RETRIES = 8
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """What may be shown of a secret."""
+
+    id: UUID
+    name: str
+    provider: str | None
+    kind: str
+    audience: str
+    version: int
+    hint: str | None
+    fingerprint: str | None
+    status: str
+    expires_at: datetime | None
+    last_rotated_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """What may be shown of a version."""
+
+    version: int
+    state: str
+    kind: str
+    audience: str
+    generation: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """One line of the access log."""
+
+    occurred_at: datetime
+    name: str
+    version: int | None
+    action: str
+    actor: str
+    user_id: UUID | None
+    purpose: str | None
+    outcome: str
+    request_id: str | None
+
+
+def context_for(
+    organization_id: UUID, secret_id: UUID, name: str, audience: str, kind: str
+) -> SecretContext:
+    """Return what the versions of a secret are bound to."""
+    domain = WEBHOOK_DOMAIN if kind == "webhook" else SECRET_DOMAIN
+    return SecretContext(organization_id, secret_id, name, audience, domain)
+
+
+class SecretStore:
+    """The secrets in one database, opened with one key ring."""
+
+    def __init__(self, vault: Vault, ring: KeyRing) -> None:
+        self.vault = vault
+        self.ring = ring
+
+    # Writing ----------------------------------------------------------------------------------
+
+    def set(
+        self,
+        organization_id: UUID,
+        name: str,
+        value: Secret,
+        *,
+        actor: Actor,
+        kind: str = "api_key",
+        audience: str = "",
+        provider: str | None = None,
+        integration_id: UUID | None = None,
+        expires_at: datetime | None = None,
+    ) -> SecretInfo:
+        """Store a value as the new current version; on any failure the old one stays current.
+
+        ``value`` is 1 to ``MAX_PLAINTEXT`` bytes of any content. ``audience`` is the host it may
+        be sent to (empty: bound to none). Raises ``InvalidSecret``, ``SecretAccessDenied``,
+        ``UnknownOrganization`` or a ``KeyProviderError``.
+        """
+        self._require(organization_id, actor, "secrets.write", "set", name)
+        host = audience_of(audience)
+        return self._write(
+            organization_id,
+            check_name(name),
+            value,
+            actor=actor,
+            kind=kind,
+            audience=host,
+            provider=provider,
+            integration_id=integration_id,
+            expires_at=expires_at,
+            action="set",
+        )
+
+    def rollback(
+        self, organization_id: UUID, name: str, version: int, *, actor: Actor
+    ) -> SecretInfo:
+        """Make the value of an older version current again, as a new version."""
+        self._require(organization_id, actor, "secrets.write", "rollback", name)
+        old = self._open(organization_id, name, None, "rollback", actor, f"to {version}", version)
+        info = self.show(organization_id, name, actor=actor)
+        return self._write(
+            organization_id,
+            name,
+            old.value,
+            actor=actor,
+            kind=old.kind,
+            audience=old.audience,
+            provider=None,
+            integration_id=None,
+            expires_at=info.expires_at,
+            action="rollback",
+        )
+
+    def _write(
+        self,
+        organization_id: UUID,
+        name: str,
+        value: Secret,
+        *,
+        actor: Actor,
+        kind: str,
+        audience: str,
+        provider: str | None,
+        integration_id: UUID | None,
+        expires_at: datetime | None,
+        action: str,
+    ) -> SecretInfo:
+        plaintext = value.reveal()
+        if not plaintext:
+            raise InvalidSecret("the secret is empty", hint="to remove it: harmonia secrets delete")
+        if len(plaintext) > MAX_PLAINTEXT:
+            raise InvalidSecret(
+                f"a secret holds at most {MAX_PLAINTEXT} bytes, this one has {len(plaintext)}",
+                hint="store a file elsewhere, encrypted, and keep its key here",
+            )
+        if kind not in KINDS:
+            raise InvalidSecret(f"the kind is one of {', '.join(KINDS)}")
+
+        def write() -> None:
+            with self.vault.open(organization_id) as session:
+                key = self.ring.active(session)
+                row = session.run(
+                    "lock_secret", name=name, kind=kind, user_id=actor.user_id
+                ).fetchone()
+                if row is None:
+                    raise SecretNotFound(f"there is no secret {name}")
+                secret_id, newest, status = row
+                if status == "shredded":
+                    raise KeysShredded(f"the keys of organization {organization_id} were destroyed")
+                version = int(newest) + 1
+                context = context_for(organization_id, secret_id, name, audience, kind)
+                session.run(
+                    "store_version",
+                    secret_id=secret_id,
+                    name=name,
+                    version=version,
+                    key_id=key.id,
+                    kind=kind,
+                    audience=audience,
+                    envelope=key.data_key.handle(context).seal(plaintext, version),
+                    provider=provider,
+                    integration_id=integration_id,
+                    hint=_hint(plaintext, kind),
+                    fingerprint=key.fingerprint(plaintext),
+                    expires_at=expires_at,
+                    action=action,
+                    actor=actor.name,
+                    user_id=actor.user_id,
+                    purpose=None,
+                    request_id=actor.request_id,
+                )
+
+        self.retried(organization_id, write)
+        return self._info(organization_id, name)
+
+    def retried(self, organization_id: UUID, write: Callable[[], T]) -> T:
+        """Run a write again when the key was rotated under it."""
+        for _ in range(_RETRIES):
+            try:
+                return write()
+            except StaleKey:
+                self.ring.forget(organization_id)
+        return write()
+
+    def expire(
+        self, organization_id: UUID, name: str, at: datetime | None, *, actor: Actor
+    ) -> SecretInfo:
+        """Set when the current value stops being given out (None: never)."""
+        return self._change(organization_id, name, actor, "expire", set_expiry=True, expires_at=at)
+
+    def disable(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
+        """Stop giving the value out, without deleting it."""
+        return self._change(organization_id, name, actor, "disable", status="disabled")
+
+    def enable(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
+        """Give the value out again."""
+        return self._change(organization_id, name, actor, "enable", status="active")
+
+    def _change(
+        self, organization_id: UUID, name: str, actor: Actor, action: str, **values: object
+    ) -> SecretInfo:
+        self._require(organization_id, actor, "secrets.write", action, name)
+        arguments = {"status": None, "set_expiry": False, "expires_at": None, **values}
+        with self.vault.open(organization_id) as session:
+            row = session.run("change_status", name=name, **arguments).fetchone()
+            if row is None:
+                raise SecretNotFound(f"there is no secret {name}")
+            session.log(action, name, actor, secret_id=row[0], version=row[1])
+        return self._info(organization_id, name)
+
+    def delete(self, organization_id: UUID, name: str, *, actor: Actor) -> None:
+        """Delete a secret with all versions; the record of its use stays."""
+        self._require(organization_id, actor, "secrets.write", "delete", name)
+        with self.vault.open(organization_id) as session:
+            row = session.run("delete_secret", name=name).fetchone()
+            if row is None:
+                raise SecretNotFound(f"there is no secret {name}")
+            session.log("delete", name, actor, secret_id=row[0], version=row[1])
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def get(
+        self,
+        organization_id: UUID,
+        name: str,
+        *,
+        audience: str,
+        actor: Actor,
+        purpose: str | None = None,
+    ) -> BoundSecret:
+        """Return the current value for a program that will send it to ``audience``.
+
+        The host is the one the caller means to talk to, not one it read from a row. Raises
+        ``AudienceMismatch`` when the secret was set for another host.
+        """
+        host = audience_of(audience)
+        return self._open(organization_id, name, host, "use", actor, purpose, None)
+
+    def reveal(
+        self,
+        organization_id: UUID,
+        name: str,
+        *,
+        actor: Actor,
+        purpose: str,
+        version: int | None = None,
+    ) -> BoundSecret:
+        """Return a value for a person. Who, why and when is recorded before it is opened.
+
+        A user needs ``secrets.reveal``, which needs a session at aal2.
+        """
+        if len(purpose.strip()) < 3:
+            raise InvalidSecret("say what for: a reveal without a purpose is refused")
+        self._require(organization_id, actor, "secrets.reveal", "reveal", name, purpose)
+        return self._open(organization_id, name, None, "reveal", actor, purpose, version)
+
+    def _open(
+        self,
+        organization_id: UUID,
+        name: str,
+        audience: str | None,
+        action: str,
+        actor: Actor,
+        purpose: str | None,
+        version: int | None,
+    ) -> BoundSecret:
+        with self.vault.open(organization_id) as session:
+            row = session.run(
+                "use_secret",
+                name=name,
+                audience=audience,
+                version=version,
+                action=action,
+                actor=actor.name,
+                user_id=actor.user_id,
+                purpose=purpose,
+                request_id=actor.request_id,
+            ).fetchone()
+        if row is None:
+            raise SecretNotFound(
+                f"there is no secret {name}" + (f" version {version}" if version else "")
+            )
+        secret_id, _, _, found, kind, host, envelope, *key_row, outcome = row
+        if outcome != "granted":
+            raise _refusal(outcome, name, host)
+        key_id, generation, state, master_key_id, wrapped = key_row
+        try:
+            key = self.ring.unwrap(
+                key_id, organization_id, generation, state, master_key_id, wrapped
+            )
+            # What the caller asked for, never what the row says about itself, is bound.
+            expected = host if audience is None else audience
+            context = context_for(organization_id, secret_id, name, expected, kind)
+            wanted = found if version is None else version
+            value = Secret(key.data_key.handle(context).open(bytes(envelope), wanted))
+        except SecretError as error:
+            with self.vault.open(organization_id) as session:
+                session.log(
+                    action,
+                    name,
+                    actor,
+                    error.code,
+                    secret_id=secret_id,
+                    version=found,
+                    purpose=purpose,
+                )
+            raise
+        return BoundSecret(name, found, kind, expected, value)
+
+    def list_all(self, organization_id: UUID, *, actor: Actor) -> list[SecretInfo]:
+        """Return what may be shown of every secret, by name."""
+        self._require(organization_id, actor, "secrets.read_metadata", "use", "*")
+        with self.vault.open(organization_id) as session:
+            return [SecretInfo(*row) for row in session.run("secrets", name=None)]
+
+    def show(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
+        """Return what may be shown of one secret."""
+        self._require(organization_id, actor, "secrets.read_metadata", "use", name)
+        return self._info(organization_id, name)
+
+    def history(self, organization_id: UUID, name: str, *, actor: Actor) -> list[VersionInfo]:
+        """Return the kept versions, newest first."""
+        self._require(organization_id, actor, "secrets.read_metadata", "use", name)
+        with self.vault.open(organization_id) as session:
+            return [VersionInfo(*row) for row in session.run("history", name=name)]
+
+    def access_log(
+        self, organization_id: UUID, name: str | None = None, *, limit: int = 100
+    ) -> list[AccessEntry]:
+        """Return who used what, newest first. For operators."""
+        with self.vault.open(organization_id) as session:
+            return [AccessEntry(*row) for row in session.run("access_log", name=name, limit=limit)]
+
+    def _info(self, organization_id: UUID, name: str) -> SecretInfo:
+        with self.vault.open(organization_id) as session:
+            row = session.run("secrets", name=name).fetchone()
+        if row is None:
+            raise SecretNotFound(f"there is no secret {name}")
+        return SecretInfo(*row)
+
+    def _require(
+        self,
+        organization_id: UUID,
+        actor: Actor,
+        permission: str,
+        action: str,
+        name: str,
+        purpose: str | None = None,
+    ) -> None:
+        if self.vault.authorize(organization_id, actor, permission):
+            return
+        with self.vault.open(organization_id) as session:
+            session.log(action, name[:128], actor, "denied", purpose=purpose)
+        raise SecretAccessDenied(f"this needs the permission {permission}")
+
+
+def _hint(plaintext: bytes, kind: str) -> str | None:
+    """Return the last characters of a long API key; of anything else nothing."""
+    if kind != "api_key" or len(plaintext) < 20:
+        return None
+    tail = plaintext[-4:]
+    return tail.decode() if tail.isalnum() and tail.isascii() else None
+
+
+_REFUSALS: dict[str, Callable[[str, str], SecretError]] = {
+    "expired": lambda name, _: SecretExpired(f"the secret {name} has expired"),
+    "disabled": lambda name, _: SecretUnavailable(
+        f"the secret {name} is disabled", hint="enable it with: harmonia secrets enable"
+    ),
+    "needs_reauth": lambda name, _: NeedsReauthorization(f"the provider no longer accepts {name}"),
+    "shredded": lambda name, _: KeysShredded(f"the key of {name} was destroyed"),
+    "audience_mismatch": lambda name, host: AudienceMismatch(
+        f"the secret {name} is bound to {host or 'no host'}"
+    ),
+}
+
+
+def _refusal(outcome: str, name: str, host: str) -> SecretError:
+    return _REFUSALS[outcome](name, host)
