@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
-from harmonia_py.isolation.probes import tables
+from harmonia_py.isolation.probes import grants, oracles, rpc, tables, views
 
 __all__ = ["ChannelResult", "run"]
 
@@ -29,13 +30,39 @@ class ChannelResult:
 def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     """Run each channel; one that finds nothing to do costs nothing."""
     result = ChannelResult()
-    started = time.monotonic()
-    progress("probing tables")
-    found = tables.probe(lab)
-    result.signals += found.signals
-    result.cells += found.cells
-    result.not_judged += found.not_judged
-    result.probes += found.probes
-    result.allowed = found.allowed
-    result.timings["tables"] = time.monotonic() - started
+    timer = _Timer(result, progress)
+    with timer("tables"):
+        found = tables.probe(lab)
+        result.signals += found.signals
+        result.cells += found.cells
+        result.not_judged += found.not_judged
+        result.probes += found.probes
+        result.allowed = found.allowed
+    with timer("views"):
+        signals, counts = views.probe(lab)
+        result.signals += signals
+        result.probes.update(counts)
+    with timer("functions"):
+        signals, skipped = rpc.probe(lab)
+        result.signals += signals
+        result.not_judged += skipped
+    with timer("keys"):
+        result.signals += oracles.probe(lab, result.allowed)
+    with timer("grants"):
+        result.signals += grants.probe(lab)
     return result
+
+
+class _Timer:
+    """Tell what runs and how long it took, in seconds."""
+
+    def __init__(self, result: ChannelResult, progress: Callable[[str], None]) -> None:
+        self.result = result
+        self.progress = progress
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.progress(f"probing {name}")
+        started = time.monotonic()
+        yield
+        self.result.timings[name] = time.monotonic() - started

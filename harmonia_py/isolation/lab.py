@@ -39,6 +39,7 @@ class Probe:
     replica: bool = False
     stay: bool = False
     session: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     tag: Any = None
 
 
@@ -107,6 +108,8 @@ class Lab:
         self._scopes: dict[str, str] = {}
         self._states: dict[str, str] = {}
         self._before: dict[str, dict[str, tuple[str | None, dict[str, Any]]]] = {}
+        self._all = False
+        self._existing: frozenset[str] | None = None
         self._notices: list[str] = []
         self._timeouts: dict[str, int] = {}
         conn.add_notice_handler(
@@ -159,12 +162,29 @@ class Lab:
             )
         )
 
+    @property
+    def existing(self) -> frozenset[str]:
+        """The ids of every tenant and user that was there before the probes."""
+        if self._existing is None:
+            found: set[str] = set(self.fixtures.users)
+            for key in (self.model.tenant_table, "auth.users"):
+                table = self.catalog.table(key) if key else None
+                if table and table.primary_key:
+                    column = sql.Identifier(table.primary_key[0])
+                    query = sql.SQL("select {}::text from {}").format(column, table.sql)
+                    found |= {row[0] for row in self.conn.execute(query)}
+            self._existing = frozenset(found | set(self.cast.labels()))
+        return self._existing
+
     def foreign(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
         """Whether a row belongs to somebody whose rows the actor must not reach."""
         if scope is None:
             return False
         model = self.model.of(table)
         labels = self.cast.labels()
+        if (model.kind == "user" or self.model.tenant_table) and scope not in self.existing:
+            # Made by the probe itself: a new tenant, a new person.
+            return False
         if model.kind in ("tenant", "root"):
             return labels.get(scope, "?") not in actor.tenants
         if model.kind == "user":
@@ -206,12 +226,24 @@ class Lab:
         if table.key not in self._before:
             rows = self.conn.execute(self.state_sql(table).encode()).fetchall()
             self._before[table.key] = {mark: (scope, data) for mark, scope, data in rows}
-            with self.conn.cursor() as cur:
-                cur.executemany(
-                    "insert into pg_temp.hx_before values (%s, %s) on conflict do nothing",
-                    [(table.key, mark) for mark in self._before[table.key]],
-                )
+            self.conn.execute(
+                "insert into pg_temp.hx_before select %s, m from unnest(%s::text[]) as m "
+                "on conflict do nothing",
+                (table.key, list(self._before[table.key])),
+            )
+            self.conn.execute(
+                "insert into pg_temp.hx_state values (%s, %s, %s::oid[])",
+                (table.key, self.state_sql(table), self._leaves(table)),
+            )
         return self._before[table.key]
+
+    def watch_all(self) -> None:
+        """Take the state of every seeded table, so that ``watch=("*",)`` sees any change."""
+        if not self._all:
+            self._all = True
+            for table in self.catalog.tables.values():
+                if table.is_base and table.parent is None:
+                    self.before(table)
 
     def hashes(self, table: Table, columns: Sequence[str]) -> dict[str, list[tuple[Any, Any]]]:
         """Return md5 of the given columns -> [(scope, row)], read as the bypass role."""
@@ -243,17 +275,11 @@ class Lab:
         return outcomes
 
     def _batch(self, probes: Sequence[Probe]) -> list[Outcome]:
-        watched: dict[str, Table] = {}
-        for probe in probes:
-            for key in probe.watch:
-                if table := self.catalog.table(key):
-                    watched[key] = table
-        for table in watched.values():
-            self.before(table)
-        counters = None
-        if any(len(p.watch) > 3 for p in probes):
-            counters = {k: [str(o) for o in self._leaves(t)] for k, t in watched.items()}
-        states = {key: self.state_sql(table) for key, table in watched.items()}
+        for key in {k for p in probes for k in p.watch}:
+            if key == "*":
+                self.watch_all()
+            elif table := self.catalog.table(key):
+                self.before(table)
         payload = [self._payload(p) for p in probes]
         self._notices.clear()
         limit = int(1000 * (self.timeout + 0.01 * len(probes)))
@@ -263,8 +289,7 @@ class Lab:
                     "select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit),)
                 )
                 rows = self.conn.execute(
-                    "select * from pg_temp.hx_run(%s, %s, %s) order by probe",
-                    (Jsonb(payload), Jsonb(states), Jsonb(counters) if counters else None),
+                    "select * from pg_temp.hx_run(%s) order by probe", (Jsonb(payload),)
                 ).fetchall()
         except psycopg.OperationalError as error:
             if self.conn.closed or self.conn.broken:

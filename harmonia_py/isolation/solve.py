@@ -14,7 +14,7 @@ from harmonia_py.isolation.catalog import Column, Table
 
 __all__ = ["choose"]
 
-_LIMIT = 400
+_LIMIT = 200
 
 Draft = dict[str, list[Any]]
 
@@ -121,25 +121,23 @@ def _ask(
         ),
     )
     out: dict[int, list[int]] = {}
-    try:
-        with conn.transaction():
-            found = conn.execute(query, (Jsonb(options),)).fetchall()
-    except psycopg.Error:
-        found = []
-        # A cast inside a check may fail for one candidate: then each is asked alone.
-        for option in options:
-            if len(out.get(option["hx_row"], ())) >= 3:
-                continue
-            try:
-                with conn.transaction():
-                    found += conn.execute(query, (Jsonb([option]),)).fetchall()
-                    if found:
-                        out.setdefault(option["hx_row"], [])
-            except psycopg.Error:
-                continue
-    for row, number in found:
+    for row, number in _halve(conn, query, options):
         out.setdefault(row, []).append(number)
     return out
+
+
+def _halve(
+    conn: psycopg.Connection[Any], query: sql.Composed, options: list[dict[str, Any]]
+) -> list[tuple[Any, ...]]:
+    """Ask about all options; when evaluating one raises an error, find it by halving."""
+    try:
+        with conn.transaction():
+            return conn.execute(query, (Jsonb(options),)).fetchall()
+    except psycopg.Error:
+        if len(options) <= 1:
+            return []
+        middle = len(options) // 2
+        return _halve(conn, query, options[:middle]) + _halve(conn, query, options[middle:])
 
 
 def _type(column: Column) -> sql.Composable:

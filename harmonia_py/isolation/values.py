@@ -109,6 +109,13 @@ def _sizes(text: str) -> list[int]:
 
 
 def _numbers(column: Column, n: int, text: str) -> Iterator[Any]:
+    whole = column.base in ("smallint", "integer", "bigint")
+    for value in _any_number(column, n, text):
+        if not whole or "." not in value:
+            yield value
+
+
+def _any_number(column: Column, n: int, text: str) -> Iterator[str]:
     bound = {"smallint": 32767}.get(column.base, 2**31 - 1)
     found = [float(x) for x in _NUMBER.findall(text)]
     if column.default and (m := re.match(r"^\(?'?(-?\d+(?:\.\d+)?)'?", column.default)):

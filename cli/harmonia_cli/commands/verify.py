@@ -118,7 +118,7 @@ def _print(report: Report, target: Source) -> None:
 
     shown = matrix(report)
     grid = Table(title="Who can do what (own tenant; ! = another tenant's rows)", box=None)
-    grid.add_column("table")
+    grid.add_column("table", no_wrap=True)
     for actor in shown.actors:
         grid.add_column(actor, justify="center", no_wrap=True)
     for key, cells in shown.rows:

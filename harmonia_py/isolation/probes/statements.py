@@ -65,7 +65,8 @@ def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     for name, values in shapes:
         text = insert_sql(lab, table, actor, values)
         if text:
-            out.append(Probe(actor, text, watch=(table.key,), tag=("insert", name, label)))
+            tag = ("insert", name, label)
+            out.append(Probe(actor, text, watch=(table.key,), values=values, tag=tag))
     return out
 
 

@@ -12,7 +12,7 @@ from harmonia_py.isolation.finding import Cell, NotJudged, Severity, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
 
-__all__ = ["TableResult", "probe"]
+__all__ = ["TableResult", "attack", "probe"]
 
 COMMANDS = ("select", "insert", "update", "delete")
 _FOREIGN_WHY = {
@@ -50,12 +50,35 @@ def probe(lab: Lab) -> TableResult:
     return result
 
 
+def attack(lab: Lab, actor: Actor) -> TableResult:
+    """Let one more actor (with forged claims, say) attack every table that isolates rows."""
+    result = TableResult()
+    for table in lab.tables():
+        if lab.model.of(table.key).kind in ("tenant", "root", "user"):
+            _judged(lab, table, list(_attacks(lab, table, actor)), result, {})
+    return result
+
+
 def _isolated(lab: Lab, table: Table, result: TableResult) -> None:
     """Attack and exercise a table whose rows belong to somebody."""
     plan: list[Probe] = []
     for actor in lab.cast.actors:
         plan += _attacks(lab, table, actor)
         plan += _controls(lab, table, actor)
+    verdicts: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    _judged(lab, table, plan, result, verdicts)
+    _cells(lab, table, verdicts, result)
+
+
+def _judged(
+    lab: Lab,
+    table: Table,
+    plan: list[Probe],
+    result: TableResult,
+    verdicts: dict[tuple[str, str, str], set[str]],
+) -> None:
+    """Run probes on one table and judge each outcome."""
+    verdicts = verdicts if isinstance(verdicts, defaultdict) else defaultdict(set, verdicts)
     outcomes = lab.run(plan)
     retry = [
         (i, replace(p, replica=True))
@@ -67,7 +90,6 @@ def _isolated(lab: Lab, table: Table, result: TableResult) -> None:
         again = lab.run([p for _, p in retry])
         stopped = {i: o for (i, _), o in zip(retry, again, strict=True)}
     reads: dict[tuple[str, ...], dict[str, list[tuple[object, dict[str, object]]]]] = {}
-    verdicts: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for index, (item, outcome) in enumerate(zip(plan, outcomes, strict=True)):
         command, variant, _ = item.tag
         result.probes[table.key] += 1
@@ -79,7 +101,6 @@ def _isolated(lab: Lab, table: Table, result: TableResult) -> None:
         else:
             final = stopped.get(index, outcome)
             _judge_write(lab, table, item, outcome, final, result, verdicts, variant)
-    _cells(lab, table, verdicts, result)
 
 
 def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:

@@ -5,12 +5,32 @@ create temporary table if not exists hx_before (
     primary key (relation, mark)
 );
 
+-- How to fingerprint each relation (mark, scope, data), and where its rows are stored.
+create temporary table if not exists hx_state (
+    relation text primary key,
+    query text not null,
+    stored oid [] not null
+);
+
+create or replace function pg_temp.hx_writes(stored oid [])
+returns bigint
+language sql
+volatile
+as $hx$
+    select sum(
+        pg_catalog.pg_stat_get_xact_tuples_inserted(o.oid)
+        + pg_catalog.pg_stat_get_xact_tuples_updated(o.oid)
+        + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid)
+    )::bigint
+    from unnest(stored) as o (oid)
+$hx$;
+
 -- Runs probes one after the other, each in a subtransaction that is always rolled back, and
 -- returns what the caller would have seen and what really changed (judged outside of RLS).
 -- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
--- "watch": [relation], "replica": bool}]; states: {relation: sql returning (mark, scope, data)};
--- counters: {relation: [oid]}. Stops after a timeout, because the timer is the statement's.
-create or replace function pg_temp.hx_run(probes jsonb, states jsonb, counters jsonb)
+-- "watch": [relation], "replica": bool}]; watch ["*"] looks at every relation that was touched.
+-- Stops after a timeout, because the timer is the statement's.
+create or replace function pg_temp.hx_run(probes jsonb)
 returns table (
     probe int,
     code text,
@@ -30,7 +50,6 @@ declare
     before jsonb;
     change jsonb;
     first_change jsonb;
-    touched bigint;
 begin
     for p in select j.value from pg_catalog.jsonb_array_elements(probes) as j loop
         probe := number;
@@ -58,33 +77,31 @@ begin
                 end if;
                 first_change := '{}';
                 for item in
-                    select j.value as relation
-                    from pg_catalog.jsonb_array_elements_text(p -> 'watch') as j
+                    select h.relation, h.query
+                    from pg_temp.hx_state as h
+                    where p -> 'watch' ? h.relation or p -> 'watch' ? '*'
                 loop
                     execute pg_catalog.format(
                         'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
                         'select from pg_temp.hx_before as b where b.relation = %L '
-                        'and b.mark = s.mark)', states ->> item.relation, item.relation
+                        'and b.mark = s.mark)', item.query, item.relation
                     ) into change;
-                    if change is not null then
-                        first_change := first_change
-                            || pg_catalog.jsonb_build_object(item.relation, change);
-                    end if;
+                    execute pg_catalog.format(
+                        'select coalesce($1, ''[]'') || coalesce(pg_catalog.jsonb_agg(b.mark), '
+                        '''[]'') from pg_temp.hx_before as b where b.relation = %L and '
+                        'b.mark not in (select s.mark from (%s) as s)', item.relation, item.query
+                    ) into change using change;
+                    first_change := first_change
+                        || pg_catalog.jsonb_build_object(item.relation, change);
                 end loop;
             elsif (p ->> 'replica')::boolean then
                 perform pg_catalog.set_config('session_replication_role', 'replica', true);
             end if;
             before := null;
-            if counters is not null and p ? 'watch' then
-                select pg_catalog.jsonb_object_agg(w.value, (
-                    select sum(
-                        pg_catalog.pg_stat_get_xact_tuples_inserted(o.value::oid)
-                        + pg_catalog.pg_stat_get_xact_tuples_updated(o.value::oid)
-                        + pg_catalog.pg_stat_get_xact_tuples_deleted(o.value::oid))
-                    from pg_catalog.jsonb_array_elements_text(counters -> w.value) as o
-                ))
+            if p -> 'watch' ? '*' then
+                select pg_catalog.jsonb_object_agg(h.relation, pg_temp.hx_writes(h.stored))
                 into before
-                from pg_catalog.jsonb_array_elements_text(p -> 'watch') as w;
+                from pg_temp.hx_state as h;
             end if;
             for item in
                 select j.key, j.value from pg_catalog.jsonb_each_text(p -> 'session') as j
@@ -102,20 +119,16 @@ begin
             changes := '{}';
             if p ? 'watch' then
                 for item in
-                    select j.value as relation
-                    from pg_catalog.jsonb_array_elements_text(p -> 'watch') as j
+                    select h.relation, h.query
+                    from pg_temp.hx_state as h
+                    where
+                        p -> 'watch' ? h.relation
+                        or (
+                            p -> 'watch' ? '*'
+                            and pg_temp.hx_writes(h.stored)
+                            is distinct from (before ->> h.relation)::bigint
+                        )
                 loop
-                    if before is not null then
-                        select sum(
-                            pg_catalog.pg_stat_get_xact_tuples_inserted(o.value::oid)
-                            + pg_catalog.pg_stat_get_xact_tuples_updated(o.value::oid)
-                            + pg_catalog.pg_stat_get_xact_tuples_deleted(o.value::oid))
-                        into touched
-                        from pg_catalog.jsonb_array_elements_text(
-                            counters -> item.relation
-                        ) as o;
-                        continue when touched is not distinct from (before ->> item.relation)::bigint;
-                    end if;
                     execute pg_catalog.format(
                         'with s as materialized (%s) '
                         'select pg_catalog.jsonb_build_object(''new'', ('
@@ -125,7 +138,7 @@ begin
                         'select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
                         'where b.relation = %L and not exists ('
                         'select from s where s.mark = b.mark)))',
-                        states ->> item.relation, item.relation, item.relation
+                        item.query, item.relation, item.relation
                     ) into change;
                     if change -> 'new' <> 'null' or change -> 'gone' <> 'null' then
                         changes := changes || pg_catalog.jsonb_build_object(item.relation, change);

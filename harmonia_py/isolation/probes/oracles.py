@@ -1,0 +1,199 @@
+"""Keys that tell: a foreign key that accepts, a unique key that refuses, another tenant's row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import ForeignKey, Table, Unique
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import statements
+
+__all__ = ["probe"]
+
+Allowed = Mapping[tuple[str, str, str], set[str]]
+
+
+def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
+    """Write one's own rows that name, or collide with, the other tenant's."""
+    signals: list[Signal] = []
+    for table in lab.tables():
+        if lab.model.of(table.key).kind != "tenant":
+            continue
+        for command in ("insert", "update"):
+            actor = next(
+                (
+                    a
+                    for a in lab.cast.members("A")
+                    if "A" in allowed.get((table.key, command, a.name), ())
+                ),
+                None,
+            )
+            if actor is not None:
+                signals += _references(lab, table, actor, command)
+                signals += _collisions(lab, table, actor, command)
+    return signals
+
+
+def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Signal]:
+    out: list[Signal] = []
+    model = lab.model.of(table.key)
+    for fk in table.foreign_keys:
+        target = lab.model.of(fk.target)
+        if target.kind != "tenant" or (model.path[0] in fk.columns and len(fk.columns) == 1):
+            continue
+        if any(m.table == fk.target for m in lab.model.memberships):
+            continue
+        theirs = lab.fixtures.of(fk.target, "B")
+        if not theirs:
+            continue
+        tenant = model.path[0]
+        foreign = {
+            c: theirs[0].values.get(r)
+            for c, r in zip(fk.columns, fk.ref_columns, strict=True)
+            if c != tenant
+        }
+        unknown = {c: _unknown(lab, table, c) for c in foreign}
+        if any(v is None for v in (*foreign.values(), *unknown.values())):
+            continue
+        real = _write(lab, table, actor, foreign, command)
+        fake = _write(lab, table, actor, unknown, command)
+        if real is None or fake is None:
+            continue
+        there, nowhere = lab.run([real, fake])
+        if nowhere.code != "23503" or there.code == "23503":
+            continue
+        if there.ok and any(c.table == table.key for c in there.changes):
+            out.append(_reference(table, fk, actor, real, command))
+    return out
+
+
+def _reference(table: Table, fk: ForeignKey, actor: Actor, item: Probe, command: str) -> Signal:
+    return Signal(
+        "key.reference",
+        "oracle",
+        "medium",
+        actor.name,
+        table.key,
+        command,
+        f"{fk.name}: a row of the caller's tenant now points at a row of tenant B of {fk.target};"
+        " an id of nobody is refused",
+        "A foreign key does not stop at the tenant's border: it confirms that a row exists, and"
+        " joins, cascades and triggers follow it.",
+        "Make it composite: foreign key (tenant, id), or check the parent in WITH CHECK.",
+        item.sql,
+        actor,
+        (table.key, fk.target),
+        group="references",
+        title="{count} table(s) accept references to another tenant's rows",
+    )
+
+
+def _collisions(lab: Lab, table: Table, actor: Actor, command: str) -> list[Signal]:
+    out: list[Signal] = []
+    for unique in table.uniques:
+        columns = _natural(lab, table, unique)
+        theirs = [
+            r
+            for r in lab.fixtures.of(table.key, "B")
+            if columns and all(r.values.get(c) is not None for c in columns)
+        ]
+        if not columns or not theirs:
+            continue
+        values = {c: theirs[0].values[c] for c in columns}
+        clash = _write(lab, table, actor, values, command)
+        plain = _write(lab, table, actor, {}, command)
+        if clash is None or plain is None:
+            continue
+        hit, control = lab.run([clash, plain])
+        if control.ok and hit.code == "23505" and unique.name in hit.message:
+            out.append(
+                Signal(
+                    "key.unique",
+                    "oracle",
+                    "medium",
+                    actor.name,
+                    table.key,
+                    command,
+                    f"{unique.name}: {', '.join(map(str, values.values()))} is refused because"
+                    " tenant B has it",
+                    "A unique key spans all tenants: whoever inserts learns what others have.",
+                    "Begin the unique key with the tenant's column.",
+                    clash.sql,
+                    actor,
+                    (table.key,),
+                    group=table.key,
+                    title="{object}: a unique key tells what other tenants have",
+                )
+            )
+    return out
+
+
+def _natural(lab: Lab, table: Table, unique: Unique) -> tuple[str, ...]:
+    """Return the columns of a key that a client could guess and that no tenant column leads."""
+    columns = unique.columns
+    if unique.exclusion:
+        return ()
+    if unique.has_expressions:
+        words = set(re.findall(r"\w+", unique.definition.split(" USING ", 1)[-1]))
+        columns = tuple(c.name for c in table.columns if c.name in words)
+    model = lab.model.of(table.key)
+    special = {*model.path, *model.users}
+    references = {c for fk in table.foreign_keys for c in fk.columns}
+    if not columns or special & set(columns) or references & set(columns):
+        return ()
+    for name in columns:
+        column = table.column(name)
+        if column.base == "uuid" or column.identity or column.generated:
+            return ()
+        if column.default and "(" in column.default:
+            return ()
+    if all(table.column(c).labels or table.column(c).category == "B" for c in columns):
+        return ()
+    return columns
+
+
+def _unknown(lab: Lab, table: Table, column: str) -> object:
+    kind = table.column(column).base
+    if kind == "uuid":
+        return "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
+    if kind in ("bigint", "integer"):
+        return "2047483647"
+    return "hz-nobody" if table.column(column).category == "S" else None
+
+
+def _write(
+    lab: Lab, table: Table, actor: Actor, values: dict[str, object], command: str
+) -> Probe | None:
+    """Insert a row of one's own with some values replaced, or update one so."""
+    if command == "insert":
+        for item in statements.inserts(lab, table, actor, "A")[:1]:
+            base = dict(item.values) | values
+            text = statements.insert_sql(lab, table, actor, base)
+            given = all((actor.role, "INSERT") in table.column(c).privileges for c in values)
+            if text and given:
+                return Probe(actor, text, watch=(table.key,))
+        return None
+    rows = lab.fixtures.of(table.key, "A")
+    rows = [r for r in rows if r.user == actor.user] or rows
+    if not rows or not values or not table.can(actor.role, "SELECT"):
+        if not values and rows and (column := statements.touch_column(lab, table, actor.role)):
+            keys = lab.where_keys(table, [rows[0].values])
+            return Probe(actor, statements.touch(lab, table, column, keys), watch=(table.key,))
+        return None
+    if not all((actor.role, "UPDATE") in table.column(c).privileges for c in values):
+        return None
+    settings = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(c), lab.literal(table, c, v))
+        for c, v in values.items()
+    )
+    text = lab.text(
+        sql.SQL("update {} set {} where {}").format(
+            table.sql, settings, sql.SQL(lab.where_keys(table, [rows[0].values]))
+        )
+    )
+    return Probe(actor, text, watch=(table.key,))

@@ -1,0 +1,474 @@
+"""Call every exposed function with the other tenant's ids, and look at what comes back.
+
+What an actor gets must not hold another tenant's values, must not change another tenant's
+rows, and must not differ between another tenant's ids and ids that exist nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Argument, Function
+from harmonia_py.isolation.finding import NotJudged, Signal
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
+
+__all__ = ["exposed", "probe"]
+
+_NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One way to call a function: whose values the arguments are and which were taken."""
+
+    label: str
+    values: tuple[str, ...]
+    specific: bool
+    bearer: str | None
+
+
+def exposed(lab: Lab) -> list[Function]:
+    """Return the functions an API client can call."""
+    return [
+        f
+        for f in lab.catalog.functions.values()
+        if f.exposed
+        and f.executors
+        and not f.is_trigger
+        and lab.wants(f.key)
+        and f.returns not in ("trigger", "event_trigger", "internal")
+    ]
+
+
+def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
+    """Call all functions as members, outsiders and anon, and judge each outcome."""
+    signals: list[Signal] = []
+    silent: list[str] = []
+    for function in exposed(lab):
+        plan = list(_plan(lab, function))
+        outcomes = lab.run(plan)
+        worked = False
+        for item, outcome in zip(plan, outcomes, strict=True):
+            call: Call = item.tag[1]
+            if outcome.ok:
+                worked = worked or item.actor.name.startswith("B.") or call.label != "B"
+            if function.name not in lab.model.public_functions and (
+                function.key not in lab.model.public_functions
+            ):
+                signals += _judge(lab, function, item, outcome)
+        if function.name not in lab.model.public_functions:
+            signals += _differences(lab, function, plan, outcomes)
+        if not worked and (function.definer or function.language not in ("sql", "plpgsql")):
+            silent.append(function.key)
+    left = []
+    if silent:
+        left.append(
+            NotJudged(
+                "functions",
+                "no call with synthesized arguments ran to its end, so only refusals were seen: "
+                + ", ".join(silent),
+            )
+        )
+    return signals, left
+
+
+def _actors(lab: Lab, function: Function) -> list[Actor]:
+    members = lab.cast.members("A")
+    chosen = [*members[:1], *members[-1:]]
+    chosen += [
+        a
+        for a in lab.cast.actors
+        if a.state in ("stranger", "anon", "removed")
+        or a.state.startswith("inactive")
+        or a.state == "deleted"
+    ]
+    seen: dict[str, Actor] = {a.name: a for a in chosen if a.role in function.executors}
+    return list(seen.values())
+
+
+def _plan(lab: Lab, function: Function) -> Iterator[Probe]:
+    for actor in _actors(lab, function):
+        label = actor.former or "B"
+        for call, text in _calls(lab, function, label, actor):
+            yield Probe(actor, text, rows=True, watch=("*",), tag=("execute", call))
+        if function.arguments:
+            for call, text in _calls(lab, function, "?", actor):
+                if call.specific:
+                    yield Probe(actor, text, rows=True, tag=("execute", call))
+    for boss in lab.cast.members("B")[:1]:
+        if boss.role in function.executors:
+            for call, text in _calls(lab, function, "B", boss):
+                yield Probe(boss, text, rows=True, tag=("execute", call))
+
+
+def _calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tuple[Call, str]]:
+    """Yield calls whose arguments are ``label``'s ("?": of nobody), mixed and minimal."""
+    arguments = function.arguments
+    home = next(iter(actor.tenants), "A")
+    shapes: list[tuple[list[str], list[Argument]]] = [([label] * len(arguments), list(arguments))]
+    if label not in ("?", home) and len(arguments) > 1:
+        tenancy = [_is_tenant(lab, a) for a in arguments]
+        if any(tenancy) and not all(tenancy):
+            shapes.append(([home if t else label for t in tenancy], list(arguments)))
+            shapes.append(([label if t else home for t in tenancy], list(arguments)))
+    if any(a.has_default for a in arguments):
+        needed = [a for a in arguments if not a.has_default]
+        shapes.append(([label] * len(needed), needed))
+    seen: set[str] = set()
+    for labels, used in shapes:
+        width = max(
+            (len(_options(lab, a, la)) for a, la in zip(used, labels, strict=True)), default=1
+        )
+        for index in range(min(width, 3)):
+            picks = []
+            for argument, whose in zip(used, labels, strict=True):
+                options = _options(lab, argument, whose)
+                picks.append(options[min(index, len(options) - 1)])
+            text = _call(lab, function, used, [p[0] for p in picks])
+            if text in seen:
+                continue
+            seen.add(text)
+            values = tuple(str(v) for p in picks for v in _flat(p[0]))
+            specific = (
+                bool(used)
+                and any(p[1] for p in picks)
+                and all(p[1] or a.category not in "S" for a, p in zip(used, picks, strict=True))
+            )
+            bearer = next((p[2] for p in picks if p[2]), None)
+            yield Call("".join(sorted(set(labels))) or "-", values, specific, bearer), text
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [x for v in value.values() for x in _flat(v)]
+    if isinstance(value, list):
+        return [x for v in value for x in _flat(v)]
+    return [value]
+
+
+def _call(lab: Lab, function: Function, used: list[Argument], values: list[Any]) -> str:
+    parts = []
+    for argument, value in zip(used, values, strict=True):
+        if argument.category == "C" and isinstance(value, dict):
+            shown: sql.Composable = sql.SQL(
+                "pg_catalog.jsonb_populate_record(null::{}, {})"
+            ).format(sql.SQL(argument.type), sql.Literal(Jsonb(value)))
+        elif argument.type in ("json", "jsonb"):
+            shown = sql.SQL("{}::{}").format(sql.Literal(Jsonb(value)), sql.SQL(argument.type))
+        else:
+            shown = sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(argument.type))
+        if argument.name:
+            shown = sql.SQL("{} => {}").format(sql.Identifier(argument.name), shown)
+        parts.append(shown)
+    inner = sql.SQL("{}({})").format(function.sql, sql.SQL(", ").join(parts))
+    if function.kind == "p":
+        return lab.text(sql.SQL("call {}").format(inner))
+    if function.returns == "record" and not function.returns_set:
+        return lab.text(sql.SQL("select pg_catalog.to_jsonb({})").format(inner))
+    return lab.text(
+        sql.SQL("select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x)) from {} as x").format(inner)
+    )
+
+
+def _plain(name: str) -> str:
+    name = re.sub(r"^(p|in|arg|param|v|i)?_+", "", name.lower())
+    return re.sub(r"^(target|the|new|my|for|from|to|source|dest|current)_", "", name)
+
+
+def _is_tenant(lab: Lab, argument: Argument) -> bool:
+    """Whether an argument seems to want the tenant's id."""
+    name = _plain(argument.name)
+    model = lab.model
+    paths = {t.path[-1] for t in model.tables.values() if t.kind == "tenant" and t.path}
+    if name in paths or any(name in (p, p.removesuffix("_id")) for p in paths):
+        return True
+    if model.tenant_table:
+        words = _singulars(model.tenant_table.split(".", 1)[1])
+        return name.removesuffix("_id") in words or name in {w[:3] + "_id" for w in words} | {
+            w[:3] for w in words
+        }
+    return False
+
+
+def _singulars(name: str) -> set[str]:
+    out = {name}
+    if name.endswith("ies"):
+        out.add(name[:-3] + "y")
+    if name.endswith("es"):
+        out.add(name[:-2])
+    if name.endswith("s"):
+        out.add(name[:-1])
+    return out
+
+
+def _options(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
+    """Return (value, specific, bearer table) for an argument, best first.
+
+    A specific value belongs to the label's tenant; a bearer value is a text that only its
+    holder should know.
+    """
+    if label == "?":
+        return [(_unknown(argument), argument.category in "USN", None)]
+    found = _by_name(lab, argument, label)
+    if found:
+        return found
+    tenant = lab.cast.tenant(label)
+    base = argument.type
+    if base == "uuid":
+        ids = [tenant.id] if lab.model.tenant_type == "uuid" else []
+        for key in sorted(lab.fixtures.rows)[:60]:
+            table = lab.catalog.tables.get(key)
+            rows = lab.fixtures.of(key, label)
+            if table and rows and table.primary_key:
+                ids.append(str(rows[0].values.get(table.primary_key[-1])))
+        picks: list[tuple[Any, bool, str | None]] = [(i, True, None) for i in dict.fromkeys(ids)]
+        return picks[:3] or [(_NOBODY, False, None)]
+    if base == "uuid[]":
+        return [([tenant.id], True, None)]
+    if argument.labels:
+        return [(v, False, None) for v in argument.labels[:2]]
+    if argument.category == "C":
+        row = next(
+            (
+                lab.fixtures.of(k, label)
+                for k in (base, f"public.{base}")
+                if lab.fixtures.of(k, label)
+            ),
+            [],
+        )
+        return [(row[0].values if row else {}, bool(row), None)]
+    if base in ("json", "jsonb"):
+        return [(_payload(lab, label), False, None), ({}, False, None)]
+    if argument.category == "A":
+        return [([], False, None)]
+    if argument.category == "S":
+        return [("hza", False, None)]
+    if argument.category == "N":
+        return [(10, False, None)]
+    if argument.category == "B":
+        return [(False, False, None), (True, False, None)]
+    if argument.category == "D":
+        return [("2026-06-01T00:00:00Z" if "time" in base else "2026-06-01", False, None)]
+    if argument.category == "T":
+        return [("1 day", False, None)]
+    return [("", False, None)]
+
+
+def _unknown(argument: Argument) -> Any:
+    if argument.type == "uuid":
+        return _NOBODY
+    if argument.type == "uuid[]":
+        return [_NOBODY]
+    if argument.category == "N":
+        return 32123
+    if argument.category == "S":
+        return "hzq9999@example.test"
+    if argument.labels:
+        return argument.labels[0]
+    if argument.type in ("json", "jsonb"):
+        return {}
+    if argument.category == "A":
+        return []
+    if argument.category == "B":
+        return False
+    if argument.category == "D":
+        return "2026-06-01"
+    if argument.category == "T":
+        return "1 day"
+    return {} if argument.category == "C" else ""
+
+
+def _by_name(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
+    """Match an argument with a column of the same name, or with a table named in it."""
+    name = _plain(argument.name)
+    many = argument.type.endswith("[]")
+    kind = argument.type.removesuffix("[]")
+    if kind == lab.model.tenant_type and _is_tenant(lab, argument):
+        value: Any = lab.cast.tenant(label).id
+        return [([value] if many else value, True, None)]
+    out: list[tuple[Any, bool, str | None]] = []
+    if name in ("", "id") or kind in ("boolean", "json", "jsonb") or argument.labels:
+        return out
+    stem = name.removesuffix("_ids").removesuffix("_id").removesuffix("ids")
+    for key in sorted(lab.fixtures.rows):
+        table = lab.catalog.table(key)
+        rows = lab.fixtures.of(key, label)
+        if table is None or not rows or not table.primary_key:
+            continue
+        last = table.primary_key[-1]
+        by_table = stem and stem in _singulars(table.name) and table.column(last).type == kind
+        row = rows[len(rows) // 2].values
+        if by_table:
+            out.insert(0, ([row[last]] if many else row[last], True, None))
+        elif table.has(name) and table.column(name).type in (kind, "character varying", "text"):
+            if (kind in ("text", "character varying") and table.column(name).category == "S") or (
+                table.column(name).type == kind
+            ):
+                value = row.get(name)
+                if value is not None and str(value) in lab.fixtures.canaries:
+                    text = kind in ("text", "character varying")
+                    out.append(([value] if many else value, True, key if text else None))
+    if not out and kind == "uuid" and ("user" in stem or "member" in stem or "profile" in stem):
+        victim = lab.cast.members(label)
+        out += [([v.user] if many else v.user, True, None) for v in victim[-1:]]
+    return out[:3]
+
+
+def _payload(lab: Lab, label: str) -> dict[str, Any]:
+    tenant = lab.cast.tenant(label)
+    names = {
+        t.path[0] for t in lab.model.tables.values() if t.kind == "tenant" and len(t.path) == 1
+    }
+    return dict.fromkeys(sorted(names), tenant.id) | {"name": "hz", "title": "hz"}
+
+
+def _judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterator[Signal]:
+    actor, call = item.actor, item.tag[1]
+    if actor.name.startswith("B."):
+        return
+    former = actor.former is not None
+    rule = "lifecycle.rpc" if former else "rpc"
+    given = set(call.values)
+    text = f"{outcome.result} {outcome.text}" if outcome.result or outcome.text else ""
+    for value, owner in lab.fixtures.owner_of(text).items():
+        if owner in actor.tenants or value == actor.user or any(value in g for g in given):
+            continue
+        if owner not in ("A", "B") or (call.bearer and not former):
+            continue
+        yield Signal(
+            f"{rule}.reads",
+            "breach",
+            "high",
+            actor.name,
+            function.key,
+            "execute",
+            f"returned {value}, a value of tenant {owner}",
+            "A function hands out another tenant's values.",
+            _fix(function),
+            item.sql,
+            actor,
+            _tables(lab, function),
+            group=function.key,
+            title="{object} returns another tenant's values",
+        )
+        break
+    gone = [c for c in outcome.changes if c.kind == "gone"]
+    if former and all(lab.mine(actor, c.table, c.scope, c.data) for c in gone) and gone:
+        # Leaving: one's own seat and what one owned there.
+        return
+    for change in outcome.changes:
+        if not lab.foreign(actor, change.table, change.scope, change.data):
+            continue
+        bound = call.bearer and not _bound(lab, call.bearer)
+        if bound or (
+            call.bearer and change.kind == "gone" and change.table == call.bearer and not former
+        ):
+            continue
+        if (
+            any(m.table == change.table for m in lab.model.memberships)
+            and change.kind == "gone"
+            and lab.mine(actor, change.table, change.scope, change.data)
+        ):
+            continue
+        yield Signal(
+            f"{rule}.writes",
+            "breach",
+            "critical",
+            actor.name,
+            function.key,
+            "execute",
+            f"{'changed' if change.kind == 'gone' else 'made'} a row of {change.table}: "
+            + ", ".join(f"{k}={v}" for k, v in list(change.data.items())[:5]),
+            "A function writes into another tenant.",
+            _fix(function),
+            item.sql,
+            actor,
+            (*_tables(lab, function), change.table),
+            group=function.key,
+            title="{object} changes another tenant's rows",
+        )
+        break
+
+
+def _bound(lab: Lab, key: str) -> bool:
+    """Whether the rows of a table are meant for one person (an e-mail address, a user)."""
+    table = lab.catalog.table(key)
+    return table is not None and any(
+        "@" in str(r.values.get(c.name, ""))
+        for r in lab.fixtures.rows.get(key, ())[:1]
+        for c in table.columns
+    )
+
+
+def _fix(function: Function) -> str:
+    if function.definer:
+        return (
+            "It runs with its owner's rights: check that the caller belongs to the tenant of every "
+            "argument, or make it security invoker."
+        )
+    return "Look at the policies of what it reads."
+
+
+def _tables(lab: Lab, function: Function) -> tuple[str, ...]:
+    return tuple(sorted(lab.refs.reach(function.source)[0]))[:8]
+
+
+def _differences(
+    lab: Lab, function: Function, plan: list[Probe], outcomes: list[Outcome]
+) -> Iterator[Signal]:
+    """Compare what an outsider gets for real foreign ids and for ids of nobody."""
+    results: dict[tuple[str, bool], list[tuple[Probe, str]]] = {}
+    for item, outcome in zip(plan, outcomes, strict=True):
+        call: Call = item.tag[1]
+        if not call.specific or not outcome.ok or call.label not in ("B", "?") or call.bearer:
+            continue
+        if item.actor.name.startswith("B.") or item.actor.former:
+            continue
+        shown = str(outcome.result)
+        for value in call.values:
+            if len(value) > 3:
+                shown = shown.replace(value, "#")
+        results.setdefault((item.actor.name, call.label == "?"), []).append((item, shown))
+    for (name, nobody), seen in results.items():
+        if nobody:
+            continue
+        baseline = {text for _, text in results.get((name, True), [])}
+        if not baseline:
+            continue
+        for item, text in seen:
+            if text not in baseline and not _volatile(lab, function, item, text):
+                yield Signal(
+                    "rpc.differs",
+                    "oracle",
+                    "medium",
+                    name,
+                    function.key,
+                    "execute",
+                    f"{text[:120]} for foreign ids, {min(baseline)[:120]} for unknown ones",
+                    "The answer tells whether, or how much of, another tenant's data exists.",
+                    _fix(function),
+                    item.sql,
+                    item.actor,
+                    _tables(lab, function),
+                    group=function.key,
+                    title="{object} answers differently for another tenant's ids",
+                )
+                return
+
+
+def _volatile(lab: Lab, function: Function, item: Probe, text: str) -> bool:
+    """Whether the function says something else each time it is asked the same."""
+    (again,) = lab.run([item])
+    shown = str(again.result)
+    for value in item.tag[1].values:
+        if len(value) > 3:
+            shown = shown.replace(value, "#")
+    return shown != text or function.returns in ("uuid", "timestamp with time zone")
