@@ -134,7 +134,9 @@ def _print_report(data: dict[str, Any]) -> None:
 @app.command()
 def tail(
     organization: OrganizationOption,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many, newest first.")
+    ] = 20,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:

@@ -57,6 +57,32 @@ def verify(
 
 
 @app.command()
+def plan(
+    to: Annotated[str | None, typer.Option(metavar="VERSION", help="Stop after this one.")] = None,
+    include_all: Annotated[
+        bool, typer.Option("--include-all", help="Also plan files older than the newest applied.")
+    ] = False,
+    db_url: DatabaseUrlOption = None,
+    supabase_dir: SupabaseDirOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Show every statement that `apply` would run, and the table lock it takes."""
+    with command(output):
+        from dataclasses import asdict
+
+        from harmonia_py import migrations, project
+        from harmonia_py.migrations.locks import steps
+
+        state = migrations.status(database_url(db_url), project.find(supabase_dir).migrations)
+        state.require_agreement(include_all=include_all)
+        data = [
+            {"file": migration.path.name, "steps": [asdict(step) for step in steps(migration)]}
+            for migration in state.up_to(to)
+        ]
+        emit({"migrations": data}, output, _print_steps)
+
+
+@app.command()
 def apply(
     to: Annotated[str | None, typer.Option(metavar="VERSION", help="Stop after this one.")] = None,
     dry_run: Annotated[
@@ -160,6 +186,17 @@ def _print_plan(data: dict[str, Any]) -> None:
         stdout.print(f"{line}  {row['detail']}".rstrip(), markup=False, highlight=False)
     for name in data["skipped"]:
         stderr.print(f"skipped: {name} is not <digits>_<name>.sql", markup=False, highlight=False)
+
+
+def _print_steps(data: dict[str, Any]) -> None:
+    for migration in data["migrations"]:
+        stdout.print(migration["file"], markup=False, highlight=False)
+        for step in migration["steps"]:
+            lock = f"{step['lock'] or 'no table lock'}: blocks {step['blocks']}"
+            line = f"{step['line']:>5}  {step['summary']}"
+            stdout.print(f"{line}\n       {lock}", markup=False, highlight=False)
+    if not data["migrations"]:
+        stdout.print("up to date")
 
 
 def _print_verified(data: dict[str, Any]) -> None:
