@@ -27,6 +27,7 @@ from isolation_bench.result import Result, markdown, ratio, spread
 from isolation_bench.variants import Variant
 
 TIMEOUT = 180.0
+ENTRY = "from harmonia_cli.main import main; main()"
 CLIENT_SCHEMAS = ("public", "storage", "realtime")
 
 
@@ -61,7 +62,7 @@ def verify(target: Database, folder: Path) -> Verdict:
     begun = time.perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "harmonia_cli.main", "verify", "--output", "json"],
+            [sys.executable, "-c", ENTRY, "verify", "--output", "json"],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -75,7 +76,9 @@ def verify(target: Database, folder: Path) -> Verdict:
     try:
         answer = json.loads(done.stdout)
     except json.JSONDecodeError:
-        return Verdict(done.returncode, seconds, (), (), (done.stdout + done.stderr)[-400:])
+        # Silence is not an answer, whatever the exit code.
+        story = f"no JSON, exit {done.returncode}: {(done.stdout + done.stderr)[-400:]}"
+        return Verdict(-1, seconds, (), (), story)
     data = answer.get("data") or {}
     story = json.dumps(answer.get("error")) if answer.get("error") else ""
     return Verdict(
