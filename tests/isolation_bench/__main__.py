@@ -1,4 +1,4 @@
-"""``python -m isolation_bench``: list, validate or measure."""
+"""``python -m isolation_bench``: list, validate, measure, or compare with peers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,33 @@ def main(arguments: list[str] | None = None) -> int:
         ("list", "print the manifest as JSON lines"),
         ("validate", "prove the set: every exploit works patched and fails clean"),
         ("measure", "run harmonia verify on every variant"),
+        ("peers", "run other tools on every variant"),
     ):
         command = commands.add_parser(name, help=help_text)
         command.add_argument("--schema", choices=schemas(), help="only this schema")
         command.add_argument("--pg-bin", help="PostgreSQL binaries of the embedded engine")
         command.add_argument("--only", default="", help="only variants whose id contains this")
         command.add_argument("--json", help="also write the results to this file")
-        if name == "measure":
+        if name in ("measure", "peers"):
             command.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+        if name == "measure":
+            command.add_argument(
+                "--broken-only", action="store_true", help="only the schemas without rows"
+            )
+        if name == "peers":
+            command.add_argument("--tool", action="append", help="only this tool (repeatable)")
     options = parser.parse_args(arguments)
     if options.command == "list":
         return _list(options)
     if options.command == "validate":
         return _validate(options)
-    from isolation_bench import measure
+    if options.command == "measure":
+        from isolation_bench import measure
 
-    return measure.run(options)
+        return measure.run(options)
+    from isolation_bench import peers
+
+    return peers.run(options)
 
 
 def _list(options: argparse.Namespace) -> int:
