@@ -10,7 +10,7 @@ help:
 	@printf '%s\n' 'make demo   build the CRM on an embedded Postgres and prove its isolation' \
 	               'make test   run every test (Python and SQL)' \
 	               'make lint   ruff, mypy, sqlfluff, squawk' \
-	               'make isolation-bench  measure `harmonia verify` on planted leaks' \
+	               'make isolation-bench  measure `harmonia verify` on planted leaks (PEERS=1: others too)' \
 	               'make clean  remove the virtual environment and local state'
 
 $(VENV)/.installed: pyproject.toml
@@ -34,6 +34,7 @@ lint: venv
 # SCHEMA=fleet limits it to one schema.
 isolation-bench: venv
 	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench validate $(if $(SCHEMA),--schema $(SCHEMA))
+	$(if $(PEERS),PYTHONPATH=tests "$(BIN)/python" -m isolation_bench peers $(if $(SCHEMA),--schema $(SCHEMA)))
 	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench measure $(if $(SCHEMA),--schema $(SCHEMA))
 
 clean:

@@ -36,7 +36,6 @@ class Target:
     """A database to examine, the trusted snapshot of its clean schema, and a place to write."""
 
     database: Database
-    schemas: str
     snapshot: Path
     folder: Path
 
@@ -121,9 +120,7 @@ def _key(*parts: object) -> Finding:
 
 def pgrls_lint(peers: Peers, target: Target) -> Answer:
     """Every violation, by rule, place and message."""
-    code, out, err = peers.call(
-        "pgrls", target, "lint", "--schemas", target.schemas, "--format", "json"
-    )
+    code, out, err = peers.call("pgrls", target, "lint", "--format", "json")
     found = _load(out).get("violations", [])
     keys = {_key(v["rule_id"], v["location"], v["message"]) for v in found}
     return Answer(code != 0, frozenset(keys), err if code not in (0, 1) else "")
@@ -134,7 +131,7 @@ def pgrls_verify(peers: Peers, target: Target) -> Answer:
     red, keys, trouble = False, set(), ""
     for mode in ("anon", "cross-tenant", "write"):
         code, out, err = peers.call(
-            "pgrls", target, "verify", "--schemas", target.schemas, "--mode", mode,
+            "pgrls", target, "verify", "--mode", mode,
             "--format", "json",
         )  # fmt: skip
         red = red or code != 0
@@ -148,7 +145,7 @@ def pgrls_verify(peers: Peers, target: Target) -> Answer:
 def pgrls_diff(peers: Peers, target: Target) -> Answer:
     """Every change against the trusted snapshot of the clean schema."""
     code, out, err = peers.call(
-        "pgrls", target, "diff", "--schemas", target.schemas, "--format", "json",
+        "pgrls", target, "diff", "--format", "json",
         str(target.snapshot),
     )  # fmt: skip
     found = _load(out).get("violations", [])
@@ -225,9 +222,12 @@ def take_snapshot(peers: Peers, target: Target) -> None:
         raise RuntimeError(f"pgrls snapshot failed: {err}")
 
 
-def scratch(parent: Path) -> Path:
+def scratch(parent: Path, schemas: Sequence[str]) -> Path:
     """Return a new folder under ``parent``: peers write configuration beside themselves."""
-    return Path(tempfile.mkdtemp(dir=parent))
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    # The one setting pgrls needs: which schemas are the project's.
+    (folder / "pgrls.toml").write_text(f"[database]\nschemas = {json.dumps(schemas)}\n")
+    return folder
 
 
 def names(chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -28,9 +28,9 @@ from isolation_bench.variants import Variant
 HELPER_SCHEMAS = {"fleet": "internal", "studio": "app", "salesroom": ""}
 
 
-def _schemas_of(schema: str) -> str:
+def _schemas_of(schema: str) -> tuple[str, ...]:
     helper = HELPER_SCHEMAS.get(schema, "private")
-    return ",".join(filter(None, ("public", helper, "storage", "realtime")))
+    return tuple(filter(None, ("public", helper, "storage", "realtime")))
 
 
 def _ask(peers: Peers, tool: str, target: Target) -> tuple[Answer, float]:
@@ -57,14 +57,19 @@ def _result(tool: str, variant: Variant, clean: Answer, answer: Answer, seconds:
 
 
 def compare_schema(
-    bench: Bench, peers: Peers, schema: str, tools: Sequence[str], only: str, jobs: int
+    bench: Bench,
+    peers: Peers,
+    schema: str,
+    tools: Sequence[str],
+    only: str,
+    jobs: int,
+    parent: Path,
 ) -> list[Result]:
     """Run every tool on one schema: clean, then each variant, on a database of its own."""
-    parent = Path(tempfile.mkdtemp(prefix="peers-"))
-    snapshot = parent / "clean.json"
+    snapshot = parent / f"{schema}.json"
 
     def target(database: Database) -> Target:
-        return Target(database, _schemas_of(schema), snapshot, peer_tools.scratch(parent))
+        return Target(database, snapshot, peer_tools.scratch(parent, _schemas_of(schema)))
 
     with bench.clone(schema) as database:
         peer_tools.take_snapshot(peers, target(database))
@@ -149,6 +154,7 @@ def run(options: argparse.Namespace) -> int:
                     peer_tools.names(options.tool),
                     options.only,
                     options.jobs,
+                    Path(temporary),
                 )
                 print(f"{schema} compared", file=sys.stderr)
     print(table(results))
