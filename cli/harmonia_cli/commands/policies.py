@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harmonia_cli.commands import access
 from harmonia_cli.options import DatabaseUrlOption, SupabaseDirOption, database_url
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
@@ -16,6 +17,9 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Compile, check and compare row level security policies.", no_args_is_help=True
 )
+
+app.command()(access.explain)
+app.command()(access.matrix)
 
 PgBinOption = Annotated[
     Path | None,
