@@ -19,7 +19,11 @@ _FORBIDDEN = {
     "begin", "commit", "end", "abort", "rollback", "savepoint", "release", "start", "prepare",
     "lock", "vacuum", "cluster", "copy",
 }  # fmt: skip
-_NOT_REPEATABLE = {"CreateStmt", "IndexStmt", "AlterTableStmt", "CreateSchemaStmt", "ViewStmt"}
+# What states access and may be stated again. All else belongs in a migration.
+_ALLOWED = {
+    "", "CallStmt", "GrantStmt", "CreatePolicyStmt", "DropStmt", "CommentStmt",
+    "CreateFunctionStmt", "AlterDefaultPrivilegesStmt", "VariableSetStmt",
+}  # fmt: skip
 
 
 def check(files: list[PolicyFile]) -> dict[str, str]:
@@ -53,7 +57,7 @@ def _check_file(file: PolicyFile) -> set[str]:
         if kind == "CallStmt" and (table := _lock_down_argument(node)):
             locked.add(table)
             permissive.discard(table)
-        elif kind == "DropStmt" and (policy := _dropped_policy(node)):
+        elif kind == "DropStmt" and node.missing_ok and (policy := _dropped_policy(node)):
             dropped.add(policy)
         elif kind == "CreatePolicyStmt":
             table = _relation(node.table)
@@ -75,27 +79,49 @@ def _check_file(file: PolicyFile) -> set[str]:
                     "put restrictive policies first, so that no prefix of the file is open",
                 )
         elif kind == "GrantStmt" and node.is_grant:
-            for table in _granted_tables(node):
-                if table not in locked:
-                    raise _refuse(
-                        file,
-                        part.offset,
-                        f"a grant on {table} before the table is locked down",
-                        f"put call private.lock_down('{table}'); before it",
-                    )
-        elif kind in _NOT_REPEATABLE:
+            _check_grant(file, part, node, locked)
+        else:
+            _refuse_migration(file, part, kind, node)
+    return locked
+
+
+def _check_grant(file: PolicyFile, part: Statement, node: Any, locked: set[str]) -> None:
+    if node.targtype.name == "ACL_TARGET_ALL_IN_SCHEMA":
+        raise _refuse(
+            file,
+            part.offset,
+            "a grant on everything in a schema",
+            "name each object: tables that are not locked down here would open too",
+        )
+    for table in _granted_tables(node):
+        if table not in locked:
             raise _refuse(
                 file,
                 part.offset,
-                "this statement belongs in a migration: a policy file is applied again and again",
-                "move it (`harmonia migrate new NAME`)",
+                f"a grant on {table} before the table is locked down",
+                f"put call private.lock_down('{table}'); before it",
             )
-        elif kind == "CreateFunctionStmt" and not node.replace:
-            raise _refuse(
-                file, part.offset, "`create function` fails the second time",
-                "write `create or replace function`",
-            )  # fmt: skip
-    return locked
+
+
+def _refuse_migration(file: PolicyFile, part: Statement, kind: str, node: Any) -> None:
+    if kind == "CreateFunctionStmt" and not node.replace:
+        raise _refuse(
+            file,
+            part.offset,
+            "`create function` fails the second time",
+            "write `create or replace function`",
+        )
+    if kind == "DropStmt" and not node.missing_ok:
+        raise _refuse(
+            file, part.offset, "`drop` fails the second time", "write `drop ... if exists`"
+        )
+    if kind not in _ALLOWED:
+        raise _refuse(
+            file,
+            part.offset,
+            "this statement belongs in a migration: a policy file states access, again and again",
+            "move it (`harmonia migrate new NAME`)",
+        )
 
 
 def _refuse_words(file: PolicyFile, part: Statement) -> None:

@@ -109,6 +109,25 @@ def test_amend_keeps_one_carrier_that_sorts_last(ours: Project) -> None:
     policies.check(ours.policies, ours.migrations)
 
 
+def test_two_branches_that_both_compiled_are_named_and_healed(ours: Project) -> None:
+    compile_(ours)
+    (ours.policies / "10_a.sql").write_text(A + GRANT)
+    mine = compile_(ours).path
+    assert mine
+    kept = mine.read_text()
+    mine.unlink()
+    (ours.policies / "10_a.sql").write_text(A)
+    (ours.policies / "20_b.sql").write_text(B + "grant select on public.b to authenticated;\n")
+    theirs = compile_(ours).path
+    assert theirs
+    (theirs.parent / f"{int(theirs.name.split('_')[0]) - 1}_policies.sql").write_text(kept)
+    (ours.policies / "10_a.sql").write_text(A + GRANT)  # the merge has both sources
+    with pytest.raises(PoliciesStale, match=r"10_a\.sql"):
+        policies.check(ours.policies, ours.migrations)
+    assert compile_(ours).path
+    policies.check(ours.policies, ours.migrations)
+
+
 @pytest.mark.parametrize("how", ["tag", "upstream"])
 def test_amend_refuses_what_others_may_have_applied(
     ours: Project, tmp_path_factory: pytest.TempPathFactory, how: str
