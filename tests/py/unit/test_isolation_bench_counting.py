@@ -1,0 +1,104 @@
+"""How the benchmark counts: nothing is detected by silence, by noise or by the wrong object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from isolation_bench import peers
+from isolation_bench.actors import claims_of, substitute
+from isolation_bench.measure import Verdict, channels, clean_result, judge, table
+from isolation_bench.result import Result
+from isolation_bench.variants import Variant, parse, variants
+
+
+def a_variant(kind: str, obj: str = "public.notes") -> Variant:
+    return Variant("helpdesk", kind, "x", "read", obj, "It leaks.", "select 1", (), "rows")
+
+
+def a_verdict(exit_code: int, *findings: dict[str, Any]) -> Verdict:
+    return Verdict(exit_code, 1.0, findings, (), "")
+
+
+OLD = {"id": "HX-1", "object": "public.tags", "title": "old"}
+NEW = {"id": "HX-2", "object": "public.notes", "title": "new"}
+ELSEWHERE = {"id": "HX-3", "object": "public.tags", "title": "elsewhere"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "detected"),
+    [
+        (a_verdict(5, OLD, NEW), True),
+        (a_verdict(3, OLD, NEW), False),  # a leak is not a mere over-restriction
+        (a_verdict(5, OLD), False),  # said on the clean schema as well
+        (a_verdict(5, OLD, ELSEWHERE), False),  # about something nobody touched
+        (a_verdict(0), False),
+        (a_verdict(-1), False),
+    ],
+)
+def test_a_leak_needs_exit_5_and_a_new_finding_about_it(verdict: Verdict, detected: bool) -> None:
+    assert judge(a_variant("leaks"), a_verdict(0, OLD), verdict).signalled is detected
+
+
+def test_a_helper_is_named_through_what_it_protects() -> None:
+    helper = a_variant("leaks", "private.is_member")
+    assert judge(helper, a_verdict(0), a_verdict(5, ELSEWHERE)).signalled
+
+
+@pytest.mark.parametrize(("exit_code", "detected"), [(3, True), (5, True), (0, False), (1, False)])
+def test_an_over_restriction_needs_exit_3_or_5(exit_code: int, detected: bool) -> None:
+    verdict = judge(a_variant("restrictions"), a_verdict(0), a_verdict(exit_code, NEW))
+    assert verdict.signalled is detected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "alarm"),
+    [(a_verdict(0), False), (a_verdict(3, NEW), True), (a_verdict(1), True), (a_verdict(-1), True)],
+)
+def test_anything_new_on_a_harmless_change_is_an_alarm(verdict: Verdict, alarm: bool) -> None:
+    assert judge(a_variant("harmless"), a_verdict(0), verdict).signalled is alarm
+
+
+def test_the_clean_schema_must_exit_0() -> None:
+    assert clean_result("helpdesk", a_verdict(1)).signalled
+    assert not clean_result("helpdesk", a_verdict(0)).signalled
+
+
+def test_tables_count_what_they_are_given() -> None:
+    results = [
+        clean_result("helpdesk", a_verdict(0)),
+        judge(a_variant("leaks"), a_verdict(0), a_verdict(5, NEW)),
+        judge(a_variant("leaks"), a_verdict(0), a_verdict(0)),
+        judge(a_variant("harmless"), a_verdict(0), a_verdict(0)),
+    ]
+    assert "| helpdesk | 0 | 1 of 2 | 0 of 0 | 0 of 1 | 1.0 (1.0) | 1.0 (1.0) |" in table(results)
+    assert "| read | 1 of 2 |" in channels(results)
+
+
+def test_a_gate_that_is_red_on_correct_code_guards_nothing() -> None:
+    def result(kind: str, *, gate: bool) -> Result:
+        return Result("tool", "helpdesk", kind, "x", "read", True, gate, 1, 2.0, 1)
+
+    text = peers.table([result("clean", gate=True), result("leaks", gate=False)])
+    assert "| tool | 1 of 1 | 0 of 1 | 0 of 0 | 0 of 0 | 0 of 1 | 1 | 2.0 (2.0) |" in text
+
+
+def test_a_variant_without_proof_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "leaks" / "x.sql"
+    path.parent.mkdir()
+    path.write_text("-- channel: read\n-- object: public.x\n-- says: No proof.\nselect 1;\n")
+    with pytest.raises(ValueError, match="no proof"):
+        parse(path)
+
+
+def test_every_variant_names_known_people() -> None:
+    for variant in variants():
+        for step in variant.steps:
+            assert claims_of(step.actor, {}, step.changes) is not None, variant.id
+
+
+def test_names_become_ids_but_casts_and_times_do_not() -> None:
+    assert substitute("select :alice") == "select 'a0000001-0000-4000-8000-000000000000'::uuid"
+    assert substitute("x::date, '10:adam'") == "x::date, '10:adam'"
+    assert substitute("'{org_a}/f'") == "'aaaaaaaa-0000-4000-8000-000000000000/f'"
