@@ -496,27 +496,8 @@ begin
                         and (u.banned_until is null or u.banned_until <= pg_catalog.now())
                 );
         if v_aal2 then
-            return query
-                select distinct g.organization_id
-                from private.support_grants as g
-                inner join public.organizations as o on g.organization_id = o.id
-                inner join public.permissions as p on g.permission = p.key
-                where
-                    g.agent_id = v_user_id
-                    and g.permission = any(p_permissions)
-                    and g.revoked_at is null
-                    -- The clock, not the transaction's start: a long transaction must not
-                    -- outlive the grant.
-                    and pg_catalog.clock_timestamp() between g.starts_at and g.expires_at
-                    and (o.status = 'active' or (o.status = 'closing' and not p.writes))
-                    -- A member's role is not widened, and a suspended one not let back in.
-                    and not exists (
-                        select 1
-                        from public.memberships as m
-                        where
-                            m.organization_id = g.organization_id
-                            and m.user_id = g.agent_id
-                    );
+            -- Records every use of a grant, and gives nothing where it could not.
+            return query select s.id from private.support_org_ids(v_user_id, p_permissions) as s (id);
         end if;
     elsif v_user_id is null and v_api_key_id is not null then
         return query

@@ -1036,3 +1036,6 @@ call private.audit_table('public.files', p_operations => '{delete}');
 call private.audit_table('public.custom_field_definitions');
 call private.audit_table('public.import_jobs');
 call private.audit_table('public.export_jobs');
+call private.audit_table('public.integrations');
+call private.audit_table('public.secrets');
+call private.audit_table('public.webhook_endpoints');
