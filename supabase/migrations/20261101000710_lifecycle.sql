@@ -736,7 +736,7 @@ begin
         slug = 'purged-' || pg_catalog.replace(p_organization_id::text, '-', '')
     where id = p_organization_id and status = 'closed';
     update private.notifications
-    set recipient = 'erased', subject = 'erased', body = 'erased'
+    set recipient = 'erased-' || id::text, subject = 'erased', body = 'erased'
     where organization_id = p_organization_id and status <> 'pending';
     update private.closures
     set purged_at = pg_catalog.now(), reason = null

@@ -4,6 +4,7 @@
 -- policy: 30_integrations.sql sha256:670f21e3f8a59f8509f46e6c66862c205d719132a40cf8211d673782297a4cbc
 -- policy: 40_api.sql sha256:813c8d5bcc32c4617393b131445a57b5a670d245218e78a083beb6d6e72693cf
 -- policy: 50_audit.sql sha256:27ead59b4e5b089391c1d1b95a5c1aba0b871ea92d5416c9dff7c7bc51652473
+-- policy: 60_lifecycle.sql sha256:e2b2916c9b15e332897f1b6b669ed7b9ca6e76ed3f6d856efebb8926c7e04176
 set local lock_timeout = '4s';
 
 -- ==== 10_tenancy.sql ====
@@ -2330,3 +2331,69 @@ comment on policy select_administrator on audit.events is
 call private.lock_down('audit.links');
 call private.lock_down('audit.seals');
 call private.lock_down('audit.sealed_heads');
+
+-- ==== 60_lifecycle.sql ====
+-- Support access ----------------------------------------------------------------------------
+call private.lock_down('private.platform_admins');
+
+call private.lock_down('public.support_requests');
+grant select on table public.support_requests to authenticated;
+
+create policy select_member on public.support_requests
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('audit.read'))));
+comment on policy select_member on public.support_requests is
+'Administrators see who of the platform''s staff asked for access and what became of it.';
+
+-- Exports and closure -----------------------------------------------------------------------
+call private.lock_down('public.organization_exports');
+grant select on table public.organization_exports to authenticated;
+
+create policy select_member on public.organization_exports
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('audit.read'))));
+comment on policy select_member on public.organization_exports is
+'Administrators see which full exports of their organization were made.';
+
+call private.lock_down('private.legal_holds');
+call private.lock_down('private.closures');
+call private.lock_down('private.purge_progress');
+call private.lock_down('private.deletion_certificates');
+
+-- Incidents ---------------------------------------------------------------------------------
+call private.lock_down('private.notifications');
+call private.lock_down('private.incidents');
+call private.lock_down('private.incident_events');
+call private.lock_down('private.incident_organizations');
+
+-- Sub-processors: the one table that everybody may read --------------------------------------
+call private.lock_down('public.subprocessors');
+grant select on table public.subprocessors to anon, authenticated, service_role;
+
+create policy select_everybody on public.subprocessors
+for select to anon, authenticated
+using ((select current_user in ('anon', 'authenticated')));
+comment on policy select_everybody on public.subprocessors is
+'The list of sub-processors is public by promise; it belongs to no organization.';
+
+call private.lock_down('public.subprocessor_subscriptions');
+grant select, insert, delete on table public.subprocessor_subscriptions to authenticated;
+grant select, insert, delete on table public.subprocessor_subscriptions to service_role;
+
+create policy select_member on public.subprocessor_subscriptions
+for select to authenticated
+using (organization_id = any(array(select private.org_ids('subprocessors.subscribe'))));
+comment on policy select_member on public.subprocessor_subscriptions is
+'Administrators see who is told about sub-processors.';
+
+create policy insert_member on public.subprocessor_subscriptions
+for insert to authenticated
+with check (organization_id = any(array(select private.org_ids('subprocessors.subscribe'))));
+comment on policy insert_member on public.subprocessor_subscriptions is
+'Administrators choose who is told about sub-processors.';
+
+create policy delete_member on public.subprocessor_subscriptions
+for delete to authenticated
+using (organization_id = any(array(select private.org_ids('subprocessors.subscribe'))));
+comment on policy delete_member on public.subprocessor_subscriptions is
+'Administrators choose who is no longer told about sub-processors.';
