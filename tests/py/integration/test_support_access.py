@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from fix_database import Connection, as_user, create_user
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from harmonia_py import audit
 from harmonia_py.engines import Database
@@ -100,7 +101,7 @@ def test_what_cannot_be_recorded_is_not_given(conn: Connection, org: UUID) -> No
     with as_user(conn, AGENT, aal="aal2"):
         row = conn.execute(
             "select public.support_read(%s, 'contacts', %s)",
-            [org, psycopg.types.json.Jsonb({"id": rows[0][0]["id"]})],
+            [org, Jsonb({"id": rows[0][0]["id"]})],
         ).fetchall()
     assert len(row) == 1
 
