@@ -21,8 +21,9 @@ $(VENV)/.installed: pyproject.toml
 
 venv: $(VENV)/.installed
 
+# On every engine of this machine; PYTEST="-k audit" narrows it.
 test: venv
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" tests/run.py $(PYTEST)
 
 lint: venv
 	"$(BIN)/ruff" check .

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
+import tarfile
 import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from harmonia_py.engines.cluster import ADMIN
 from harmonia_py.engines.database import Database
 from harmonia_py.engines.host import Host
 from harmonia_py.errors import DatabaseUnreachable, ServerStartFailed
+from harmonia_py.platform import extensions
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -53,6 +56,13 @@ class ContainerEngine:
         """Name and image for a person."""
         return f"container {self.image}"
 
+    @property
+    def container_id(self) -> str | None:
+        """The container's full id, or ``None`` when there is none."""
+        if self._container is None:
+            return None
+        return str(self._container.get_wrapped_container().id)
+
     def start(self) -> Host:
         """Start the container if it is not running, and return the maker of databases."""
         if self._host is not None:
@@ -75,6 +85,7 @@ class ContainerEngine:
             )
             self._container.start()
             admin_dsn = self._wait(password)
+            _complete(self._container, admin_dsn)
         except Exception as error:
             self.close()
             if isinstance(error, ServerStartFailed):
@@ -133,3 +144,29 @@ class ContainerEngine:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _complete(container: DockerContainer, admin_dsn: str) -> None:
+    """Copy stand-ins into the container, unless it is Supabase's own image."""
+    with dsn.connect(admin_dsn, autocommit=True) as conn:
+        rows = conn.execute("select name::text from pg_catalog.pg_available_extensions").fetchall()
+        present = {str(row[0]) for row in rows}
+        if "supabase_vault" in present:
+            return
+        row = conn.execute(
+            "select setting || '/extension' from pg_catalog.pg_config where name = 'SHAREDIR'"
+        ).fetchone()
+        directory = str(row[0]) if row else ""
+        made = extensions.missing(present)
+        for name in sorted(extensions.TRUSTED & present):
+            path = f"{directory}/{name}.control"
+            control = conn.execute("select pg_catalog.pg_read_file(%s)", [path]).fetchone()
+            if control is not None and f"{name}.control" not in made:
+                made[f"{name}.control"] = extensions.trusted(str(control[0]))
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in made.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    container.get_wrapped_container().put_archive(directory, packed.getvalue())

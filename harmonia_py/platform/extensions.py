@@ -17,7 +17,19 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-__all__ = ["PREINSTALLED", "STAND_INS", "StandIn", "files_for", "install", "stand_ins"]
+__all__ = [
+    "PREINSTALLED",
+    "STAND_INS",
+    "TRUSTED",
+    "StandIn",
+    "files_for",
+    "install",
+    "missing",
+    "remember",
+    "run_directly",
+    "stand_ins",
+    "trusted",
+]
 
 VERSION = "stand-in"
 MARK = "Stand-ins by Harmonia: "
@@ -80,30 +92,29 @@ def files_for(installed: Path) -> dict[str, bytes]:
     Stand-ins for what is missing, and trusted copies of what only a superuser could create.
     """
     present = {path.stem: path for path in installed.glob("*.control")}
-    made = dict(
-        item
-        for stand_in in STAND_INS
-        if stand_in.always or stand_in.name not in present
-        for item in _files(stand_in)
-    )
+    made = missing(set(present))
     for name in sorted(TRUSTED & present.keys()):
-        control = present[name].read_text()
-        if f"{name}.control" in made or re.search(r"^\s*trusted\s*=\s*true", control, re.M):
+        if f"{name}.control" in made:
             continue
-        made[f"{name}.control"] = (control.rstrip() + "\ntrusted = true\n").encode()
+        made[f"{name}.control"] = trusted(present[name].read_text())
         for script in installed.glob(f"{name}--*.sql"):
             made[script.name] = script.read_bytes()
     return made
 
 
-def files_for_names(present: set[str]) -> dict[str, bytes]:
-    """Return the stand-ins for a server whose extension names are known, but not its files."""
+def missing(present: set[str]) -> dict[str, bytes]:
+    """Return the files of every stand-in that a server with these extensions needs."""
     return dict(
         item
         for stand_in in STAND_INS
         if stand_in.always or stand_in.name not in present
         for item in _files(stand_in)
     )
+
+
+def trusted(control: str) -> bytes:
+    """Return a control file that lets the owner of a database create the extension."""
+    return (control.rstrip() + "\ntrusted = true\n").encode()
 
 
 def install(conn: psycopg.Connection[Any]) -> None:

@@ -8,4 +8,5 @@ pytest_plugins: list[str] = [
     "fix_supabase_cli",
     "fix_api",
     "fix_vault",
+    "fix_pgtap",
 ]

@@ -1,0 +1,130 @@
+"""Run every test on every engine that this machine has, and say what ran.
+
+``make test`` calls it. What is missing (PostgreSQL 15, pgTAP, Docker) is said loudly; with
+``CI=true`` it is a failure, as is a skipped test. Arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin/postgres")
+PGTAP = Path("/usr/share/postgresql/15/extension/pgtap.control")
+REPORTS = ROOT / ".harmonia" / "test-reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One pytest run; ``missing`` says why it cannot run here."""
+
+    name: str
+    arguments: tuple[str, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run counted."""
+
+    suite: Suite
+    code: int
+    ran: int = 0
+    skipped: int = 0
+    assertions: int = 0
+    seconds: float = 0.0
+
+
+def suites() -> list[Suite]:
+    """Return the runs, with what each of them needs."""
+    workers = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile")
+    on_15 = ("--engine", "debian15")
+    no_15 = "" if DEBIAN_15.exists() else "PostgreSQL 15 is missing (apt install postgresql-15)"
+    no_tap = "" if PGTAP.exists() and shutil.which("psql") else "pgTAP is missing"
+    files = list((ROOT / "tests" / "sql").glob("*.sql"))
+    plain = "not container and not pgtap"
+    return [
+        Suite("PostgreSQL of the wheel", ("-m", plain, *workers)),
+        Suite("PostgreSQL 15", ("-m", plain, *on_15, *workers), no_15),
+        Suite(
+            "pgTAP",
+            ("-m", "pgtap", *on_15, "tests/py/integration/test_pgtap.py"),
+            no_15
+            or (no_tap and f"{no_tap} (apt install postgresql-15-pgtap)")
+            or ("" if files else "there is no file in tests/sql"),
+        ),
+        Suite("container", ("-m", "container"), no_docker()),
+    ]
+
+
+def no_docker() -> str:
+    """Return why the container tests cannot run, or nothing."""
+    if shutil.which("docker") is None:
+        return "Docker is missing"
+    done = subprocess.run(
+        ["docker", "version", "--format", "{{.Server.Version}}"],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    return "" if done.returncode == 0 else "no Docker engine runs"
+
+
+def run(suite: Suite, extra: list[str]) -> Outcome:
+    """Run one suite and count."""
+    if suite.missing:
+        return Outcome(suite, 0)
+    print(f"\n=== {suite.name} ===", flush=True)
+    report = REPORTS / f"{suite.name.replace(' ', '-')}.xml"
+    report.unlink(missing_ok=True)
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *suite.arguments, f"--junitxml={report}", *extra],
+        cwd=ROOT,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    code = 0 if done.returncode == 5 and extra else done.returncode  # 5: -k matched nothing here
+    if not report.exists():
+        return Outcome(suite, code, seconds=seconds)
+    tree = ElementTree.parse(report).getroot()  # our own file
+    cases = list(tree.iter("testcase"))
+    skipped = sum(1 for case in cases if case.find("skipped") is not None)
+    values = [node.get("value", "0") for node in tree.iter("property")]
+    assertions = sum(int(value) for value in values if value.isdigit())
+    return Outcome(suite, code, len(cases) - skipped, skipped, assertions, seconds)
+
+
+def main() -> int:
+    """Run all suites, print the sums, and return the exit code."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    strict = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+    outcomes = [run(suite, sys.argv[1:]) for suite in suites()]
+    print("\n=== what ran ===")
+    failed = False
+    for outcome in outcomes:
+        suite = outcome.suite
+        if suite.missing:
+            print(f"NOT RUN  {suite.name}: {suite.missing}")
+            failed |= strict
+            continue
+        extra = f", {outcome.assertions} assertions" if outcome.assertions else ""
+        skips = f", {outcome.skipped} SKIPPED" if outcome.skipped else ""
+        word = "ok      " if outcome.code == 0 else "FAILED  "
+        print(f"{word} {suite.name}: {outcome.ran} tests{extra}{skips} in {outcome.seconds:.0f} s")
+        failed |= outcome.code != 0 or (strict and outcome.skipped > 0)
+    print(f"{sum(outcome.ran for outcome in outcomes)} tests ran")
+    if failed and strict:
+        print("With CI=true a missing engine and a skipped test are failures.")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
