@@ -41,6 +41,7 @@
     │   ├── MasterKeyMismatch, KeysShredded
     │   ├── RefreshInProgress        exit 4
     │   └── NeedsReauthorization
+    ├── CsrfRejected                 exit 3
     ├── WebhookRejected              exit 3
     ├── Refused                      exit 1
     ├── AuditTampered                exit 3
@@ -62,6 +63,7 @@ __all__ = [
     "CheckFailed",
     "ConsentRequired",
     "CouldNotVerify",
+    "CsrfRejected",
     "DatabaseRefused",
     "DatabaseUnreachable",
     "DecryptFailed",
@@ -202,6 +204,14 @@ class ServerStartFailed(HarmoniaError):
     """The PostgreSQL server did not start."""
 
     code = "engine.start_failed"
+
+
+class CsrfRejected(HarmoniaError):
+    """A request may have been made by another site."""
+
+    code = "csrf.rejected"
+    exit_code = 3
+    hint = "load the page again and send its token in the header x-harmonia-csrf"
 
 
 class ToolNotFound(HarmoniaError):
