@@ -536,6 +536,13 @@ begin
             'names here are lower case letters, digits and underscores'
         );
     end if;
+    -- A planner's estimate is made from every tenant's rows, so it tells how many another has.
+    if v_headers ->> 'prefer' ~* 'count *= *"?(planned|estimated)' then
+        perform private.refuse(
+            400, 'request.count', 'an estimated count would tell of other organizations',
+            'ask for count=exact, with a filter'
+        );
+    end if;
     if not v_reads then
         perform private.guard_write(
             v_headers,
