@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
-from harmonia_py.isolation.probes import grants, oracles, rpc, tables, views
+from harmonia_py.isolation.probes import (
+    claims,
+    denied,
+    escalation,
+    grants,
+    oracles,
+    realtime,
+    rpc,
+    shadow,
+    storage,
+    tables,
+    views,
+)
 
 __all__ = ["ChannelResult", "run"]
 
@@ -50,6 +62,20 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += oracles.probe(lab, result.allowed)
     with timer("grants"):
         result.signals += grants.probe(lab)
+    with timer("storage"):
+        result.signals += storage.probe(lab)
+    with timer("realtime"):
+        result.signals += realtime.probe(lab)
+    with timer("escalation"):
+        result.signals += escalation.probe(lab)
+    with timer("claims"):
+        result.signals += claims.probe(lab, result.signals)
+    with timer("temporary tables"):
+        result.signals += shadow.probe(lab, result.signals)
+    with timer("legitimate access"):
+        signals, left = denied.probe(lab, result.cells, result.allowed)
+        result.signals += signals
+        result.not_judged += left
     return result
 
 

@@ -237,6 +237,12 @@ class Lab:
             )
         return self._before[table.key]
 
+    def forget(self, key: str) -> None:
+        """Drop the state of a table whose rows were rolled back."""
+        self._before.pop(key, None)
+        self.conn.execute("delete from pg_temp.hx_before where relation = %s", (key,))
+        self.conn.execute("delete from pg_temp.hx_state where relation = %s", (key,))
+
     def watch_all(self) -> None:
         """Take the state of every seeded table, so that ``watch=("*",)`` sees any change."""
         if not self._all:

@@ -20,7 +20,7 @@ from harmonia_py.isolation.catalog import Argument, Function
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 
-__all__ = ["exposed", "probe"]
+__all__ = ["calls", "exposed", "judge", "probe"]
 
 _NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
 
@@ -63,7 +63,7 @@ def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
             if function.name not in lab.model.public_functions and (
                 function.key not in lab.model.public_functions
             ):
-                signals += _judge(lab, function, item, outcome)
+                signals += judge(lab, function, item, outcome)
         if function.name not in lab.model.public_functions:
             signals += _differences(lab, function, plan, outcomes)
         if not worked and (function.definer or function.language not in ("sql", "plpgsql")):
@@ -97,19 +97,19 @@ def _actors(lab: Lab, function: Function) -> list[Actor]:
 def _plan(lab: Lab, function: Function) -> Iterator[Probe]:
     for actor in _actors(lab, function):
         label = actor.former or "B"
-        for call, text in _calls(lab, function, label, actor):
+        for call, text in calls(lab, function, label, actor):
             yield Probe(actor, text, rows=True, watch=("*",), tag=("execute", call))
         if function.arguments:
-            for call, text in _calls(lab, function, "?", actor):
+            for call, text in calls(lab, function, "?", actor):
                 if call.specific:
                     yield Probe(actor, text, rows=True, tag=("execute", call))
     for boss in lab.cast.members("B")[:1]:
         if boss.role in function.executors:
-            for call, text in _calls(lab, function, "B", boss):
+            for call, text in calls(lab, function, "B", boss):
                 yield Probe(boss, text, rows=True, tag=("execute", call))
 
 
-def _calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tuple[Call, str]]:
+def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tuple[Call, str]]:
     """Yield calls whose arguments are ``label``'s ("?": of nobody), mixed and minimal."""
     arguments = function.arguments
     home = next(iter(actor.tenants), "A")
@@ -330,7 +330,8 @@ def _payload(lab: Lab, label: str) -> dict[str, Any]:
     return dict.fromkeys(sorted(names), tenant.id) | {"name": "hz", "title": "hz"}
 
 
-def _judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterator[Signal]:
+def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterator[Signal]:
+    """Yield what one call gave away or changed."""
     actor, call = item.actor, item.tag[1]
     if actor.name.startswith("B."):
         return

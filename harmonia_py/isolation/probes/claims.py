@@ -1,0 +1,161 @@
+"""Forge what a user can write: user_metadata, headers, a missing or malformed ``sub``.
+
+A read or a write that works only after such a change is a finding: the project trusts what
+its users tell it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import tables
+from harmonia_py.isolation.references import literals
+
+__all__ = ["probe"]
+
+_RULES = ("cross_tenant", "user_rows.public", "lifecycle.access", "lifecycle.own_rows")
+
+
+def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
+    """Repeat the attacks with forged input; what already worked without it is not repeated."""
+    known = {(s.object, s.command) for s in signals if s.rule in _RULES}
+    out: list[Signal] = []
+    for actor, what, why, fix in _forged(lab):
+        for signal in tables.attack(lab, actor).signals:
+            if (signal.object, signal.command) in known:
+                continue
+            out.append(
+                replace(
+                    signal,
+                    rule="claims.forged",
+                    kind="breach",
+                    severity="critical",
+                    evidence=f"with {what}: {signal.evidence}",
+                    why=why,
+                    fix=fix,
+                    group=what,
+                    title="What a user can write decides what it sees: " + what,
+                )
+            )
+    if _reads_stored_metadata(lab):
+        out += _stored(lab, known)
+    return out
+
+
+def _outsiders(lab: Lab) -> list[Actor]:
+    members = lab.cast.members("A")
+    return [*[a for a in lab.cast.actors if a.state == "stranger"], *members[-1:]]
+
+
+def _forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
+    out = []
+    text = lab.refs.everything
+    trust = "Anybody can set it for themselves with auth.updateUser() or a request header."
+    if "user_metadata" in text or "raw_user_meta_data" in text:
+        for actor in _outsiders(lab):
+            for array in (False, True):
+                meta = _values(lab, text, array=array)
+                out.append(
+                    (
+                        actor.with_claims(actor.name, user_metadata=meta),
+                        "forged user_metadata",
+                        trust,
+                        "Read the tenant from app_metadata or, better, from a membership table.",
+                    )
+                )
+    if "request.headers" in text or "request.header." in text or "request.cookie" in text:
+        values = {k: str(v) for k, v in _values(lab, text, array=False).items()}
+        lower = values | {k.lower(): v for k, v in values.items()}
+        for actor in _outsiders(lab):
+            session = {
+                f"request.header.{k}": v
+                for k, v in lower.items()
+                if re.fullmatch(r"[a-z_][\w-]*", k)
+            }
+            forged = replace(
+                actor,
+                headers=lower,
+                settings=actor.settings
+                | {k: v for k, v in session.items() if re.fullmatch(r"[\w.]+", k)},
+            )
+            out.append(
+                (
+                    forged,
+                    "forged request headers",
+                    trust,
+                    "A header is the caller's own word: never decide access by it.",
+                )
+            )
+    for actor in _outsiders(lab)[:1]:
+        for name, sub in (("no sub", None), ("an empty sub", "")):
+            bare = replace(actor.with_claims(actor.name, sub=sub), user=None, tenants={})
+            out.append(
+                (
+                    bare,
+                    name,
+                    "Comparisons with a missing user id must be false, not true.",
+                    "Require auth.uid() to be not null wherever its absence could widen access.",
+                )
+            )
+    return out
+
+
+def _values(lab: Lab, text: str, *, array: bool) -> dict[str, Any]:
+    """Claim to be of tenant B and of the strongest role, under every key the code reads."""
+    tenant = lab.cast.b.id
+    roles = lab.model.roles
+    names = {w for w in literals(text) if re.fullmatch(r"[A-Za-z_][\w-]{1,40}", w)}
+    names |= {
+        w.strip("{}").split(",")[-1].strip()
+        for w in literals(text)
+        if re.fullmatch(r"\{[\w, -]+\}", w)
+    }
+    out: dict[str, Any] = {}
+    for name in sorted(names)[:400]:
+        if "role" in name.lower():
+            out[name] = roles[0]
+        elif name.lower().startswith(("is_", "has_")) or "admin" in name.lower():
+            out[name] = True
+        else:
+            out[name] = [tenant] if array else tenant
+    return out
+
+
+def _reads_stored_metadata(lab: Lab) -> bool:
+    return "raw_user_meta_data" in lab.refs.everything and "auth.users" in lab.catalog.platform
+
+
+def _stored(lab: Lab, known: set[tuple[str, str]]) -> list[Signal]:
+    """Write the forged metadata where Supabase Auth keeps it, and attack again."""
+    out: list[Signal] = []
+    for actor in _outsiders(lab):
+        meta = _values(lab, lab.refs.everything, array=False)
+        with lab.conn.transaction(force_rollback=True):
+            lab.conn.execute(
+                sql.SQL("update auth.users set raw_user_meta_data = {} where id = {}").format(
+                    sql.Literal(Jsonb(meta, dumps=json.dumps)), sql.Literal(actor.user)
+                )
+            )
+            found = tables.attack(lab, actor).signals
+        out += [
+            replace(
+                s,
+                rule="claims.forged",
+                kind="breach",
+                severity="critical",
+                group="raw_user_meta_data",
+                title="What a user can write decides what it sees: raw_user_meta_data",
+            )
+            for s in found
+            if (s.object, s.command) not in known
+        ]
+    return out

@@ -1,0 +1,122 @@
+"""Legitimate access that is denied: policies and grants that promise what nobody gets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.finding import Cell, NotJudged, Signal
+from harmonia_py.isolation.lab import Lab
+
+__all__ = ["probe"]
+
+_PRIVILEGE = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
+
+
+def probe(
+    lab: Lab, cells: Sequence[Cell], allowed: Mapping[tuple[str, str, str], set[str]]
+) -> tuple[list[Signal], list[NotJudged]]:
+    """Compare what is granted and written in a policy with what any member achieved."""
+    signals: list[Signal] = []
+    left: list[NotJudged] = []
+    details: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        if cell.scope == "own" and cell.actual == "deny":
+            details[cell.table, cell.command].append(cell.detail)
+    for table in lab.tables():
+        if lab.model.of(table.key).kind not in ("tenant", "root", "user"):
+            continue
+        if table.key in lab.fixtures.errors:
+            continue
+        for command, privilege in _PRIVILEGE.items():
+            if not _promised(table, command, privilege):
+                continue
+            if any(k[0] == table.key and k[1] == command and v for k, v in allowed.items()):
+                continue
+            said = sorted({d for d in details[table.key, command] if d})
+            if command != "select" and not _refused_by_policy(said):
+                left.append(
+                    NotJudged(
+                        table.key,
+                        f"nobody could {command}, for another reason than a policy: "
+                        + "; ".join(said)[:160],
+                    )
+                )
+                continue
+            if command in ("update", "delete") and not any(
+                k[0] == table.key and k[1] == "select" and v for k, v in allowed.items()
+            ):
+                continue
+            if command == "insert" and (
+                lab.model.of(table.key).kind == "root"
+                or (table.key, "A") not in lab.fixtures.spares
+            ):
+                continue
+            signals.append(
+                Signal(
+                    "denied.everybody",
+                    "denied",
+                    "high" if command == "select" else "medium",
+                    "every member",
+                    table.key,
+                    command,
+                    "; ".join(said)[:300] or "0 rows",
+                    f"A grant and a policy promise {command}, and no role of the tenant can.",
+                    "Evaluate it with harmonia policies explain; often a status, a claim or the"
+                    " EXECUTE grant of a helper is wrong.",
+                    group=table.key,
+                    title="{object}: nobody can {commands} although policies say so",
+                )
+            )
+    signals += _outliers(lab, allowed)
+    return signals, left
+
+
+def _promised(table: Table, command: str, privilege: str) -> bool:
+    if not table.can("authenticated", privilege):
+        return False
+    policies = [p for p in table.policies_for(command, "authenticated") if p.permissive]
+    return any((p.using or p.check) not in ("false", "(false)") for p in policies)
+
+
+def _refused_by_policy(said: Sequence[str]) -> bool:
+    return not said or all(
+        d == "0 rows" or "42501" in d or "42P17" in d for text in said for d in text.split("; ")
+    )
+
+
+def _outliers(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> list[Signal]:
+    """Find a role that is stronger than another, yet lacks what all the others may."""
+    members = lab.cast.members("A")
+    if len(members) < 3:
+        return []
+    can: dict[str, set[tuple[str, str]]] = {
+        m.name: {(k[0], k[1]) for k, v in allowed.items() if k[2] == m.name and "A" in v}
+        for m in members
+    }
+    out: list[Signal] = []
+    for member in members:
+        others = [can[m.name] for m in members if m.name != member.name]
+        missing = set.intersection(*others) - can[member.name]
+        # The weakest role lacks things by design; one above another should lack nothing it has.
+        above = any(can[member.name] > o - missing for o in others)
+        for table, command in sorted(missing):
+            if not above or not lab.wants(table):
+                continue
+            out.append(
+                Signal(
+                    "denied.role",
+                    "denied",
+                    "medium",
+                    member.name,
+                    table,
+                    command,
+                    f"every other role of the tenant can {command}, {member.name} cannot",
+                    "One role was left out of what all the others may do.",
+                    "Compare the role list in the policies of this table.",
+                    group=table,
+                    title="{object}: one role is denied what all others may ({commands})",
+                )
+            )
+    return out

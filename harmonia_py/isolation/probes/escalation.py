@@ -1,0 +1,234 @@
+"""Rights one gives oneself: a role, an active status, a flag on one's own profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Column, Table
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab, Probe
+
+__all__ = ["probe"]
+
+
+def probe(lab: Lab) -> list[Signal]:
+    """Try to rise through one's own membership row and one's own user rows."""
+    return [*_memberships(lab), *_profiles(lab)]
+
+
+def _memberships(lab: Lab) -> list[Signal]:
+    out: list[Signal] = []
+    for m in lab.model.memberships:
+        table = lab.catalog.tables.get(m.table)
+        if table is None or not lab.wants(m.table):
+            continue
+        for actor in lab.cast.actors:
+            if actor.user is None or actor.state in ("fresh", "both", "stranger", "anonymous"):
+                continue
+            if "B" in actor.tenants:
+                continue
+            if actor.is_member and m.role and not _manages(lab, table, m, actor):
+                own = actor.tenants.get("A")
+                for role in m.roles:
+                    if role != own and lab.model.roles.index(role) < len(lab.model.roles):
+                        out += _set(lab, table, m, actor, m.role, role, f"role {role}")
+            elif actor.state.startswith("inactive:") and m.status and m.active:
+                out += _set(lab, table, m, actor, m.status, m.active, f"status {m.active}")
+            elif actor.state == "deleted" and m.deleted:
+                out += _set(lab, table, m, actor, m.deleted, None, "no deletion mark")
+            elif actor.state == "expired" and m.expires:
+                out += _set(lab, table, m, actor, m.expires, "2099-01-01", "a later expiry")
+    return out
+
+
+def _manages(lab: Lab, table: Table, m: Any, actor: Actor) -> bool:
+    """Whether the actor may change other people's roles: then its own is the same right."""
+    other = next((a for a in reversed(lab.cast.members("A")) if a.user != actor.user), None)
+    if other is None:
+        return False
+    (outcome,) = lab.run([_update(lab, table, m, actor, m.role, m.roles[-1], other.user)])
+    return any(c.kind == "gone" for c in outcome.changes)
+
+
+def _update(
+    lab: Lab, table: Table, m: Any, actor: Actor, column: str, value: Any, user: str | None
+) -> Probe:
+    text = lab.text(
+        sql.SQL("update {} set {} = {} where {} = {}").format(
+            table.sql,
+            sql.Identifier(column),
+            lab.literal(table, column, value),
+            sql.Identifier(m.user),
+            sql.Literal(user),
+        )
+    )
+    return Probe(actor, text, watch=(table.key,))
+
+
+def _set(
+    lab: Lab, table: Table, m: Any, actor: Actor, column: str, value: Any, what: str
+) -> list[Signal]:
+    item = _update(lab, table, m, actor, column, value, actor.user)
+    blind = lab.text(
+        sql.SQL("update {} set {} = {}").format(
+            table.sql, sql.Identifier(column), lab.literal(table, column, value)
+        )
+    )
+    plan = [item, Probe(actor, blind, watch=(table.key,))]
+    for tried, outcome in zip(plan, lab.run(plan), strict=True):
+        rose = [
+            c for c in outcome.changes if c.kind == "new" and str(c.data.get(m.user)) == actor.user
+        ]
+        if rose:
+            return [
+                Signal(
+                    "escalation.self",
+                    "escalation",
+                    "critical",
+                    actor.name,
+                    table.key,
+                    "update",
+                    f"{actor.name} gave itself {what}",
+                    "Whoever may write one's own membership decides one's own rights.",
+                    "Let memberships change only through a function, or take the column out of the"
+                    " update grant.",
+                    tried.sql,
+                    actor,
+                    (table.key,),
+                    group=table.key,
+                    title="{object}: members can change their own rights",
+                )
+            ]
+    return []
+
+
+def _profiles(lab: Lab) -> list[Signal]:
+    """Change a column of one's own row, then look again at everything."""
+    words = lab.refs.words(lab.refs.everything)
+    out: list[Signal] = []
+    sight = _sight(lab)
+    if not sight:
+        return []
+    outsider = next((a for a in lab.cast.actors if a.state == "stranger"), None)
+    member = next(iter(reversed(lab.cast.members("A"))), None)
+    for table in lab.tables():
+        if not (lab.model.of(table.key).kind == "user" or _is_profile(lab, table)):
+            continue
+        for actor in [a for a in (outsider, member) if a]:
+            users = [
+                c
+                for c in lab.model.of(table.key).users or lab.model.of(table.key).path
+                if table.has(c)
+            ]
+            if not users:
+                continue
+            plan = [Probe(actor, sight, rows=True, tag=None)]
+            for column in table.columns:
+                if column.name in users or (actor.role, "UPDATE") not in column.privileges:
+                    continue
+                if column.name not in words or not column.writable:
+                    continue
+                for value in _wanted(lab, table, column):
+                    change = lab.text(
+                        sql.SQL("update {} set {} = {} where {} = {}").format(
+                            table.sql,
+                            sql.Identifier(column.name),
+                            lab.literal(table, column.name, value),
+                            sql.Identifier(users[0]),
+                            sql.Literal(actor.user),
+                        )
+                    )
+                    plan.append(
+                        Probe(actor, f"{change}; {sight}", rows=True, tag=(column.name, value))
+                    )
+            if len(plan) == 1:
+                continue
+            outcomes = lab.run(plan)
+            before = outcomes[0].result or {}
+            for item, outcome in zip(plan[1:], outcomes[1:], strict=True):
+                grown = [
+                    k
+                    for k, n in (outcome.result or {}).items()
+                    if outcome.ok and n > before.get(k, 0)
+                ]
+                if grown:
+                    name, value = item.tag
+                    out.append(
+                        Signal(
+                            "escalation.profile",
+                            "escalation",
+                            "critical",
+                            actor.name,
+                            table.key,
+                            "update",
+                            f"after setting {name} to {value} on one's own row more rows of "
+                            f"{', '.join(grown[:4])} are visible",
+                            "A column that decides access is written by the person it is about.",
+                            f"revoke update ({name}) on {table.key} from {actor.role};",
+                            item.sql,
+                            actor,
+                            (table.key,),
+                            group=f"{table.key}.{name}",
+                            title="{object}: users can raise their own rights",
+                        )
+                    )
+                    break
+    return out
+
+
+def _is_profile(lab: Lab, table: Table) -> bool:
+    model = lab.model.of(table.key)
+    return model.kind == "tenant" and any(
+        set(u.columns) <= set(model.users) and u.columns for u in table.uniques
+    )
+
+
+def _sight(lab: Lab) -> str:
+    """Count what is visible in every table that isolates rows."""
+    parts = []
+    for table in lab.catalog.reachable():
+        if (
+            not table.is_base
+            or table.parent
+            or lab.model.of(table.key).kind not in ("tenant", "root", "user")
+        ):
+            continue
+        if ("authenticated", "SELECT") not in table.privileges:
+            continue
+        parts.append(
+            sql.SQL("{}, (select count(*) from {})").format(sql.Literal(table.key), table.sql)
+        )
+    if not parts:
+        return ""
+    return lab.text(
+        sql.SQL("select pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts[:45]))
+    )
+
+
+def _wanted(lab: Lab, table: Table, column: Column) -> list[Any]:
+    """Values that could mean more rights."""
+    if column.category == "B":
+        return [True, False]
+    if column.labels:
+        return list(column.labels)[:8]
+    for fk in table.foreign_keys:
+        if column.name in fk.columns:
+            rows = lab.fixtures.of(fk.target, "B")
+            ref = fk.ref_columns[fk.columns.index(column.name)]
+            return [r.values.get(ref) for r in rows[:2]]
+    if column.category == "S":
+        from harmonia_py.isolation.references import literals
+
+        found = [
+            v for k in table.checks if column.name in k.columns for v in literals(k.expression)
+        ]
+        near = [v for v in literals(lab.refs.everything) if v.isalpha() and len(v) < 24]
+        return list(dict.fromkeys([*found, *near]))[:16]
+    if column.base == lab.model.tenant_type:
+        return [lab.cast.b.id]
+    if column.category == "N":
+        return [0, 1, 10, 100, 999]
+    return []

@@ -1,0 +1,265 @@
+"""Storage objects: whose path is whose, and who can list, read, write, move and delete it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.finding import Severity, Signal
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.references import literals
+
+__all__ = ["probe"]
+
+_KEY = "storage.objects"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One seeded object: its bucket, path, and the tenant and user it belongs to."""
+
+    id: str
+    bucket: str
+    name: str
+    owner: str
+    user: str | None
+
+
+def probe(lab: Lab) -> list[Signal]:
+    """Seed objects under every path convention the policies could mean, then try them all."""
+    table = lab.catalog.platform.get(_KEY)
+    if table is None or not table.policies or not lab.wants(_KEY):
+        return []
+    with lab.conn.transaction(force_rollback=True):
+        items = _seed(lab, table)
+        if not items:
+            return []
+        lab.before(table)
+        try:
+            return _probe(lab, table, items)
+        finally:
+            lab.forget(_KEY)
+
+
+def _seed(lab: Lab, table: Table) -> list[Item]:
+    text = "\n".join(lab.refs.closure_text(f"{p.using} {p.check}") for p in table.policies)
+    named = re.findall(r"bucket_id\)?(?:::text)? = (?:ANY \()?\(?(?:ARRAY\[)?('[^\]\)]*)", text)
+    buckets = {b.id: b.public for b in lab.catalog.buckets}
+    fresh = [v for n in named for v in literals(n + "'" * (n.count("'") % 2)) if v not in buckets]
+    folders = sorted({int(n) for n in re.findall(r"foldername\([^)]*\)\)?\[(\d)\]", text)} | {1})
+    words = [w for w in literals(text) if re.fullmatch(r"[\w-]{2,30}", w) and w not in buckets]
+    items: list[Item] = []
+    try:
+        with lab.conn.transaction():
+            if lab.fixtures.replica:
+                lab.conn.execute("set local session_replication_role = replica")
+            for name in dict.fromkeys(fresh):
+                lab.conn.execute(
+                    "insert into storage.buckets (id, name) values (%s, %s) on conflict do nothing",
+                    (name, name),
+                )
+                buckets[name] = False
+            if not buckets:
+                lab.conn.execute(
+                    "insert into storage.buckets (id, name) values ('hz-files', 'hz-files')"
+                )
+                buckets["hz-files"] = False
+            for bucket in buckets:
+                for label in "AB":
+                    items += _objects(lab, table, bucket, label, folders, words[:6])
+            lab.conn.execute("set local session_replication_role = origin")
+    except psycopg.Error:
+        return []
+    return items
+
+
+def _objects(
+    lab: Lab, table: Table, bucket: str, label: str, folders: list[int], words: list[str]
+) -> list[Item]:
+    keys: list[tuple[str, str | None]] = [(lab.cast.tenant(label).id, None)]
+    if not lab.model.tenanted:
+        keys = []
+    members = lab.cast.members(label)
+    keys += [(m.user or "", m.user) for m in (*members[:1], *members[-1:])]
+    root = lab.model.tenant_table
+    for row in lab.fixtures.of(root, label)[:1] if root else ():
+        keys += [
+            (str(v), None)
+            for k, v in row.values.items()
+            if k in ("slug", "name", "code", "key", "subdomain", "handle") and v
+        ]
+    paths: list[tuple[str, str | None]] = []
+    for key, user in dict.fromkeys(keys):
+        for depth in folders:
+            paths.append(("/".join([*["hz"] * (depth - 1), key, f"hz-{label.lower()}.txt"]), user))
+        paths += [(f"{word}/{key}/hz-{label.lower()}.txt", user) for word in words]
+    out = []
+    boss = members[0].user if members else None
+    for name, user in dict.fromkeys(paths):
+        owner = user or boss
+        ident = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{bucket}/{name}/{label}"))
+        columns: dict[str, object] = {
+            "id": ident,
+            "bucket_id": bucket,
+            "name": name,
+            "owner": owner,
+            "owner_id": owner,
+            "metadata": {},
+        }
+        used = {k: v for k, v in columns.items() if table.has(k)}
+        lab.conn.execute(
+            sql.SQL(
+                "insert into storage.objects ({c}) select {c} from "
+                "pg_catalog.jsonb_populate_record(null::storage.objects, %s) on conflict do nothing"
+            ).format(c=sql.SQL(", ").join(map(sql.Identifier, used))),
+            (Jsonb(used),),
+        )
+        out.append(Item(ident, bucket, name, label, user))
+    return out
+
+
+def _actors(lab: Lab) -> list[Actor]:
+    members = lab.cast.members("A")
+    chosen = [*members[:1], *members[-1:]]
+    chosen += [
+        a
+        for a in lab.cast.actors
+        if a.state in ("stranger", "anon", "removed")
+        or a.state.startswith("inactive")
+        or a.state == "deleted"
+    ]
+    return list({a.name: a for a in chosen}.values())
+
+
+def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
+    signals: list[Signal] = []
+    by_id = {i.id: i for i in items}
+    public = {b.id for b in lab.catalog.buckets if b.public}
+    plan: list[Probe] = []
+    for actor in _actors(lab):
+        plan += _plan(lab, actor, items)
+    outcomes = lab.run(plan)
+    open_to_anon: set[str] = set()
+    seen: list[tuple[Probe, str, Item, str]] = []
+    for item, outcome in zip(plan, outcomes, strict=True):
+        actor = item.actor
+        if item.tag == "select":
+            for ident in outcome.result or () if outcome.ok else ():
+                hit = by_id.get(ident)
+                if hit is None:
+                    continue
+                if actor.role == "anon":
+                    open_to_anon.add(hit.bucket)
+                seen.append((item, "select", hit, f"lists {hit.bucket}/{hit.name}"))
+            continue
+        for change in outcome.changes:
+            bucket, name = str(change.data.get("bucket_id")), str(change.data.get("name"))
+            hit = by_id.get(str(change.data.get("id")))
+            target = hit or next(
+                (
+                    i
+                    for i in items
+                    if i.bucket == bucket and i.name.rsplit("/", 1)[0] == name.rsplit("/", 1)[0]
+                ),
+                None,
+            )
+            if target is not None:
+                seen.append((item, item.tag.split()[0], target, f"{item.tag} {bucket}/{name}"))
+    for item, command, hit, evidence in seen:
+        actor = item.actor
+        if hit.owner in actor.tenants or hit.user == actor.user:
+            continue
+        if actor.former and hit.owner != actor.former:
+            continue
+        if command == "select" and (hit.bucket in public or hit.bucket in open_to_anon):
+            continue
+        signals.append(_signal(item, command, hit, evidence))
+    return signals
+
+
+def _signal(item: Probe, command: str, hit: Item, evidence: str) -> Signal:
+    former = item.actor.former is not None
+    severity: Severity = "high" if former else "critical"
+    return Signal(
+        "lifecycle.storage" if former else "storage",
+        "breach",
+        severity,
+        item.actor.name,
+        _KEY,
+        command,
+        evidence,
+        "Files of another tenant can be reached through the storage API.",
+        "Compare a folder of the path with the caller's own tenants in every policy of the bucket.",
+        item.sql,
+        item.actor,
+        (),
+        group=f"bucket {hit.bucket}",
+        title=f"storage bucket {hit.bucket}: another tenant's files can be reached ({{commands}})",
+    )
+
+
+def _plan(lab: Lab, actor: Actor, items: list[Item]) -> list[Probe]:
+    victim = actor.former or "B"
+    theirs = [i for i in items if i.owner == victim]
+    mine = [i for i in items if i.owner in actor.tenants]
+    out = [
+        Probe(
+            actor, "select pg_catalog.jsonb_agg(id) from storage.objects", rows=True, tag="select"
+        ),
+        Probe(actor, "update storage.objects set metadata = metadata", watch=(_KEY,), tag="update"),
+        Probe(
+            actor,
+            "delete from storage.objects",
+            watch=(_KEY,),
+            tag="delete",
+            session={"storage.allow_delete_query": "true"},
+        ),
+    ]
+    for item in theirs:
+        folder = item.name.rsplit("/", 1)[0]
+        for name in (f"{folder}/hz-new.txt",):
+            out.append(
+                Probe(actor, _insert(lab, actor, item.bucket, name), watch=(_KEY,), tag="insert")
+            )
+    for here, there in zip(mine, theirs, strict=False):
+        if here.bucket != there.bucket:
+            continue
+        target = there.name.rsplit("/", 1)[0] + "/hz-moved.txt"
+        out.append(
+            Probe(
+                actor,
+                lab.text(
+                    sql.SQL("update storage.objects set name = {} where id = {}").format(
+                        sql.Literal(target), sql.Literal(here.id)
+                    )
+                ),
+                watch=(_KEY,),
+                tag="update move",
+            )
+        )
+    return out
+
+
+def _insert(lab: Lab, actor: Actor, bucket: str, name: str) -> str:
+    columns: dict[str, object] = {
+        "bucket_id": bucket,
+        "name": name,
+        "owner": actor.user,
+        "owner_id": actor.user,
+        "metadata": {},
+    }
+    table = lab.catalog.platform[_KEY]
+    used = {k: v for k, v in columns.items() if table.has(k)}
+    return lab.text(
+        sql.SQL(
+            "insert into storage.objects ({c}) select {c} from "
+            "pg_catalog.jsonb_populate_record(null::storage.objects, {r})"
+        ).format(c=sql.SQL(", ").join(map(sql.Identifier, used)), r=sql.Literal(Jsonb(used)))
+    )
