@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from harmonia_cli.commands import audit, dev, migrate, platform, policies, seed, verify
+from harmonia_cli.commands import (
+    audit,
+    dev,
+    keys,
+    migrate,
+    platform,
+    policies,
+    secrets,
+    seed,
+    verify,
+    webhooks,
+)
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -28,6 +39,9 @@ app.add_typer(platform.app, name="platform")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(policies.app, name="policies")
 app.add_typer(seed.app, name="seed")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(webhooks.app, name="webhooks")
 app.command(name="verify")(verify.verify)
 
 

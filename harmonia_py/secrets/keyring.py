@@ -43,6 +43,10 @@ class KeyRing:
         self._cache: OrderedDict[UUID, tuple[float, OrganizationKey]] = OrderedDict()
         self._active: dict[UUID, tuple[float, UUID]] = {}
 
+    def copy(self) -> KeyRing:
+        """Return a ring with the same master keys and a cache of its own, for another thread."""
+        return KeyRing(*self._all)
+
     @property
     def provider(self) -> KeyProvider:
         """The current provider."""

@@ -273,14 +273,16 @@ class SecretStore:
         audience: str,
         actor: Actor,
         purpose: str | None = None,
+        version: int | None = None,
     ) -> BoundSecret:
         """Return the current value for a program that will send it to ``audience``.
 
-        The host is the one the caller means to talk to, not one it read from a row. Raises
-        ``AudienceMismatch`` when the secret was set for another host.
+        The host is the one the caller means to talk to, not one it read from a row: raises
+        ``AudienceMismatch`` when the secret was set for another. ``version`` asks for an older
+        value.
         """
         host = audience_of(audience)
-        return self._open(organization_id, name, host, "use", actor, purpose, None)
+        return self._open(organization_id, name, host, "use", actor, purpose, version)
 
     def reveal(
         self,

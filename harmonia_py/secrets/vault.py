@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -62,6 +62,16 @@ class Session:
             _SQL[name], {"organization_id": self.organization_id, **values}, binary=True
         )
 
+    def statement(self, sql: bytes, **values: object) -> psycopg.Cursor[Any]:
+        """Run a statement of another package; ``organization_id`` is added."""
+        return self._connection.execute(
+            sql, {"organization_id": self.organization_id, **values}, binary=True
+        )
+
+    def savepoint(self) -> AbstractContextManager[psycopg.Transaction]:
+        """Return a block that can fail without ending the transaction."""
+        return self._connection.transaction()
+
     def log(
         self,
         action: str,
@@ -110,6 +120,17 @@ class Vault:
                 {"organization_id": str(organization_id) if organization_id else ""},
             )
             yield Session(self._connection, organization_id)
+
+    def __enter__(self) -> Vault:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection was lost."""
+        return self._connection.closed or self._connection.broken
 
     def authorize(self, organization_id: UUID, actor: Actor, permission: str) -> bool:
         """Tell whether the actor may; a program without a user always may."""

@@ -1,0 +1,160 @@
+"""What the commands around secrets share: options, the open store, input that is not argv."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from harmonia_cli.options import database_url
+from harmonia_cli.output import stderr
+from harmonia_py.errors import UsageError
+
+if TYPE_CHECKING:
+    from harmonia_py.secrets import Secret
+    from harmonia_py.secrets.store import SecretStore
+    from harmonia_py.secrets.vault import Actor
+
+__all__ = [
+    "IdentityOption",
+    "NameArgument",
+    "OldProviderOption",
+    "OrganizationOption",
+    "ProviderOption",
+    "RecipientOption",
+    "make_store",
+    "open_store",
+    "operator",
+    "progress",
+    "read_file",
+    "read_value",
+    "refuse_value",
+]
+
+OrganizationOption = Annotated[
+    UUID,
+    typer.Option("--organization", envvar="HARMONIA_ORGANIZATION", help="Id of the organization."),
+]
+ProviderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--provider",
+        envvar="HARMONIA_MASTER_KEY_PROVIDER",
+        help="Where the master key is: file:PATH, cmd:..., env:NAME, keyring:SERVICE/USER, "
+        "awskms:KEY, gcpkms:KEY, transit:URL#KEY.",
+    ),
+]
+OldProviderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--old-provider",
+        envvar="HARMONIA_OLD_MASTER_KEY_PROVIDER",
+        help="The former master key, while it is being replaced.",
+    ),
+]
+RecipientOption = Annotated[
+    list[str] | None, typer.Option("--recipient", help="An age public key (age1...). Repeatable.")
+]
+IdentityOption = Annotated[
+    Path | None, typer.Option("--identity", help="File with an age identity (AGE-SECRET-KEY-1...).")
+]
+NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as hubspot/token.")]
+
+_MAX_INPUT = 4 << 20
+# How the keys of well-known services begin: nobody names a secret so.
+_LOOKS_LIKE_A_VALUE = (
+    "sk_live", "sk_test", "sk-", "rk_live", "ghp_", "gho_", "github_pat_", "xoxb-", "xoxp-",
+    "whsec_", "hmk1_", "shpat_", "glpat-", "akia", "eyj", "pat-", "age-secret-key",
+)  # fmt: skip
+
+
+def refuse_value(name: str, extra: list[str] | None) -> None:
+    """Refuse a value on the command line, where every user of the machine can read it."""
+    if extra or name.lower().startswith(_LOOKS_LIKE_A_VALUE):
+        raise UsageError(
+            "a secret value does not belong on the command line: others can read it there",
+            hint="treat it as leaked if it was real; then: harmonia secrets set NAME < FILE",
+        )
+
+
+@contextmanager
+def open_store(
+    db_url: str | None, provider: str | None, old_provider: str | None = None
+) -> Iterator[SecretStore]:
+    """Open the store, after comparing the master key with the one the database uses."""
+    store = make_store(database_url(db_url), provider, old_provider)
+    with store.vault:
+        store.ring.check(store.vault)
+        yield store
+
+
+def make_store(url: str, provider: str | None, old_provider: str | None = None) -> SecretStore:
+    """Return a store with a connection of its own."""
+    from harmonia_py import dsn
+    from harmonia_py.secrets import provider as provider_of
+    from harmonia_py.secrets.keyring import KeyRing
+    from harmonia_py.secrets.store import SecretStore
+    from harmonia_py.secrets.vault import Vault
+
+    if not provider:
+        raise UsageError(
+            "no master key is named",
+            hint="give --provider or set HARMONIA_MASTER_KEY_PROVIDER, for example file:PATH",
+        )
+    providers = [provider_of(uri) for uri in (provider, old_provider) if uri]
+    return SecretStore(Vault(dsn.connect(url, autocommit=True)), KeyRing(*providers))
+
+
+def operator() -> Actor:
+    """Return who runs the command, for the access log."""
+    from harmonia_py.secrets.vault import Actor
+
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return Actor(f"operator {name}")
+
+
+def read_value(file: Path | None, *, keep_newline: bool, what: str) -> Secret:
+    """Return a value from a file, stdin or a hidden prompt; one trailing newline is removed."""
+    from harmonia_py.secrets import Secret
+
+    if file is None and sys.stdin.isatty():
+        first = getpass.getpass(f"{what}: ")
+        if first != getpass.getpass("again: "):
+            raise UsageError("the two entries differ; nothing was stored")
+        return Secret(first)
+    data = read_file(file) if file is not None else sys.stdin.buffer.read(_MAX_INPUT)
+    if data.endswith(b"\n") and not keep_newline:
+        data = data[:-2] if data.endswith(b"\r\n") else data[:-1]
+        stderr.print("[dim]one newline at the end was removed (--keep-newline keeps it)[/dim]")
+    return Secret(data)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes, or say why not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_INPUT)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback that draws a bar on a terminal, or None."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=stderr) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

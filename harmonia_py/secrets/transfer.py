@@ -1,0 +1,149 @@
+"""Many secrets in and out: ``.env`` and JSON in, an age-encrypted document out and in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from harmonia_py.errors import InvalidSecret
+from harmonia_py.secrets.context import check_name
+from harmonia_py.secrets.recovery import decrypt, encrypt_to
+from harmonia_py.secrets.store import SecretStore
+from harmonia_py.secrets.value import Secret
+from harmonia_py.secrets.vault import Actor
+
+__all__ = ["Item", "export_to", "import_all", "parse_env", "parse_export", "parse_json"]
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_FORMAT = "harmonia.secrets.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A secret on its way."""
+
+    name: str
+    value: Secret
+    kind: str = "api_key"
+    audience: str = ""
+    provider: str | None = None
+
+
+def parse_env(data: bytes) -> list[Item]:
+    """Return the items of ``NAME=value`` lines; names become lower case, quotes are removed."""
+    items = []
+    for number, line in enumerate(_decoded(data).splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise InvalidSecret(f"line {number} is not NAME=value")
+        value = match[2].strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        items.append(Item(check_name(match[1].lower()), Secret(value)))
+    return items
+
+
+def parse_json(data: bytes) -> list[Item]:
+    """Return the items of an object of names and text values."""
+    document = _json(data)
+    if not all(isinstance(value, str) for value in document.values()):
+        raise InvalidSecret("every value must be a text")
+    return [Item(check_name(name), Secret(value)) for name, value in document.items()]
+
+
+def parse_export(data: bytes, identity: bytes) -> list[Item]:
+    """Return the items of a file that :func:`export_to` made."""
+    document = _json(decrypt(identity, data).reveal())
+    if document.get("format") != _FORMAT:
+        raise InvalidSecret("the file is not an export of secrets")
+    try:
+        return [
+            Item(
+                check_name(row["name"]),
+                Secret(base64.b64decode(row["value"], validate=True)),
+                row["kind"],
+                row["audience"],
+                row["provider"],
+            )
+            for row in document["secrets"]
+        ]
+    except (KeyError, TypeError, binascii.Error):
+        raise InvalidSecret("the export is damaged") from None
+
+
+def import_all(
+    store: SecretStore, organization_id: UUID, items: Sequence[Item], *, actor: Actor
+) -> list[str]:
+    """Set every item and return the names. Stops at the first that is refused; run again."""
+    names = []
+    for item in items:
+        store.set(
+            organization_id,
+            item.name,
+            item.value,
+            actor=actor,
+            kind=item.kind,
+            audience=item.audience,
+            provider=item.provider,
+        )
+        names.append(item.name)
+    return names
+
+
+def export_to(
+    store: SecretStore,
+    organization_id: UUID,
+    recipients: Sequence[str],
+    *,
+    actor: Actor,
+    purpose: str,
+) -> tuple[bytes, list[str]]:
+    """Return an age file of all current values that each recipient opens alone, and the names.
+
+    Every value is recorded as revealed. Disabled and expired secrets are left out.
+    """
+    encrypt_to(recipients, Secret("checked before anything is revealed"))
+    rows: list[dict[str, Any]] = []
+    for info in store.list_all(organization_id, actor=actor):
+        if info.status != "active":
+            continue
+        found = store.reveal(organization_id, info.name, actor=actor, purpose=f"export: {purpose}")
+        rows.append(
+            {
+                "name": info.name,
+                "value": base64.b64encode(found.value.reveal()).decode(),
+                "kind": found.kind,
+                "audience": found.audience,
+                "provider": info.provider,
+            }
+        )
+    document = Secret(json.dumps({"format": _FORMAT, "secrets": rows}))
+    return encrypt_to(recipients, document), [row["name"] for row in rows]
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidSecret(
+            "the input is not UTF-8", hint="set binary values one by one with secrets set"
+        ) from None
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(_decoded(data))
+    except ValueError:
+        raise InvalidSecret("the input is not JSON") from None
+    if not isinstance(document, dict):
+        raise InvalidSecret("the input is not a JSON object")
+    return document
