@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harmonia_py.errors import HarmoniaError
 
-__all__ = ["OutputFormat", "OutputOption", "command", "emit", "stderr", "stdout"]
+__all__ = ["OutputFormat", "OutputOption", "command", "emit", "progress_bar", "stderr", "stdout"]
 
 stdout = Console(soft_wrap=True)
 stderr = Console(stderr=True, soft_wrap=True)
@@ -43,6 +43,21 @@ def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None
         typer.echo(json.dumps({"ok": True, "data": data}, default=str))
     else:
         render(data)
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a function of rows done and rows in all; None where nobody is watching."""
+    if not stderr.is_terminal:
+        yield None
+        return
+    from rich.progress import Progress, TimeRemainingColumn
+
+    with Progress(
+        *Progress.get_default_columns()[:3], TimeRemainingColumn(), console=stderr
+    ) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

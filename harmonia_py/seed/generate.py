@@ -11,21 +11,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 
 import psycopg
 from psycopg import sql
 
 from harmonia_py.errors import UsageError
 from harmonia_py.seed import vocabulary as words
+from harmonia_py.seed.rows import COLUMNS, EPOCH, Row, Rows, Tenant, uuids
 
 __all__ = ["GeneratePlan", "GenerateReport", "generate"]
 
 Progress = Callable[[int, int], None]
-Row = tuple[str, ...]
 
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-_NULL = r"\N"
 _BLOCK = 2000  # rows a COPY message holds: large enough to amortize, small enough to show progress
 _ROLES = ("owner", "admin", "manager", "member", "viewer")
 
@@ -66,15 +64,6 @@ class GenerateReport:
     def rows_per_second(self) -> float:
         """All rows over all seconds, server and client work included."""
         return sum(self.rows.values()) / self.seconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Tenant:
-    id: str
-    members: tuple[str, ...]
-    pipeline: str
-    stages: tuple[tuple[str, str], ...]  # id, kind
-    index: int
 
 
 def generate(
@@ -119,10 +108,10 @@ class _Counter:
             self._tell(self._done, self._total)
 
 
-def _tenants(connection: psycopg.Connection, plan: GeneratePlan) -> list[_Tenant]:
+def _tenants(connection: psycopg.Connection, plan: GeneratePlan) -> list[Tenant]:
     rng = random.Random(plan.seed)  # noqa: S311 - reproducible, not secret
-    ids = [_uuid(rng, n) for n in range(plan.organizations)]
-    users = [tuple(_uuid(rng, n) for _ in range(plan.members)) for n in range(plan.organizations)]
+    ids = uuids(rng, plan.organizations)
+    users = [tuple(uuids(rng, plan.members)) for _ in ids]
     try:
         _copy(connection, "auth.users", _USER_COLUMNS, _user_rows(plan, users))
         _copy(
@@ -155,13 +144,15 @@ def _tenants(connection: psycopg.Connection, plan: GeneratePlan) -> list[_Tenant
         ),
     )
     stages = _stages(connection, ids)
-    return [_Tenant(org, users[n], stages[org][0], stages[org][1], n) for n, org in enumerate(ids)]
+    return [Tenant(org, users[n], stages[org][0], stages[org][1], n) for n, org in enumerate(ids)]
 
 
 def _stages(
     connection: psycopg.Connection, ids: Sequence[str]
 ) -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
-    # A new organization comes with its default pipeline.
+    connection.execute(
+        "select private.provision_crm(o.id) from unnest(%s::uuid[]) as o (id)", (list(ids),)
+    )
     found: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
     rows = connection.execute(
         """
@@ -181,7 +172,7 @@ def _stages(
 
 
 def _fill(
-    dsn: str, plan: GeneratePlan, tenants: Sequence[_Tenant], counter: _Counter
+    dsn: str, plan: GeneratePlan, tenants: Sequence[Tenant], counter: _Counter
 ) -> dict[str, int]:
     written: dict[str, int] = {}
     with psycopg.connect(dsn) as connection:
@@ -195,17 +186,13 @@ def _fill(
 def _fill_batch(
     connection: psycopg.Connection,
     plan: GeneratePlan,
-    batch: Sequence[_Tenant],
+    batch: Sequence[Tenant],
     counter: _Counter,
     written: dict[str, int],
 ) -> None:
-    made = [_Made(plan, tenant) for tenant in batch]
-    for table, columns, rows in (
-        ("companies", _COMPANY_COLUMNS, (r for m in made for r in m.companies())),
-        ("contacts", _CONTACT_COLUMNS, (r for m in made for r in m.contacts())),
-        ("deals", _DEAL_COLUMNS, (r for m in made for r in m.deals())),
-        ("activities", _ACTIVITY_COLUMNS, (r for m in made for r in m.activities())),
-    ):
+    made = [Rows(plan.seed, tenant, _share(plan, tenant.index)) for tenant in batch]
+    for table, columns in COLUMNS.items():
+        rows = chain.from_iterable(getattr(m, table)() for m in made)
         count = _copy(connection, f"public.{table}", columns, rows, counter)
         written[table] = written.get(table, 0) + count
 
@@ -215,25 +202,10 @@ _USER_COLUMNS = (
     "confirmation_token", "recovery_token", "email_change", "email_change_token_new",
     "created_at", "updated_at",
 )  # fmt: skip
-_COMPANY_COLUMNS = (
-    "organization_id", "id", "name", "status", "domain", "website_url", "industry", "city",
-    "country", "owner_id", "created_at",
-)  # fmt: skip
-_CONTACT_COLUMNS = (
-    "organization_id", "id", "company_id", "first_name", "last_name", "email", "phone",
-    "job_title", "status", "source", "city", "country", "owner_id", "created_at",
-)  # fmt: skip
-_DEAL_COLUMNS = (
-    "organization_id", "id", "pipeline_id", "stage_id", "company_id", "name", "status",
-    "amount_minor", "currency", "expected_close_on", "closed_at", "owner_id", "created_at",
-)  # fmt: skip
-_ACTIVITY_COLUMNS = (
-    "organization_id", "id", "kind", "subject", "due_at", "contact_id", "owner_id", "created_at",
-)  # fmt: skip
 
 
 def _user_rows(plan: GeneratePlan, users: Sequence[Sequence[str]]) -> Iterator[Row]:
-    now = _EPOCH.isoformat()
+    now = EPOCH.isoformat()
     zero = "00000000-0000-0000-0000-000000000000"
     for n, members in enumerate(users):
         for k, user in enumerate(members):
@@ -244,83 +216,12 @@ def _user_rows(plan: GeneratePlan, users: Sequence[Sequence[str]]) -> Iterator[R
             )  # fmt: skip
 
 
-class _Made:
-    """The rows of one organization, each from its own random stream."""
-
-    def __init__(self, plan: GeneratePlan, tenant: _Tenant) -> None:
-        self._tenant = tenant
-        self._rng = random.Random(plan.seed * 1_000_003 + tenant.index)  # noqa: S311
-        share = _share(plan, tenant.index)
-        self._counts = share
-        self._company_ids = [_uuid(self._rng, n) for n in range(share[0])]
-        self._contact_ids = [_uuid(self._rng, n) for n in range(share[1])]
-
-    def companies(self) -> Iterator[Row]:
-        pick, org = self._rng.choice, self._tenant.id
-        for n, key in enumerate(self._company_ids):
-            name = f"{pick(words.COMPANY_FIRST)} {pick(words.COMPANY_LAST)} {n + 1}"
-            domain = name.lower().replace(" ", "-") + ".example"
-            yield (
-                org, key, name, pick(words.COMPANY_STATUSES), domain, f"https://{domain}/",
-                pick(words.INDUSTRIES), pick(words.CITIES), pick(words.COUNTRIES),
-                pick(self._tenant.members), self._when(),
-            )  # fmt: skip
-
-    def contacts(self) -> Iterator[Row]:
-        pick, rng, org = self._rng.choice, self._rng, self._tenant.id
-        companies = self._company_ids
-        for n, key in enumerate(self._contact_ids):
-            first, last = pick(words.FIRST_NAMES), pick(words.LAST_NAMES)
-            yield (
-                org, key, pick(companies) if companies and n % 5 else _NULL, first, last,
-                f"{first}.{last}.{n + 1}@mail.example".lower(),
-                f"+49{rng.randrange(10**9, 10**10)}", pick(words.JOB_TITLES),
-                pick(words.CONTACT_STATUSES), pick(words.SOURCES), pick(words.CITIES),
-                pick(words.COUNTRIES), pick(self._tenant.members), self._when(),
-            )  # fmt: skip
-
-    def deals(self) -> Iterator[Row]:
-        pick, rng, tenant = self._rng.choice, self._rng, self._tenant
-        companies = self._company_ids
-        for n in range(self._counts[2]):
-            stage, kind = pick(tenant.stages)
-            created = self._when()
-            yield (
-                tenant.id, _uuid(rng, n), tenant.pipeline, stage,
-                pick(companies) if companies else _NULL,
-                f"{pick(words.DEAL_NAMES)} {n + 1}", kind, str(rng.randrange(1, 500_000) * 100),
-                "EUR", created[:10], _NULL if kind == "open" else created,
-                pick(tenant.members), created,
-            )  # fmt: skip
-
-    def activities(self) -> Iterator[Row]:
-        pick, org = self._rng.choice, self._tenant.id
-        for n in range(self._counts[3]):
-            yield (
-                org, _uuid(self._rng, n), pick(("task", "call", "meeting", "note")),
-                pick(words.SUBJECTS), self._when(),
-                pick(self._contact_ids) if self._contact_ids else _NULL,
-                pick(self._tenant.members), self._when(),
-            )  # fmt: skip
-
-    def _when(self) -> str:
-        return (_EPOCH + timedelta(seconds=self._rng.randrange(25_000_000))).isoformat()
-
-
-def _share(plan: GeneratePlan, index: int) -> tuple[int, int, int, int]:
-    def part(total: int) -> int:
-        return total // plan.organizations + (index < total % plan.organizations)
-
-    return part(plan.companies), part(plan.contacts), part(plan.deals), part(plan.activities)
-
-
-def _uuid(rng: random.Random, index: int) -> str:
-    # Version 7 of RFC 9562: the time rises with the index, as it would have in real use.
-    milliseconds = int(_EPOCH.timestamp() * 1000) + index
-    bits = rng.getrandbits(74)
-    value = milliseconds << 80 | 7 << 76 | (bits >> 62) << 64 | 2 << 62 | (bits & (1 << 62) - 1)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _share(plan: GeneratePlan, index: int) -> dict[str, int]:
+    totals = {table: getattr(plan, table) for table in COLUMNS}
+    return {
+        table: total // plan.organizations + (index < total % plan.organizations)
+        for table, total in totals.items()
+    }
 
 
 def _copy(
@@ -336,8 +237,8 @@ def _copy(
     written = 0
     # Only words of our own vocabulary get here: nothing that COPY's text format would escape.
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while block := [line for _, line in zip(range(_BLOCK), rows, strict=False)]:
-            copy.write("".join("\t".join(line) + "\n" for line in block))
+        while block := list(islice(rows, _BLOCK)):
+            copy.write("\n".join(map("\t".join, block)) + "\n")
             written += len(block)
             if counter is not None:
                 counter.add(len(block))

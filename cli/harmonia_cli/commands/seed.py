@@ -13,7 +13,15 @@ from harmonia_cli.options import (
     consent,
     database_url,
 )
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.output import (
+    OutputFormat,
+    OutputOption,
+    command,
+    emit,
+    progress_bar,
+    stderr,
+    stdout,
+)
 
 __all__ = ["app"]
 
@@ -50,6 +58,57 @@ def apply(
             "changed": list(result.changed),
         }
         emit(data, output, _print_seeded)
+
+
+@app.command()
+def generate(
+    organizations: Annotated[int, typer.Option("--organizations", min=1)] = 10,
+    contacts: Annotated[int, typer.Option("--contacts", min=0, help="In total.")] = 10_000,
+    companies: Annotated[
+        int | None, typer.Option("--companies", min=0, help="Default: a tenth of the contacts.")
+    ] = None,
+    deals: Annotated[
+        int | None, typer.Option("--deals", min=0, help="Default: a tenth of the contacts.")
+    ] = None,
+    activities: Annotated[int, typer.Option("--activities", min=0)] = 0,
+    members: Annotated[int, typer.Option("--members", min=1, help="Per organization.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="The same number, the same rows.")] = 1,
+    yes: YesOption = False,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Generate large, realistic organizations.
+
+    Example: harmonia seed generate --organizations 1000 --contacts 1000000
+    """
+    with command(output):
+        from dataclasses import asdict
+
+        from harmonia_py.seed.generate import GeneratePlan
+        from harmonia_py.seed.generate import generate as generate_tenants
+
+        url = database_url(db_url)
+        consent(url, yes=yes, action="generate organizations")
+        plan = GeneratePlan(
+            organizations=organizations,
+            contacts=contacts,
+            companies=contacts // 10 if companies is None else companies,
+            deals=contacts // 10 if deals is None else deals,
+            activities=activities,
+            members=members,
+            seed=seed,
+        )
+        with progress_bar("generating", plan.rows) as tell:
+            report = generate_tenants(url, plan, on_progress=tell)
+        data = asdict(report) | {"rows_per_second": report.rows_per_second}
+        emit(data, output, _print_generated)
+
+
+def _print_generated(data: dict[str, Any]) -> None:
+    for table, count in data["rows"].items():
+        stdout.print(f"{count:>12,} {table}", highlight=False)
+    total, rate = sum(data["rows"].values()), data["rows_per_second"]
+    stdout.print(f"{total:>12,} rows, {rate:,.0f} rows/s", highlight=False)
 
 
 def _print_seeded(data: dict[str, Any]) -> None:

@@ -1,0 +1,76 @@
+"""Generated tenants: complete, even, the same for the same seed, and never half done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from harmonia_py.engines import Database
+from harmonia_py.errors import UsageError
+from harmonia_py.seed.generate import GeneratePlan, generate
+
+PLAN = GeneratePlan(
+    organizations=3, contacts=101, companies=20, deals=30, activities=40, members=4, seed=7
+)
+
+
+def counts(conn: psycopg.Connection[Any], table: str) -> list[int]:
+    rows = conn.execute(
+        f"select count(*) from public.{table} as t inner join public.organizations as o"
+        " on o.id = t.organization_id where o.slug like 'generated-7-%'"
+        " group by o.slug order by o.slug".encode()
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def fingerprint(database: Database) -> list[Any]:
+    with database.connect() as conn:
+        return conn.execute(
+            "select c.organization_id, c.id, c.full_name, c.email, c.company_id, c.owner_id,"
+            " c.created_at from public.contacts as c inner join public.organizations as o"
+            " on o.id = c.organization_id where o.slug like 'generated-%' order by 1, 2"
+        ).fetchall()
+
+
+def test_every_row_is_there_and_spread_evenly(database: Database) -> None:
+    seen: list[tuple[int, int]] = []
+    report = generate(database.owner_dsn, PLAN, on_progress=lambda *step: seen.append(step))
+    with database.connect() as conn:
+        assert counts(conn, "contacts") == [34, 34, 33]
+        assert counts(conn, "deals") == [10, 10, 10]
+        assert counts(conn, "memberships") == [4, 4, 4]
+    assert report.rows["contacts"] == 101
+    assert max(seen) == (PLAN.rows, PLAN.rows)
+
+
+def test_the_same_seed_gives_the_same_rows(engine: Any, template_database: str) -> None:
+    prints = []
+    for _ in range(2):
+        with engine.database(template=template_database) as database:
+            generate(database.owner_dsn, PLAN)
+            prints.append(fingerprint(database))
+    assert prints[0] == prints[1]
+    with engine.database(template=template_database) as database:
+        generate(
+            database.owner_dsn,
+            GeneratePlan(organizations=3, contacts=101, companies=20, deals=30, activities=40,
+                         members=4, seed=8),
+        )  # fmt: skip
+        assert fingerprint(database) != prints[0]
+
+
+def test_generating_a_seed_twice_is_refused_and_changes_nothing(database: Database) -> None:
+    generate(database.owner_dsn, PLAN)
+    before = fingerprint(database)
+    with pytest.raises(UsageError, match="seed 7 was already generated"):
+        generate(database.owner_dsn, PLAN)
+    assert fingerprint(database) == before
+
+
+@pytest.mark.parametrize("changes", [{"organizations": 0}, {"members": 0}, {"contacts": -1}])
+def test_a_plan_that_cannot_be_is_refused(changes: dict[str, int]) -> None:
+    whole = {"organizations": 1, "contacts": 1, "companies": 0, "deals": 0, "activities": 0}
+    with pytest.raises(UsageError):
+        GeneratePlan(**(whole | changes))
