@@ -45,6 +45,8 @@
     ├── WebhookRejected              exit 3
     ├── Refused                      exit 1
     ├── AuditTampered                exit 3
+    ├── FileDamaged                  exit 1
+    ├── ToolMissing                  exit 1
     └── IsolationBreach              exit 5
 
 A message says what happened and to what; the hint says what to do next. Neither ever
@@ -67,6 +69,7 @@ __all__ = [
     "DatabaseRefused",
     "DatabaseUnreachable",
     "DecryptFailed",
+    "FileDamaged",
     "FolderMissing",
     "HarmoniaError",
     "InvalidDsn",
@@ -101,6 +104,7 @@ __all__ = [
     "SecretUnavailable",
     "ServerStartFailed",
     "StaleKey",
+    "ToolMissing",
     "ToolNotFound",
     "UnknownKey",
     "UnknownOrganization",
@@ -502,3 +506,15 @@ class AuditTampered(CheckFailed):
 
     code = "audit.tampered"
     hint = "run harmonia audit verify, and compare with a backup"
+
+
+class FileDamaged(HarmoniaError):
+    """A file is not what was written."""
+
+    code = "file.damaged"
+
+
+class ToolMissing(HarmoniaError):
+    """A program that is needed is not on this machine."""
+
+    code = "tool.missing"

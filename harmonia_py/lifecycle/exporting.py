@@ -1,0 +1,316 @@
+"""Take everything of an organization away: NDJSON and CSV per table, and a manifest.
+
+One snapshot, streamed with COPY: memory does not grow with the rows. Each file is complete or
+absent; the manifest is written last. An export that was interrupted goes on with ``resume``: what
+it has already is kept where the table is still the same, so the result is again one snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from harmonia_py import dsn
+from harmonia_py.connection import Connection
+from harmonia_py.errors import HarmoniaError, NotWritable, Refused
+from harmonia_py.lifecycle import catalog
+from harmonia_py.lifecycle import sql as statements
+from harmonia_py.lifecycle.stream import Sealer, writing
+
+__all__ = ["FORMAT", "MANIFEST", "Exported", "export_organization"]
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_PARTIAL = "partial.json"
+# JSON text holds no control characters, so with these two CSV leaves each line as it is.
+_PLAIN = sql.SQL("format csv, delimiter e'\\x02', quote e'\\x01'")
+_CSV = sql.SQL("format csv, header true")
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written. ``kept`` tables of an interrupted export were still the same."""
+
+    path: Path
+    tables: int
+    rows: int
+    manifest_sha256: str
+    kept: int
+
+
+class _Counting:
+    """Pass bytes on while hashing and counting them."""
+
+    def __init__(self, out: IO[bytes] | Sealer) -> None:
+        self._out = out
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.digest.update(data)
+        self.size += len(data)
+        self._out.write(bytes(data))
+
+
+def export_organization(
+    url: str,
+    organization_id: UUID,
+    folder: Path,
+    *,
+    key: bytes | None = None,
+    resume: bool = False,
+    ndjson: bool = True,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the organization into a new folder; with ``key`` every file is encrypted.
+
+    Raises :class:`NotWritable` for a folder that exists (unless ``resume``) or a full disk, and
+    :class:`Refused` for an organization that is unknown or gone.
+    """
+    had = _prepare(folder, resume=resume)
+    with dsn.connect(url, autocommit=True) as status, dsn.connect(url) as conn:
+        export_id = _register(status, organization_id)
+        try:
+            conn.execute("set transaction isolation level repeatable read, read only")
+            about = catalog.organization(conn, organization_id)
+            if about["status"] == "purged":
+                raise Refused("this organization is purged", code="organization.purged", status=409)
+            job = _Job(conn, status, organization_id, export_id, folder, key, ndjson)
+            written = _tables(job, had, progress)
+            manifest = {
+                "format": FORMAT,
+                "organization": about,
+                "schema_version": catalog.schema_version(conn),
+                "exported_at": _scalar(conn, "select now()").isoformat(),
+                "encrypted": key is not None,
+                "tables": written.entries,
+                "people": _people(job),
+                "files": _files(conn, organization_id),
+                "audit": _audit(job),
+            }
+            text = json.dumps(manifest, indent=1, sort_keys=True).encode()
+            with _target(folder / MANIFEST, key) as out:
+                out.write(text)
+        except (HarmoniaError, psycopg.Error, KeyboardInterrupt) as error:
+            _finish(status, organization_id, export_id, "failed", error=type(error).__name__)
+            raise
+        (folder / _PARTIAL).unlink(missing_ok=True)
+        rows = sum(entry["rows"] for entry in written.entries)
+        digest = hashlib.sha256(text).hexdigest()
+        _finish(status, organization_id, export_id, "done", rows=rows, manifest=digest)
+    return Exported(folder, len(written.entries), rows, digest, written.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    conn: Connection
+    status: Connection
+    organization_id: UUID
+    export_id: UUID
+    folder: Path
+    key: bytes | None
+    ndjson: bool
+
+
+@dataclass(slots=True)
+class _Written:
+    entries: list[dict[str, Any]]
+    kept: int = 0
+
+
+def _prepare(folder: Path, *, resume: bool) -> dict[str, dict[str, Any]]:
+    if (folder / MANIFEST).exists():
+        raise NotWritable(f"{folder} holds a complete export and is not overwritten")
+    if folder.exists() and not resume:
+        raise NotWritable(
+            f"{folder} exists and is not overwritten",
+            hint="name a new folder, or add --resume to go on with an interrupted export",
+        )
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NotWritable(f"cannot create {folder}: {error.strerror}") from None
+    try:
+        found = json.loads((folder / _PARTIAL).read_text(encoding="utf-8"))
+        return {str(entry["table"]): entry for entry in found}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _tables(job: _Job, had: dict[str, dict[str, Any]], progress: Progress | None) -> _Written:
+    written = _Written([])
+    for table in catalog.tables(job.conn):
+        rows, digest = catalog.fingerprint(job.conn, table, job.organization_id)
+        name = f"{table.schema}.{table.name}"
+        before = had.get(name)
+        same = before is not None and (before["rows"], before["fingerprint"]) == (rows, digest)
+        if before is not None and same and _present(job.folder, before):
+            written.entries.append(before)
+            written.kept += 1
+        else:
+            entry = {
+                "table": name,
+                "tenant": table.tenant,
+                "columns": list(table.columns),
+                "rows": rows,
+                "fingerprint": digest,
+                "files": _write(job, table),
+            }
+            written.entries.append(entry)
+        (job.folder / _PARTIAL).write_text(json.dumps(written.entries), encoding="utf-8")
+        _beat(job)
+        if progress:
+            progress(name, rows)
+    return written
+
+
+def _present(folder: Path, entry: dict[str, Any]) -> bool:
+    return all(
+        (folder / file["name"]).is_file() and (folder / file["name"]).stat().st_size == file["size"]
+        for file in entry["files"]
+    )
+
+
+def _write(job: _Job, table: catalog.Table) -> list[dict[str, Any]]:
+    columns = sql.SQL(", ").join(sql.Identifier("t", name) for name in table.columns)
+    base = f"data/{table.schema}.{table.name}"
+    query = table.rows(columns, order=True)
+    files = [_copy(job, query, _CSV, f"{base}.csv")]
+    if job.ndjson:
+        lines = sql.SQL("select row_to_json(r)::text from ({}) as r").format(query)
+        files.append(_copy(job, lines, _PLAIN, f"{base}.ndjson"))
+    return files
+
+
+def _copy(job: _Job, query: sql.Composed, options: sql.SQL, name: str) -> dict[str, Any]:
+    path = job.folder / (name if job.key is None else f"{name}.hxf")
+    path.unlink(missing_ok=True)
+    statement = sql.SQL("copy ({}) to stdout with ({})").format(query, options)
+    with _target(path, job.key) as out:
+        counting = _Counting(out)
+        with job.conn.cursor().copy(statement, {"organization": job.organization_id}) as copy:
+            for block in copy:
+                counting.write(block)
+    return {
+        "name": str(path.relative_to(job.folder)),
+        "size": path.stat().st_size,
+        "bytes": counting.size,
+        "sha256": counting.digest.hexdigest(),
+    }
+
+
+@contextmanager
+def _target(path: Path, key: bytes | None) -> Iterator[IO[bytes] | Sealer]:
+    with writing(path) as file:
+        if key is None:
+            yield file
+        else:
+            with Sealer(file, key, {"kind": "export", "name": path.name}) as sealer:
+                yield sealer
+
+
+def _people(job: _Job) -> dict[str, Any]:
+    """Write who is named in the rows: id, e-mail address and display name."""
+    conn, key = job.conn, job.key
+    known = {(t.schema, t.name): t for t in catalog.tables(conn)}
+    people: set[UUID] = set()
+    for schema, name, column in conn.execute(statements.load("people_columns")).fetchall():
+        table = known.get((schema, name))
+        if table is not None:
+            query = sql.SQL("select distinct {} from ({}) as r where {} is not null").format(
+                sql.Identifier(column), table.rows(sql.SQL("t.*")), sql.Identifier(column)
+            )
+            people |= {row[0] for row in conn.execute(query, {"organization": job.organization_id})}
+    rows = conn.execute(statements.load("people"), {"people": list(people)}).fetchall()
+    path = job.folder / ("data/people.ndjson" if key is None else "data/people.ndjson.hxf")
+    path.unlink(missing_ok=True)
+    with _target(path, key) as out:
+        counting = _Counting(out)
+        for id_, email, display_name in rows:
+            line = {"id": str(id_), "email": email, "display_name": display_name}
+            counting.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    return {
+        "name": str(path.relative_to(job.folder)),
+        "size": path.stat().st_size,
+        "rows": len(rows),
+        "sha256": counting.digest.hexdigest(),
+    }
+
+
+def _files(conn: Connection, organization_id: UUID) -> list[dict[str, Any]]:
+    """Return the stored objects: bucket, path and size. Their content stays in Storage."""
+    if not _scalar(conn, "select to_regclass('storage.objects') is not null"):
+        return []
+    rows = conn.execute(
+        "select bucket_id, name, metadata ->> 'size', metadata ->> 'mimetype'"
+        " from storage.objects where (storage.foldername(name))[1] = %s order by 1, 2",
+        [str(organization_id)],
+    )
+    return [
+        {"bucket": bucket, "path": path, "size": size, "type": mime}
+        for bucket, path, size, mime in rows
+    ]
+
+
+def _audit(job: _Job) -> dict[str, Any]:
+    """Write the audit record, for reading; an import does not replay it."""
+    query = sql.SQL(
+        "select row_to_json(r)::text from (select e.* from audit.events as e"
+        " where e.organization_id = {} order by e.at, e.statement, e.position) as r"
+    ).format(sql.Placeholder("organization"))
+    return _copy(job, query, _PLAIN, "data/audit.events.ndjson")
+
+
+def _scalar(conn: Connection, query: str) -> Any:
+    row = conn.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def _register(status: Connection, organization_id: UUID) -> UUID:
+    catalog.organization(status, organization_id)
+    row = status.execute(
+        statements.load("export_start"), {"organization": organization_id}
+    ).fetchone()
+    if row is None:
+        raise Refused(
+            "an export of this organization is running",
+            code="export.running",
+            status=409,
+            hint="wait for it; one that died is taken over after 10 minutes",
+        )
+    return UUID(str(row[0]))
+
+
+def _beat(job: _Job) -> None:
+    job.status.execute(
+        "update public.organization_exports set heartbeat_at = clock_timestamp()"
+        " where organization_id = %s and id = %s",
+        [job.organization_id, job.export_id],
+    )
+
+
+def _finish(
+    status: Connection,
+    organization_id: UUID,
+    export_id: UUID,
+    state: str,
+    *,
+    rows: int | None = None,
+    manifest: str | None = None,
+    error: str | None = None,
+) -> None:
+    status.execute(
+        "update public.organization_exports set status = %s, finished_at = now(), row_count = %s,"
+        " manifest_sha256 = %s, error = %s where organization_id = %s and id = %s",
+        [state, rows, manifest, error, organization_id, export_id],
+    )

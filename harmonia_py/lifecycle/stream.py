@@ -1,0 +1,137 @@
+"""Files in authenticated encryption: exports and backups.
+
+``HXF1``, the length of the header (32 bits, big-endian), the header (JSON), then Cobblestone256
+(C2SP chunked encryption) with everything before it as its context. So a header cannot be changed,
+a piece cannot be left out, moved or cut off, and the wrong key is noticed at the first chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+
+from harmonia_py.errors import FileDamaged, NotWritable
+
+__all__ = ["MAGIC", "Sealer", "opened", "read_header", "sealed", "writing"]
+
+MAGIC = b"HXF1"
+BLOCK = 1 << 20
+_LONGEST = 1 << 20
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+
+
+class Sealer:
+    """Write plaintext in, ciphertext comes out in ``file``. Not readable before ``close()``."""
+
+    def __init__(self, file: IO[bytes], key: bytes, header: dict[str, Any]) -> None:
+        """Write the header."""
+        text = json.dumps(header, sort_keys=True).encode()
+        start = MAGIC + struct.pack(">I", len(text)) + text
+        self._file = file
+        self._encryptor = Cobblestone256Encryptor(key, start)
+        file.write(start)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Encrypt a piece."""
+        self._file.write(self._encryptor.update(bytes(data)))
+        return len(data)
+
+    def close(self) -> None:
+        """Write the last chunk, which proves that nothing was cut off."""
+        self._file.write(self._encryptor.finalize())
+
+    def __enter__(self) -> Sealer:
+        """Return the sealer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: object, __: TracebackType | None
+    ) -> None:
+        """Finish, unless the block failed: then the file must stay unreadable."""
+        if kind is None:
+            self.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file beside ``path`` that takes its place when the block is done, and is synced.
+
+    Raises :class:`NotWritable` when ``path`` exists, and for a full disk; nothing stays then.
+    """
+    if path.exists():
+        raise NotWritable(f"{path} exists and is not overwritten")
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with os.fdopen(os.open(partial, _FLAGS, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def sealed(path: Path, key: bytes, header: dict[str, Any]) -> Iterator[Sealer]:
+    """Yield a sealer whose file appears at ``path`` only when it is complete."""
+    with writing(path) as file, Sealer(file, key, header) as sealer:
+        yield sealer
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header, not yet authenticated. Raises :class:`FileDamaged`."""
+    try:
+        with path.open("rb") as file:
+            return _header(path, file)[0]
+    except OSError as error:
+        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None
+
+
+def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
+    start = file.read(8)
+    if len(start) < 8 or start[:4] != MAGIC:
+        raise FileDamaged(f"{path} is not a file of Harmonia, or it is cut off")
+    length = struct.unpack(">I", start[4:])[0]
+    text = file.read(length) if length <= _LONGEST else b""
+    try:
+        header = json.loads(text)
+    except ValueError:
+        header = None
+    if len(text) != length or not isinstance(header, dict):
+        raise FileDamaged(f"the header of {path} is damaged")
+    return header, start + text
+
+
+def opened(path: Path, key: bytes) -> Iterator[bytes]:
+    """Yield the plaintext in pieces; each is authentic, the whole only at the end.
+
+    Raises :class:`FileDamaged` for a wrong key, a changed byte or a file that was cut off. Use
+    what was yielded only after the iterator is exhausted, or in a transaction.
+    """
+    try:
+        with path.open("rb") as file:
+            _, context = _header(path, file)
+            decryptor = Cobblestone256Decryptor(key, context)
+            while block := file.read(BLOCK):
+                yield decryptor.update(block)
+            yield decryptor.finalize()
+    except (InvalidTag, ValueError):
+        raise FileDamaged(
+            f"{path} cannot be opened: another key, a changed byte, or it is cut off",
+            hint="check the key; if it is the right one, take another copy of the file",
+        ) from None
+    except OSError as error:
+        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None

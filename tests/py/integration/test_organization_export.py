@@ -1,0 +1,176 @@
+"""Export and import: what comes back is what was there, and damage is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from fix_database import Connection
+
+from harmonia_py.connection import session
+from harmonia_py.engines import Database, Engine
+from harmonia_py.errors import FileDamaged, NotWritable, Refused
+from harmonia_py.lifecycle import catalog
+from harmonia_py.lifecycle.exporting import export_organization
+from harmonia_py.lifecycle.importing import import_organization, read_manifest
+
+KEY = bytes(range(32))
+OWNER = "e0000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def org(conn: Connection) -> UUID:
+    row = conn.execute(
+        "select organization_id from public.memberships where user_id = %s", [OWNER]
+    ).fetchone()
+    conn.commit()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+@pytest.fixture
+def elsewhere(engine: Engine, template_database: str, org: UUID) -> Database:
+    """Another Harmonia that never had the organization."""
+    database = engine.create_database(template=template_database)
+    with database.connect_admin() as admin:
+        admin.execute("set session_replication_role = replica")
+        for table in reversed(list(catalog.tables(admin, exported=False))):
+            admin.execute(
+                b"delete from "
+                + table.identifier.as_bytes(admin)
+                + b" where "
+                + table.tenant.encode()
+                + b" = %s",
+                [org],
+            )
+    return database
+
+
+def prints(database: Database, org: UUID) -> dict[str, tuple[int, str]]:
+    with session(database.owner_dsn) as conn:
+        return {t.name: catalog.fingerprint(conn, t, org) for t in catalog.tables(conn)}
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+def test_round_trip(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path, key: bytes | None
+) -> None:
+    before = prints(database, org)
+    done = export_organization(database.owner_dsn, org, tmp_path / "out", key=key)
+    assert done.rows == sum(rows for rows, _ in before.values()) > 50
+    loaded = import_organization(elsewhere.owner_dsn, tmp_path / "out", key=key)
+    assert (loaded.organization_id, loaded.rows) == (org, done.rows)
+    assert prints(elsewhere, org) == before
+    with pytest.raises(Refused, match="exists here already"):
+        import_organization(elsewhere.owner_dsn, tmp_path / "out", key=key)
+
+
+def test_files_hold_every_row_twice(database: Database, org: UUID, tmp_path: Path) -> None:
+    export_organization(database.owner_dsn, org, tmp_path / "out")
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest["schema_version"] and manifest["organization"]["id"] == str(org)
+    for entry in manifest["tables"]:
+        base = tmp_path / "out" / "data" / entry["table"]
+        with base.with_name(base.name + ".csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        lines = base.with_name(base.name + ".ndjson").read_text(encoding="utf-8").splitlines()
+        assert len(rows) - 1 == len(lines) == entry["rows"], entry["table"]
+        for line in lines:
+            assert json.loads(line)[entry["tenant"]] == str(org)
+
+
+def test_every_tenant_table_is_exported(database: Database, org: UUID, tmp_path: Path) -> None:
+    """By construction: a table made a moment ago is in it."""
+    with database.connect() as conn:
+        conn.execute(
+            "create table public.brand_new (organization_id uuid not null references"
+            " public.organizations (id), id int, primary key (organization_id, id))"
+        )
+        conn.execute("insert into public.brand_new values (%s, 7)", [org])
+    export_organization(database.owner_dsn, org, tmp_path / "out")
+    assert (
+        tmp_path / "out/data/public.brand_new.csv"
+    ).read_text() == f"organization_id,id\n{org},7\n"
+
+
+def test_another_organization_is_not_in_it(
+    database: Database, conn: Connection, org: UUID, tmp_path: Path
+) -> None:
+    others = conn.execute("select id from public.organizations where id <> %s", [org]).fetchall()
+    export_organization(database.owner_dsn, org, tmp_path / "out")
+    content = b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert others and all(str(row[0]).encode() not in content for row in others)
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+def test_damage_is_refused_before_anything_is_loaded(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path, key: bytes | None
+) -> None:
+    export_organization(database.owner_dsn, org, tmp_path / "out", key=key)
+    files = sorted(p for p in (tmp_path / "out" / "data").iterdir() if p.stat().st_size)
+    before = prints(elsewhere, org)
+    for path in files[:: max(len(files) // 8, 1)]:
+        good = path.read_bytes()
+        for bad in (
+            good[:-1],
+            good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1 :],
+        ):
+            path.write_bytes(bad)
+            with pytest.raises(FileDamaged):
+                import_organization(elsewhere.owner_dsn, tmp_path / "out", key=key)
+        path.write_bytes(good)
+    assert prints(elsewhere, org) == before
+    if key is not None:
+        with pytest.raises(FileDamaged):
+            import_organization(elsewhere.owner_dsn, tmp_path / "out", key=bytes(32))
+        with pytest.raises(FileDamaged):
+            import_organization(elsewhere.owner_dsn, tmp_path / "out")
+
+
+def test_interrupted_export_goes_on(
+    database: Database, conn: Connection, elsewhere: Database, org: UUID, tmp_path: Path
+) -> None:
+    class Killed(KeyboardInterrupt):
+        pass
+
+    def stop(name: str, _: int) -> None:
+        if name == "public.deals":
+            raise Killed
+
+    with pytest.raises(Killed):
+        export_organization(database.owner_dsn, org, tmp_path / "out", progress=stop)
+    with pytest.raises(FileDamaged, match="no complete export"):
+        read_manifest(tmp_path / "out")
+    with pytest.raises(NotWritable, match="not overwritten"):
+        export_organization(database.owner_dsn, org, tmp_path / "out")
+    conn.execute("update public.companies set name = name || '.' where organization_id = %s", [org])
+    conn.commit()
+    done = export_organization(database.owner_dsn, org, tmp_path / "out", resume=True)
+    assert 0 < done.kept < done.tables
+    import_organization(elsewhere.owner_dsn, tmp_path / "out")
+    assert prints(elsewhere, org) == prints(database, org)
+
+
+def test_a_second_exporter_waits_its_turn(
+    database: Database, conn: Connection, org: UUID, tmp_path: Path
+) -> None:
+    conn.execute(
+        "insert into public.organization_exports (organization_id, status, heartbeat_at)"
+        " values (%s, 'running', now())",
+        [org],
+    )
+    conn.commit()
+    with pytest.raises(Refused, match="is running"):
+        export_organization(database.owner_dsn, org, tmp_path / "out")
+    conn.execute("update public.organization_exports set heartbeat_at = now() - interval '1 hour'")
+    conn.commit()
+    assert export_organization(database.owner_dsn, org, tmp_path / "out2").rows
+
+
+def test_a_full_disk_is_said_and_leaves_no_file(database: Database, org: UUID) -> None:
+    full = Path("/dev/full/out")
+    with pytest.raises(NotWritable, match="cannot create"):
+        export_organization(database.owner_dsn, org, full)
