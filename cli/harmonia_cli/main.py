@@ -11,10 +11,13 @@ from harmonia_cli.commands import (
     dev,
     keys,
     migrate,
+    organization,
     platform,
     policies,
+    retention,
     secrets,
     seed,
+    support,
     verify,
     webhooks,
 )
@@ -32,6 +35,9 @@ app = typer.Typer(
 
 
 app.add_typer(audit.app, name="audit")
+app.add_typer(organization.app, name="organization")
+app.add_typer(retention.app, name="retention")
+app.add_typer(support.app, name="support")
 app.command()(dev.up)
 app.command()(dev.down)
 app.command()(dev.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -32,9 +33,14 @@ def org(conn: Connection) -> UUID:
 
 
 @pytest.fixture
-def elsewhere(engine: Engine, template_database: str, org: UUID) -> Database:
+def elsewhere(engine: Engine, template_database: str, org: UUID) -> Iterator[Database]:
     """Another Harmonia that never had the organization."""
-    database = engine.create_database(template=template_database)
+    with engine.database(template=template_database) as database:
+        forget(database, org)
+        yield database
+
+
+def forget(database: Database, org: UUID) -> None:
     with database.connect_admin() as admin:
         admin.execute("set session_replication_role = replica")
         for table in reversed(list(catalog.tables(admin, exported=False))):
@@ -46,7 +52,6 @@ def elsewhere(engine: Engine, template_database: str, org: UUID) -> Database:
                 + b" = %s",
                 [org],
             )
-    return database
 
 
 def prints(database: Database, org: UUID) -> dict[str, tuple[int, str]]:

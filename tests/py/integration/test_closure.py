@@ -1,0 +1,304 @@
+"""Closing, holds and the purge: nothing too early, nothing too much, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fix_database import ROOT, Connection, as_service, as_user
+
+from harmonia_py import audit
+from harmonia_py.connection import session
+from harmonia_py.engines import Database
+from harmonia_py.errors import CheckFailed, Refused
+from harmonia_py.lifecycle import catalog, retention
+
+OWNER = "e0000000-0000-4000-8000-000000000001"
+ADMIN = "e0000000-0000-4000-8000-000000000002"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+@pytest.fixture
+def org(conn: Connection) -> UUID:
+    row = conn.execute(
+        "select organization_id from public.memberships where user_id = %s", [OWNER]
+    ).fetchone()
+    conn.commit()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+def refused(code: str) -> Any:
+    return pytest.raises(psycopg.Error, check=lambda e: e.diag.message_detail == code)
+
+
+def close(conn: Connection, org: UUID, *, who: str = OWNER, aal: str = "aal2") -> None:
+    with as_user(conn, who, aal=aal):
+        conn.execute("select public.close_organization(%s, 'we are done')", [org])
+
+
+def reopen(conn: Connection, org: UUID) -> None:
+    with as_user(conn, OWNER, aal="aal2"):
+        conn.execute("select public.reopen_organization(%s)", [org])
+
+
+def let_it_be_due(conn: Connection, org: UUID) -> None:
+    conn.execute(
+        "update private.closures set closing_at = now() - interval '40 days',"
+        " purge_after = now() - interval '1 day' where organization_id = %s",
+        [org],
+    )
+    conn.commit()
+
+
+def prints(database: Database, *, but: UUID) -> dict[str, Any]:
+    """Fingerprints of every tenant table, private ones too, of all other organizations."""
+    with session(database.owner_dsn) as conn:
+        others = conn.execute(
+            "select id from public.organizations where id <> %s order by id", [but]
+        ).fetchall()
+        return {
+            f"{table.name} {other[0]}": catalog.fingerprint(conn, table, other[0])
+            for table in catalog.tables(conn, exported=False)
+            for other in others
+        }
+
+
+def test_closing_is_read_only_and_reversible(conn: Connection, org: UUID) -> None:
+    with refused("permission.denied"):
+        close(conn, org, who=ADMIN)
+    conn.rollback()
+    with refused("permission.denied"):
+        close(conn, org, aal="aal1")
+    conn.rollback()
+    close(conn, org)
+    rename = "update public.contacts set first_name = 'X' where organization_id = %s"
+    with as_user(conn, OWNER, aal="aal2"):
+        assert conn.execute("select count(*) from public.contacts").fetchone() != (0,)
+        assert conn.execute(rename, [org]).rowcount == 0
+    for statement in (
+        rename,
+        "delete from public.contacts where organization_id = %s",
+        "insert into public.tags (organization_id, name) values (%s, 'late')",
+        "update public.organizations set name = 'X' where id = %s",
+    ):
+        with refused("organization.read_only"), as_service(conn):
+            conn.execute(statement, [org])
+    with refused("organization.not_active"):
+        close(conn, org)
+    with as_user(conn, OWNER, aal="aal2"):
+        conn.execute("select public.request_export(%s)", [org])
+    reopen(conn, org)
+    with as_service(conn):
+        assert conn.execute(rename, [org]).rowcount > 0
+    with refused("organization.not_closing"):
+        reopen(conn, org)
+
+
+def test_the_owners_are_told(conn: Connection, org: UUID) -> None:
+    close(conn, org)
+    told = conn.execute(
+        "select recipient, status from private.notifications where kind = 'organization.closing'"
+    ).fetchall()
+    assert told == [("olga.owner@alder.example", "pending")]
+
+
+def test_what_may_not_be_purged(database: Database, conn: Connection, org: UUID) -> None:
+    def no(what: str) -> None:
+        with pytest.raises(Refused, match=what):
+            retention.purge(database.owner_dsn, org)
+
+    no("organization.not_closing")
+    close(conn, org)
+    conn.commit()
+    no("organization.export_window")
+    let_it_be_due(conn, org)
+    hold = retention.place_hold(
+        database.owner_dsn, org, reason="court order 17/2026", placed_by="legal"
+    )
+    no("organization.on_hold")
+    assert retention.plan(database.owner_dsn)[0].blocked == "legal hold"
+    retention.release_hold(
+        database.owner_dsn, org, hold, reason="the case is over", released_by="legal"
+    )
+    conn.execute(
+        "insert into public.organization_exports (organization_id, status, heartbeat_at)"
+        " values (%s, 'running', now())",
+        [org],
+    )
+    conn.commit()
+    no("organization.exporting")
+    conn.execute("update public.organization_exports set status = 'done'")
+    conn.commit()
+    assert retention.plan(database.owner_dsn)[0].blocked is None
+    with pytest.raises(Refused, match="not purged"):
+        retention.certify(database.owner_dsn, org, KEY)
+    retention.purge(database.owner_dsn, org)
+    no("organization.purged")
+
+
+def test_a_hold_stops_every_delete(database: Database, conn: Connection, org: UUID) -> None:
+    tables = [
+        row[0]
+        for row in conn.execute(
+            "select tgrelid::regclass::text from pg_trigger where tgname like '%keep_held'"
+        )
+    ]
+    assert "public.contacts" in tables or "contacts" in tables
+    retention.place_hold(database.owner_dsn, org, reason="court order 18/2026", placed_by="legal")
+    conn.commit()
+    other = "delete from public.tags where organization_id <> %s"
+    for statement in (
+        "delete from public.tags where organization_id = %s",
+        "delete from public.organizations where id = %s",
+        "delete from public.contacts where organization_id = %s",
+    ):
+        with refused("organization.on_hold"):
+            conn.execute(statement, [org])
+        conn.rollback()
+        with refused("organization.on_hold"), as_service(conn):
+            conn.execute(statement, [org])
+        conn.rollback()
+    with refused("organization.on_hold"):
+        conn.execute("truncate public.messages cascade")
+    conn.rollback()
+    assert conn.execute(other, [org]).rowcount > 0
+
+
+def test_the_purge_leaves_nothing_and_touches_nobody_else(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    close(conn, org)
+    conn.commit()
+    let_it_be_due(conn, org)
+    before = prints(database, but=org)
+    due = retention.plan(database.owner_dsn)[0]
+    assert (due.organization_id, due.blocked) == (org, None) and due.rows > 50
+    rows = retention.purge(database.owner_dsn, org, batch=7)
+    assert rows >= due.rows
+    assert prints(database, but=org) == before
+    certificate = retention.certify(database.owner_dsn, org, KEY)
+    content = retention.check_certificate(certificate, KEY.public_key())
+    assert sum(t["rows"] for t in content["tables"].values()) == rows
+    assert content["rows_left"] == 0 and content["keys_shredded"] is True
+    assert retention.certify(database.owner_dsn, org, KEY) == certificate
+    forged = replace(
+        certificate, document=certificate.document.replace('"rows_left":0', '"rows_left":1')
+    )
+    with pytest.raises(CheckFailed):
+        retention.check_certificate(forged, KEY.public_key())
+    with pytest.raises(CheckFailed):
+        retention.check_certificate(certificate, Ed25519PrivateKey.generate().public_key())
+    report = audit.verify(database.owner_dsn)
+    assert report.ok, report.found
+    everything = conn.execute(
+        "select string_agg(payload::text, '') from audit.events where organization_id = %s", [org]
+    ).fetchone()
+    assert everything is not None and "alder.example" not in (everything[0] or "")
+    row = conn.execute(
+        "select name, status from public.organizations where id = %s", [org]
+    ).fetchone()
+    assert row == ("Purged organization", "purged")
+
+
+def test_the_scheduled_procedure_does_the_same(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    close(conn, org)
+    conn.commit()
+    let_it_be_due(conn, org)
+    before = prints(database, but=org)
+    with session(database.owner_dsn) as free:
+        free.execute("call private.retention_run(11)")
+        free.execute("call private.retention_run(11)")
+    assert prints(database, but=org) == before
+    assert retention.certify(database.owner_dsn, org, KEY)
+
+
+PURGE = """
+import sys
+from uuid import UUID
+from harmonia_py.lifecycle import retention
+retention.purge(sys.stdin.readline().strip(), UUID(sys.argv[1]), batch=1,
+                progress=lambda name, count: print(name, flush=True))
+print("done", flush=True)
+"""
+
+
+def test_killed_in_the_middle_it_goes_on(database: Database, conn: Connection, org: UUID) -> None:
+    close(conn, org)
+    conn.commit()
+    let_it_be_due(conn, org)
+    before = prints(database, but=org)
+    for lines in (10, 60):
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(PURGE), str(org)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert process.stdin and process.stdout
+        process.stdin.write(database.owner_dsn + "\n")
+        process.stdin.flush()
+        seen = [process.stdout.readline() for _ in range(lines)]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+        assert all(seen) and "done\n" not in seen
+        assert audit.verify(database.owner_dsn).ok
+    for _ in range(50):  # the server notices the lost client a moment later
+        try:
+            retention.purge(database.owner_dsn, org)
+            break
+        except Refused as error:
+            assert error.database_code == "purge.busy"
+            time.sleep(0.1)
+    assert prints(database, but=org) == before
+    content = json.loads(retention.certify(database.owner_dsn, org, KEY).document)
+    assert content["rows_left"] == 0
+    assert audit.verify(database.owner_dsn).ok
+
+
+def test_every_table_with_a_tenant_is_purged_or_says_why_not(conn: Connection) -> None:
+    rows = conn.execute(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class as c"
+        " join pg_namespace as n on n.oid = c.relnamespace"
+        " join pg_attribute as a on a.attrelid = c.oid and a.attname = 'organization_id'"
+        " where c.relkind in ('r', 'p') and not c.relispartition"
+        " and n.nspname in ('public', 'private')"
+    ).fetchall()
+    purged = {
+        row[0]
+        for row in conn.execute(
+            "select format('%I.%I', n.nspname, c.relname) from private.tenant_tables() as t"
+            " join pg_class as c on c.oid = t.relation join pg_namespace as n"
+            " on n.oid = c.relnamespace"
+        )
+    }
+    staying = conn.execute("select unnest(private.outliving_tables())").fetchall()
+    assert {row[0] for row in rows} == purged | {row[0] for row in staying}
+    for (name,) in conn.execute("select relation::text from private.tenant_tables()"):
+        assert conn.execute(
+            "select count(*) from pg_constraint where contype = 'f' and conrelid = %s::regclass",
+            [name],
+        ).fetchone() != (0,), f"{name} is not tied to its organization"
+
+
+def test_every_tenant_table_is_guarded(conn: Connection) -> None:
+    """Whoever adds a table calls private.guard_tenant_tables() in the same migration."""
+    before = conn.execute("select count(*) from pg_trigger").fetchone()
+    conn.execute("call private.guard_tenant_tables()")
+    assert conn.execute("select count(*) from pg_trigger").fetchone() == before
