@@ -250,6 +250,7 @@ begin
     end;
     insert into public.memberships (organization_id, user_id, role)
     values (v_id, v_user_id, 'owner');
+    perform private.provision_crm(v_id);
     return query select o.* from public.organizations as o where o.id = v_id;
 end;
 $$;
