@@ -333,7 +333,8 @@ select is(
 select
     is(
         tests.error_of(format(
-            'insert into public.companies (organization_id, name, %s) values (tests.alder(), %L, %L)',
+            'insert into public.companies (organization_id, name, %s)'
+            ' values (tests.alder(), %L, %L)',
             v.field, 'Mill', v.value
         )),
         v.wanted,

@@ -56,15 +56,16 @@ select lives_ok(
 );
 select is(a.status, 'done', 'a note is done when it is written') from public.activities as a
 where a.subject = 'Hello';
-select is(
-    tests.error_of(format(
-        'insert into public.activities (organization_id, kind, subject, %s)'
-        ' values (tests.alder(), %L, %L, %L)',
-        v.field, v.kind, 'Checked', v.value
-    )),
-    v.wanted,
-    format('%s of a %s: %L', v.field, v.kind, v.value)
-)
+select
+    is(
+        tests.error_of(format(
+            'insert into public.activities (organization_id, kind, subject, %s)'
+            ' values (tests.alder(), %L, %L, %L)',
+            v.field, v.kind, 'Checked', v.value
+        )),
+        v.wanted,
+        format('%s of a %s: %L', v.field, v.kind, v.value)
+    )
 from (
     values
     ('task', 'direction', 'inbound', 'activities_direction_check'),

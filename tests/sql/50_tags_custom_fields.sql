@@ -124,15 +124,16 @@ values
 (tests.alder(), 'contact', 'remark', 'Remark', 'text', null),
 (tests.alder(), 'contact', 'likes', 'Likes', 'multi_select', '["tea", "coffee"]');
 
-select is(
-    tests.error_of(format(
-        'insert into public.contacts (organization_id, last_name, custom_fields)'
-        ' values (tests.alder(), %L, %L)',
-        'Custom', v.value
-    )),
-    v.wanted,
-    format('a contact with %s', v.value)
-)
+select
+    is(
+        tests.error_of(format(
+            'insert into public.contacts (organization_id, last_name, custom_fields)'
+            ' values (tests.alder(), %L, %L)',
+            'Custom', v.value
+        )),
+        v.wanted,
+        format('a contact with %s', v.value)
+    )
 from (
     values
     ('{"newsletter": true}', null),
@@ -231,16 +232,17 @@ select is(
     '42501',
     'the type of a field is for ever'
 );
-select is(
-    tests.error_of(format(
-        'insert into public.custom_field_definitions'
-        ' (organization_id, object, key, label, type, options)'
-        ' values (tests.alder(), %L, %L, %L, %L, %s)',
-        'deal', v.key, 'Label', v.type, v.options
-    )),
-    v.wanted,
-    format('a definition %s, %s, %s', v.key, v.type, v.options)
-)
+select
+    is(
+        tests.error_of(format(
+            'insert into public.custom_field_definitions'
+            ' (organization_id, object, key, label, type, options)'
+            ' values (tests.alder(), %L, %L, %L, %L, %s)',
+            'deal', v.key, 'Label', v.type, v.options
+        )),
+        v.wanted,
+        format('a definition %s, %s, %s', v.key, v.type, v.options)
+    )
 from (
     values
     ('Colour', 'text', 'null', 'custom_field_definitions_key_check'),

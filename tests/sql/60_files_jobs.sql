@@ -5,18 +5,20 @@ select no_plan();
 
 -- Files --------------------------------------------------------------------------------------
 select tests.as_user('vera.viewer');
-select results_eq('select f.name from public.files as f', array['offer.pdf'], 'a viewer sees files');
+select
+    results_eq('select f.name from public.files as f', array['offer.pdf'], 'a viewer sees files');
 select tests.as_user('rita.rep');
 select is(count(*), 0::bigint, 'a sales representative sees no file of others') from public.files;
-select is(
-    tests.error_of(format(
-        'insert into public.files (organization_id, id, path, name)'
-        ' values (tests.alder(), %L, %L, %L)',
-        'ae000000-0000-7000-8000-000000000009', v.path, 'sketch.png'
-    )),
-    v.wanted,
-    'a file at ' || v.path
-)
+select
+    is(
+        tests.error_of(format(
+            'insert into public.files (organization_id, id, path, name)'
+            ' values (tests.alder(), %L, %L, %L)',
+            'ae000000-0000-7000-8000-000000000009', v.path, 'sketch.png'
+        )),
+        v.wanted,
+        'a file at ' || v.path
+    )
 from (
     values
     (

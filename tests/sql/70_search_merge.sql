@@ -5,11 +5,15 @@ select no_plan();
 
 -- Search -------------------------------------------------------------------------------------
 select tests.as_user('vera.viewer');
-select is(
-    array(select f.full_name from public.search_contacts(tests.alder(), v.query) as f order by 1),
-    v.wanted,
-    'search for ' || v.query
-)
+select
+    is(
+        array(
+            select f.full_name from public.search_contacts(tests.alder(), v.query) as f
+            order by 1
+        ),
+        v.wanted,
+        'search for ' || v.query
+    )
 from (
     values
     ('ida', array['Ida Brandt']),
@@ -105,7 +109,8 @@ select is(
 
 -- Merging ------------------------------------------------------------------------------------
 select tests.as_owner();
-delete from public.contacts where first_name = 'Common';
+delete from public.contacts
+where first_name = 'Common';
 insert into public.deal_contacts (organization_id, deal_id, contact_id, role) values
 (
     tests.alder(), 'a8000000-0000-7000-8000-000000000001',
@@ -251,52 +256,58 @@ select is(
 );
 select tests.as_user('adam.admin');
 select is(count(*), 2::bigint, 'the administrator undoes it')
-from tests.merge as m, public.unmerge_contacts(tests.alder(), m.id) as u;
+from tests.merge as m, public.unmerge_contacts(tests.alder(), m.id);
 select tests.as_owner();
-select is(
-    (
-        select jsonb_agg(to_jsonb(c) - 'updated_at' order by c.id)
-        from public.contacts as c
-    ),
-    b.contacts,
-    'both contacts are as they were'
-)
+select
+    is(
+        (
+            select jsonb_agg(to_jsonb(c) - 'updated_at' order by c.id)
+            from public.contacts as c
+        ),
+        b.contacts,
+        'both contacts are as they were'
+    )
 from tests.before as b;
-select is(
-    (
-        select jsonb_agg(to_jsonb(d) order by d.deal_id, d.contact_id)
-        from public.deal_contacts as d
-    ),
-    b.deals,
-    'their deals too'
-)
+select
+    is(
+        (
+            select jsonb_agg(to_jsonb(d) order by d.deal_id, d.contact_id)
+            from public.deal_contacts as d
+        ),
+        b.deals,
+        'their deals too'
+    )
 from tests.before as b;
-select is(
-    (
-        select jsonb_agg(to_jsonb(t) order by t.contact_id, t.tag_id)
-        from public.contact_tags as t
-    ),
-    b.tags,
-    'and tags'
-)
+select
+    is(
+        (
+            select jsonb_agg(to_jsonb(t) order by t.contact_id, t.tag_id)
+            from public.contact_tags as t
+        ),
+        b.tags,
+        'and tags'
+    )
 from tests.before as b;
-select is(
-    (select jsonb_agg(a.contact_id order by a.id) from public.activities as a),
-    b.activities,
-    'and activities'
-)
+select
+    is(
+        (select jsonb_agg(a.contact_id order by a.id) from public.activities as a),
+        b.activities,
+        'and activities'
+    )
 from tests.before as b;
-select is(
-    (select jsonb_agg(v.contact_id order by v.id) from public.conversations as v),
-    b.conversations,
-    'and conversations'
-)
+select
+    is(
+        (select jsonb_agg(v.contact_id order by v.id) from public.conversations as v),
+        b.conversations,
+        'and conversations'
+    )
 from tests.before as b;
-select is(
-    (select jsonb_agg(f.contact_id order by f.id) from public.files as f),
-    b.files,
-    'and files'
-)
+select
+    is(
+        (select jsonb_agg(f.contact_id order by f.id) from public.files as f),
+        b.files,
+        'and files'
+    )
 from tests.before as b;
 select tests.as_user('adam.admin');
 select is(
@@ -320,7 +331,7 @@ kept as (
     insert into tests.merge select m.merge_id from merged as m
 )
 
-select is(count(*), 1::bigint, 'merged once more') from merged as m;
+select is(count(*), 1::bigint, 'merged once more') from merged;
 select tests.as_owner();
 update private.contact_merges set merged_at = now() - interval '31 days';
 select tests.as_user('adam.admin');
