@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from isolation_bench.variants import KINDS, schemas, variants
 
@@ -34,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if name == "peers":
             command.add_argument("--tool", action="append", help="only this tool (repeatable)")
+    command = commands.add_parser("table", help="print one table of saved results, all tools")
+    command.add_argument("files", nargs="+", help="files written by --json")
     options = parser.parse_args(arguments)
+    if options.command == "table":
+        return _table(options)
     if options.command == "list":
         return _list(options)
     if options.command == "validate":
@@ -53,6 +58,21 @@ def _list(options: argparse.Namespace) -> int:
         if options.only in variant.id:
             fields = ("id", "channel", "object", "says")
             print(json.dumps({key: getattr(variant, key) for key in fields}))
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    from isolation_bench import measure, peers
+    from isolation_bench.result import load
+
+    results = [result for name in options.files for result in load(Path(name))]
+    # The bench's own tool comes first, the others in the order they ran.
+    results.sort(key=lambda result: result.tool != "harmonia")
+    print(peers.table([result for result in results if result.kind != "broken"]))
+    mine = [result for result in results if result.tool == "harmonia"]
+    if mine:
+        print(measure.table(mine))
+        print(measure.channels(mine))
     return 0
 
 

@@ -112,7 +112,7 @@ def judge(variant: Variant, clean: Verdict, patched: Verdict) -> Result:
         variant.name,
         variant.channel,
         signalled,
-        patched.exit_code in (3, 5),
+        patched.exit_code != 0 and clean.exit_code == 0,
         len(fresh),
         patched.seconds,
         patched.exit_code,

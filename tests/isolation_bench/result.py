@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -32,6 +34,11 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return asdict(self)
+
+
+def load(path: Path) -> list[Result]:
+    """Return the results in a file that ``--json`` wrote."""
+    return [Result(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
