@@ -1,5 +1,5 @@
 -- channel: partition
--- object: public.readings_1
+-- object: public.readings
 -- says: The partitions got the parent's grants but have no policies and no row security.
 alter table public.readings_0 disable row level security;
 alter table public.readings_1 disable row level security;
