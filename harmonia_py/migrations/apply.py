@@ -170,16 +170,27 @@ def _run_in_transaction(
         if history.find(connection, migration.version):
             return False
         _set_lock_timeout(connection, options.lock_timeout)
-        for part in migration.parts:
-            try:
-                connection.execute(part.text.encode())
-            except _RETRY:
-                raise
-            except psycopg.Error as error:
-                raise explain.failure(migration, part, error, applied=before) from None
+        _execute_all(connection, migration, before)
         connection.execute("reset role")
         history.insert(connection, migration)
     return True
+
+
+def _execute_all(connection: Connection, migration: Migration, before: int) -> None:
+    """Send every statement without waiting for the one before, as the Supabase CLI does."""
+    cursors: list[psycopg.Cursor[tuple[object, ...]]] = []
+    try:
+        with connection.pipeline():
+            for part in migration.parts:
+                cursors.append(connection.cursor())
+                cursors[-1].execute(part.text.encode())
+    except _RETRY:
+        raise
+    except psycopg.Error as error:
+        # The server skips what follows an error: the first without a result is the one.
+        done = sum(cursor.pgresult is not None for cursor in cursors)
+        failed = migration.parts[min(done, len(migration.parts) - 1)]
+        raise explain.failure(migration, failed, error, applied=before) from None
 
 
 def _lock_history(
