@@ -57,7 +57,9 @@ def run(
     organization: Annotated[
         UUID | None, typer.Option("--organization", help="Only this organization.")
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=100_000)] = 5_000,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, max=100_000, help="Rows per transaction.")
+    ] = 5_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

@@ -158,7 +158,10 @@ def reveal(
     name: NameArgument,
     organization: OrganizationOption,
     purpose: PurposeOption,
-    version: Annotated[int | None, typer.Option("--version", min=1)] = None,
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="Which version (default: the current one)."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Show it on a terminal.")] = False,
     provider: ProviderOption = None,
     old_provider: OldProviderOption = None,

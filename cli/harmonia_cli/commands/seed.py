@@ -62,7 +62,9 @@ def apply(
 
 @app.command()
 def generate(
-    organizations: Annotated[int, typer.Option("--organizations", min=1)] = 10,
+    organizations: Annotated[
+        int, typer.Option("--organizations", min=1, help="How many tenants.")
+    ] = 10,
     contacts: Annotated[int, typer.Option("--contacts", min=0, help="In total.")] = 10_000,
     companies: Annotated[
         int | None, typer.Option("--companies", min=0, help="Default: a tenth of the contacts.")
@@ -70,7 +72,7 @@ def generate(
     deals: Annotated[
         int | None, typer.Option("--deals", min=0, help="Default: a tenth of the contacts.")
     ] = None,
-    activities: Annotated[int, typer.Option("--activities", min=0)] = 0,
+    activities: Annotated[int, typer.Option("--activities", min=0, help="In total.")] = 0,
     members: Annotated[int, typer.Option("--members", min=1, help="Per organization.")] = 5,
     seed: Annotated[int, typer.Option("--seed", help="The same number, the same rows.")] = 1,
     yes: YesOption = False,

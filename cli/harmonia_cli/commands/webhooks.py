@@ -32,18 +32,25 @@ SecretOption = Annotated[
     typer.Option("--secret", help="Name of a stored secret. Without it the value is on stdin."),
 ]
 OptionalOrganization = Annotated[
-    UUID | None, typer.Option("--organization", envvar="HARMONIA_ORGANIZATION")
+    UUID | None,
+    typer.Option(
+        "--organization", envvar="HARMONIA_ORGANIZATION", help="The id of the organization."
+    ),
 ]
 
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8787,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The port to listen on.")
+    ] = 8787,
     public_url: Annotated[
         str, typer.Option("--public-url", help="What senders see: https://hooks.example.com.")
     ] = "",
-    connections: Annotated[int, typer.Option("--connections", min=1, max=64)] = 4,
+    connections: Annotated[
+        int, typer.Option("--connections", min=1, max=64, help="Database connections at most.")
+    ] = 4,
     provider: ProviderOption = None,
     old_provider: OldProviderOption = None,
     db_url: DatabaseUrlOption = None,
