@@ -314,6 +314,13 @@ select is_empty(
             and not exists (
                 select 1 from unnest(p.proconfig) as c where c = 'search_path=""'
             )
+            -- A procedure that commits may not; then only its owner may call it.
+            and not (
+                p.prokind = 'p'
+                and not p.prosecdef
+                and not has_function_privilege('authenticated', p.oid, 'execute')
+                and not has_function_privilege('service_role', p.oid, 'execute')
+            )
     $$,
     'every function fixes its search path'
 );
