@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stder
 if TYPE_CHECKING:
     from harmonia_py.isolation.finding import Finding, Report
     from harmonia_py.isolation.source import Source
+    from harmonia_py.project import Project
 
 __all__ = ["verify"]
 
@@ -48,6 +51,18 @@ def verify(
         typer.Option("--yes-this-is-not-production", help="Agree to probe a remote database."),
     ] = False,
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds per probe.")] = 2.0,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="TOML file of accepted findings: id, reason, until."),
+    ] = None,
+    sarif: Annotated[Path | None, typer.Option("--sarif", help="Write SARIF 2.1.0.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write one self-contained page.")
+    ] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Print GitHub annotations on stderr.")
+    ] = False,
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
@@ -59,6 +74,7 @@ def verify(
         from harmonia_py import project
         from harmonia_py.errors import FolderMissing, UsageError
         from harmonia_py.isolation import runner, source
+        from harmonia_py.isolation.baseline import load_baseline
         from harmonia_py.isolation.model import dump, load
 
         found: project.Project | None = None
@@ -73,6 +89,7 @@ def verify(
         if model is not None and not path.exists() and not init:
             raise UsageError(f"there is no file {path}")
         intent = load(path) if path.exists() else None
+        accepted = load_baseline(baseline) if baseline is not None else None
         origin: AbstractContextManager[Source]
         if db_url is not None:
             origin = nullcontext(source.from_url(db_url, not_production=not_production))
@@ -92,6 +109,11 @@ def verify(
                 timeout=timeout,
                 progress=_tell,
             )
+        if accepted is not None:
+            report, remarks = accepted.apply(report, today=date.today())
+            for remark in remarks:
+                stderr.print(f"baseline: {remark}", markup=False, highlight=False)
+        _write(report, found, sarif=sarif, junit=junit, html=html, github=github)
         data = report.as_dict() | {
             "engine": target.label,
             "unapplied": [
@@ -104,6 +126,40 @@ def verify(
         if code == 0 and target.unapplied:
             code = 1
         raise typer.Exit(code)
+
+
+def _write(
+    report: Report,
+    found: Project | None,
+    *,
+    sarif: Path | None,
+    junit: Path | None,
+    html: Path | None,
+    github: bool,
+) -> None:
+    """Write the reports that were asked for; a place that cannot be written is an error."""
+    from harmonia_py.errors import NotWritable
+    from harmonia_py.isolation import reports
+    from harmonia_py.isolation.places import places
+
+    known: dict[str, tuple[str, int]] = {}
+    if found is not None:
+        files = [*sorted(found.migrations.glob("*.sql")), *sorted(found.policies.glob("*.sql"))]
+        known = places(found.root, files)
+    wanted: dict[Path | None, Callable[[], str]] = {
+        sarif: lambda: reports.sarif(report, known),
+        junit: lambda: reports.junit(report),
+        html: lambda: reports.html(report),
+    }
+    for path, make in wanted.items():
+        if path is None:
+            continue
+        try:
+            path.write_text(make(), encoding="utf-8")
+        except OSError as error:
+            raise NotWritable(f"{path} cannot be written: {error.strerror}") from None
+    if github:
+        typer.echo(reports.github(report, known), nl=False, err=True)
 
 
 def _tell(text: str) -> None:
