@@ -145,7 +145,10 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
 
 
 def _builtin_setting(name: str) -> bool:
-    return name.startswith(("request.", "realtime.", "server_", "role", "search_path", "pgrst."))
+    # Without a dot it is a parameter of the server, not something a project made up.
+    return "." not in name or name.startswith(
+        ("request.", "realtime.", "server_", "role", "search_path", "pgrst.")
+    )
 
 
 def _claims(text: str) -> dict[str, str]:

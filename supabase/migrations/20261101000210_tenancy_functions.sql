@@ -725,19 +725,23 @@ declare
 begin
     perform private.lock_organization(p_organization_id);
     delete from public.memberships as m
-    where m.organization_id = p_organization_id and m.user_id = v_user_id;
+    where
+        m.organization_id = p_organization_id
+        and m.user_id = v_user_id
+        -- Whoever is suspended is looked at first: the trace of the membership stays.
+        and m.status = 'active';
     if not found then
         perform private.fail(
             404,
             'membership.unknown',
-            'you are not a member of this organization',
+            'you are not an active member of this organization',
             'list your organizations'
         );
     end if;
 end;
 $$;
 comment on function private.leave_organization(uuid) is
-'Ends the caller''s own membership; also a suspended member may leave.';
+'Ends the caller''s own active membership.';
 grant execute on function private.leave_organization(uuid) to authenticated;
 
 create function public.leave_organization(organization_id uuid)
