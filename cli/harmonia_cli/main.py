@@ -8,6 +8,7 @@ import typer
 
 from harmonia_cli.commands import (
     audit,
+    backup,
     dev,
     keys,
     migrate,
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 
 app.add_typer(audit.app, name="audit")
+app.add_typer(backup.app, name="backup")
 app.add_typer(organization.app, name="organization")
 app.add_typer(retention.app, name="retention")
 app.add_typer(support.app, name="support")

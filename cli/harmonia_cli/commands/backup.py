@@ -1,0 +1,134 @@
+"""``harmonia backup``: encrypted backups and the proof that they can be restored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make, check, restore and prune encrypted backups.", no_args_is_help=True)
+
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        envvar="HARMONIA_BACKUP_KEY",
+        help="The backup key: file:PATH, env:NAME, cmd:COMMAND or keyring:SERVICE/USER.",
+    ),
+]
+FolderOption = Annotated[Path, typer.Option("--folder", help="Where the backups are.")]
+FileArgument = Annotated[Path, typer.Argument(help="The backup file.")]
+
+
+@app.callback()
+def root() -> None:
+    """Make, check, restore and prune encrypted backups."""
+
+
+@app.command()
+def create(
+    key: KeyOption,
+    folder: FolderOption,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Dump the database into a new encrypted file."""
+    with command(output):
+        from harmonia_py.lifecycle import backup, keys
+
+        done = backup.create(
+            database_url(db_url), folder, keys.stream_key(keys.load(key), "backup")
+        )
+        emit(_plain(done), output, _print_one)
+
+
+@app.command()
+def verify(file: FileArgument, key: KeyOption, output: OutputOption = OutputFormat.text) -> None:
+    """Prove that a backup is authentic and complete, without restoring it."""
+    with command(output):
+        from harmonia_py.lifecycle import backup, keys
+
+        done = backup.verify(file, keys.stream_key(keys.load(key), "backup"))
+        emit(_plain(done), output, _print_one)
+
+
+@app.command()
+def restore(
+    file: FileArgument,
+    key: KeyOption,
+    into: Annotated[
+        str,
+        typer.Option(
+            "--into",
+            envvar="HARMONIA_RESTORE_URL",
+            help="URL of an empty database, or of one that does not exist and is created.",
+        ),
+    ],
+    yes: YesOption = False,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Restore into an empty database and compare rows and audit record with the backup."""
+    with command(output):
+        from harmonia_py.lifecycle import backup, keys
+
+        url = database_url(into)
+        consent(url, yes=yes, action="restore a backup")
+        done = backup.restore(file, keys.stream_key(keys.load(key), "backup"), url)
+        emit(_plain(done), output, _print_one)
+
+
+@app.command("list")
+def list_(folder: FolderOption, output: OutputOption = OutputFormat.text) -> None:
+    """List the backups of a folder, the newest first."""
+    with command(output):
+        from harmonia_py.lifecycle import backup
+
+        found = [_plain(b) for b in backup.listing(folder)]
+        emit(found, output, _print_all)
+
+
+@app.command()
+def prune(
+    folder: FolderOption,
+    days: Annotated[int, typer.Option("--days", min=1, help="Keep backups this long.")] = 30,
+    at_least: Annotated[
+        int, typer.Option("--at-least", min=1, help="Keep this many, however old.")
+    ] = 3,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Delete backups that are older than the promise, and say which."""
+    with command(output):
+        from harmonia_py.lifecycle import backup
+
+        gone = backup.prune(folder, keep=timedelta(days=days), at_least=at_least)
+        emit(
+            {"deleted": [str(path) for path in gone]},
+            output,
+            lambda d: stdout.print("\n".join(d["deleted"]) or "nothing is old enough"),
+        )
+
+
+def _print_all(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        _print_one(row)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {**asdict(value), "path": str(value.path)}
+
+
+def _print_one(data: dict[str, Any]) -> None:
+    rows = "" if data["rows"] is None else f"  {data['rows']} rows of {data['tables']} tables"
+    stdout.print(
+        f"{data['created_at']:%Y-%m-%d %H:%M}  {data['size']:>12} bytes{rows}  {data['path']}",
+        highlight=False,
+        markup=False,
+    )

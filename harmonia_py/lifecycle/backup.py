@@ -1,0 +1,317 @@
+"""Encrypted backups: pg_dump through authenticated encryption, with a key outside the database.
+
+The plaintext is a manifest (32-bit length, JSON: rows per table, the end of the audit record)
+and pg_dump's custom format, both of one snapshot. A restore reads the whole file once to prove
+that it is authentic before it changes anything, and compares with the manifest afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from harmonia_py import audit, dsn
+from harmonia_py.connection import Connection
+from harmonia_py.engines import binaries
+from harmonia_py.errors import CheckFailed, FileDamaged, HarmoniaError, Refused, ToolMissing
+from harmonia_py.lifecycle import sql as statements
+from harmonia_py.lifecycle import stream
+
+__all__ = ["SUFFIX", "Backup", "create", "listing", "prune", "restore", "verify"]
+
+SUFFIX = ".hbk"
+_ENVIRONMENT = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One file. ``rows`` and ``tables`` are known only once it was opened."""
+
+    path: Path
+    created_at: datetime
+    database: str
+    size: int
+    tables: int | None = None
+    rows: int | None = None
+
+
+def create(url: str, folder: Path, key: bytes) -> Backup:
+    """Dump the database into a new encrypted file in ``folder``.
+
+    The file appears only when it is complete. Raises :class:`ToolMissing` without a pg_dump that
+    is at least as new as the server, :class:`NotWritable` for a full disk, :class:`HarmoniaError`
+    with pg_dump's own words.
+    """
+    now = datetime.now(UTC)
+    with dsn.connect(url) as conn:
+        tool = _tool("pg_dump", conn.info.server_version // 10_000)
+        conn.execute("set transaction isolation level repeatable read, read only")
+        snapshot = _value(conn, "select pg_export_snapshot()")
+        tables = _counts(conn)
+        manifest = {
+            "created_at": now.isoformat(),
+            "tables": tables,
+            "audit": _audit_end(conn),
+        }
+        header = {
+            "kind": "backup",
+            "created_at": now.isoformat(),
+            "database": conn.info.dbname,
+            "server_version": conn.info.server_version,
+        }
+        path = folder / f"{conn.info.dbname}-{now:%Y%m%dT%H%M%S%fZ}{SUFFIX}"
+        text = json.dumps(manifest).encode()
+        with stream.sealed(path, key, header) as out:
+            out.write(struct.pack(">I", len(text)) + text)
+            _dump(tool, url, str(snapshot), out)
+    return Backup(
+        path, now, str(header["database"]), path.stat().st_size, len(tables), sum(tables.values())
+    )
+
+
+def _dump(tool: str, url: str, snapshot: str, out: stream.Sealer) -> None:
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [tool, "--format=custom", "--no-password", f"--snapshot={snapshot}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=_environment(url),
+        )
+        try:
+            if process.stdout is None:
+                raise AssertionError("stdout is a pipe")
+            with process.stdout as pipe:
+                while block := pipe.read(stream.BLOCK):
+                    out.write(block)
+            if process.wait() != 0:
+                raise HarmoniaError(f"pg_dump failed: {_last(complaints)}")
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def verify(path: Path, key: bytes) -> Backup:
+    """Read the whole file and prove that it is authentic and complete; changes nothing.
+
+    Raises :class:`FileDamaged` for a wrong key, a changed byte, or a file that was cut off.
+    """
+    manifest, rest = _opened(path, key)
+    for _ in rest:
+        pass
+    return _described(path, manifest)
+
+
+def restore(path: Path, key: bytes, url: str) -> Backup:
+    """Restore into the database that ``url`` names, which must be empty or not exist yet.
+
+    The whole file is proved before the first change; one transaction. Afterwards rows per table
+    and the audit record are compared with the manifest. Raises :class:`FileDamaged`,
+    :class:`Refused` for a database that is not empty, and :class:`CheckFailed` when what was
+    restored is not what was saved.
+    """
+    verify(path, key)
+    major = int(stream.read_header(path)["server_version"]) // 10_000
+    tool = _tool("pg_restore", major)
+    _ensure_empty(url)
+    manifest, rest = _opened(path, key)
+    _run_restore(tool, url, rest)
+    with dsn.connect(url) as conn:
+        found, expected = _counts(conn), manifest["tables"]
+        wrong = sorted(
+            name for name in {*found, *expected} if found.get(name) != expected.get(name)
+        )
+        if wrong:
+            raise CheckFailed(f"these tables are not what was saved: {', '.join(wrong)}")
+        if _audit_end(conn) != manifest["audit"]:
+            raise CheckFailed("the audit record ends elsewhere than when it was saved")
+    report = audit.verify(url)
+    if not report.ok:
+        raise CheckFailed(f"the audit record does not verify: {report.found[0].message}")
+    return _described(path, manifest)
+
+
+def _opened(path: Path, key: bytes) -> tuple[dict[str, Any], Iterator[bytes]]:
+    pieces = stream.opened(path, key)
+    text = b""
+    while len(text) < 4 or len(text) < 4 + struct.unpack(">I", text[:4])[0]:
+        piece = next(pieces, None)
+        if piece is None:
+            raise FileDamaged(f"{path} holds no backup")
+        text += piece
+    length = 4 + struct.unpack(">I", text[:4])[0]
+
+    def rest() -> Iterator[bytes]:
+        yield text[length:]
+        yield from pieces
+
+    return json.loads(text[4:length]), rest()
+
+
+def _run_restore(tool: str, url: str, pieces: Iterator[bytes]) -> None:
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [
+                tool, "--format=custom", "--no-password", "--exit-on-error",
+                "--single-transaction", "--dbname", dsn.parse(url)["dbname"],
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            env=_environment(url),
+        )  # fmt: skip
+        try:
+            if process.stdin is None:
+                raise AssertionError("stdin is a pipe")
+            # When it ends early it says why on its own.
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                for piece in pieces:
+                    pipe.write(piece)
+            if process.wait() != 0:
+                raise HarmoniaError(
+                    f"pg_restore failed, nothing was restored: {_last(complaints)}",
+                    hint="restore as the role that owned the objects, or a superuser",
+                )
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _ensure_empty(url: str) -> None:
+    name = dsn.parse(url).get("dbname", "")
+    with dsn.connect(dsn.replace(url, dbname="postgres"), autocommit=True) as conn:
+        exists = conn.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
+        if exists is None:
+            conn.execute(
+                sql.SQL("create database {} template template0").format(sql.Identifier(name))
+            )
+            return
+    with dsn.connect(url) as conn:
+        count = _value(conn, statements.load("user_objects"))
+        if count:
+            raise Refused(
+                f"{dsn.redact(url)} is not empty ({count} tables and schemas)",
+                code="restore.not_empty",
+                status=409,
+                hint="name a database that does not exist; it is created",
+            )
+
+
+def listing(folder: Path) -> list[Backup]:
+    """Return the backups of a folder, the newest first; files that are none are left out."""
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            found.append(_described(path, None))
+        except (FileDamaged, KeyError, ValueError):
+            continue
+    return sorted(found, key=lambda b: b.created_at, reverse=True)
+
+
+def prune(
+    folder: Path, *, keep: timedelta, at_least: int = 3, now: datetime | None = None
+) -> list[Path]:
+    """Delete backups older than ``keep``, but never the newest ``at_least``; return them.
+
+    Age is what the file says of itself: an mtime does not survive a copy. What interrupted
+    backups left behind goes after a day.
+    """
+    moment = now or datetime.now(UTC)
+    gone = [b.path for b in listing(folder)[max(at_least, 1) :] if moment - b.created_at > keep]
+    for path in folder.glob(f"*{SUFFIX}.partial"):
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if moment - changed > timedelta(days=1):
+            gone.append(path)
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _described(path: Path, manifest: dict[str, Any] | None) -> Backup:
+    header = stream.read_header(path)
+    if header.get("kind") != "backup":
+        raise FileDamaged(f"{path} is not a backup")
+    created = datetime.fromisoformat(header["created_at"])
+    tables = manifest["tables"] if manifest else None
+    return Backup(
+        path,
+        created,
+        str(header["database"]),
+        path.stat().st_size,
+        len(tables) if tables is not None else None,
+        sum(tables.values()) if tables is not None else None,
+    )
+
+
+def _counts(conn: Connection) -> dict[str, int]:
+    names = conn.execute(statements.load("saved_tables")).fetchall()
+    return {
+        f"{schema}.{name}": int(
+            _value(conn, sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name)))
+        )
+        for schema, name in names
+    }
+
+
+def _audit_end(conn: Connection) -> list[Any]:
+    try:
+        with conn.transaction():
+            row = conn.execute("select count(*), max(number)::bigint from audit.seals").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return []
+    return list(row) if row else []
+
+
+def _value(conn: Connection, query: str | bytes | sql.Composed) -> Any:
+    row = conn.execute(query if not isinstance(query, str) else query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def _tool(name: str, server_major: int) -> str:
+    """Return the program of the nearest version that is not older than the server."""
+    found = [
+        b for b in binaries.installed() if b.major >= server_major and (b.bin_dir / name).is_file()
+    ]
+    if not found:
+        seen = ", ".join(sorted({b.version for b in binaries.installed()})) or "none"
+        raise ToolMissing(
+            f"no {name} for PostgreSQL {server_major} on this machine (found: {seen})",
+            hint=f"install postgresql-client-{server_major}, or set HARMONIA_PG_BIN",
+        )
+    return min(found, key=lambda b: b.major).path(name)
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Return the environment of libpq programs: a password is never an argument."""
+    given = {_ENVIRONMENT[k]: v for k, v in dsn.parse(url).items() if k in _ENVIRONMENT}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    return {**inherited, **given}
+
+
+def _last(complaints: Any) -> str:
+    complaints.seek(0)
+    lines = complaints.read().decode(errors="replace").strip().splitlines()
+    return lines[0] if lines else "it gave no reason"

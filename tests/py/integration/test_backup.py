@@ -1,0 +1,128 @@
+"""Backups: what comes back, and what is refused before anything is restored."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from harmonia_py import audit, dsn
+from harmonia_py.connection import session
+from harmonia_py.engines import Database, Engine, binaries
+from harmonia_py.errors import FileDamaged, HarmoniaError, NotWritable, Refused, ToolMissing
+from harmonia_py.lifecycle import backup, catalog
+
+KEY = bytes(range(32))
+SIGNING = Ed25519PrivateKey.from_private_bytes(KEY)
+
+
+def admin_of(database: Database) -> str:
+    assert database.admin_dsn is not None
+    return database.admin_dsn
+
+
+def everything(url: str) -> dict[str, object]:
+    with session(url) as conn:
+        orgs = [r[0] for r in conn.execute("select id from public.organizations order by id")]
+        return {
+            f"{t.name} {o}": catalog.fingerprint(conn, t, o)
+            for t in catalog.tables(conn, exported=False)
+            for o in orgs
+        }
+
+
+def test_backup_wipe_restore(database: Database, engine: Engine, tmp_path: Path) -> None:
+    url = admin_of(database)
+    audit.seal(url, SIGNING)
+    before = everything(url)
+    made = backup.create(url, tmp_path, KEY)
+    assert made.rows and made.rows > 100
+    assert [b.path for b in backup.listing(tmp_path)] == [made.path]
+    assert backup.verify(made.path, KEY) == made
+    name = database.name
+    engine.drop_database(name)
+    done = backup.restore(made.path, KEY, url)
+    assert done.rows == made.rows and everything(url) == before
+    report = audit.verify(url, public_key=SIGNING.public_key())
+    assert report.ok and report.sealed_events == report.events > 0
+    with session(url) as conn:
+        open_tables = conn.execute(
+            "select count(*) from pg_class where relnamespace in ('public'::regnamespace,"
+            " 'private'::regnamespace, 'audit'::regnamespace) and relkind in ('r', 'p')"
+            " and not (relrowsecurity and relforcerowsecurity)"
+        ).fetchone()
+        assert open_tables == (0,)
+    with pytest.raises(Refused, match="not empty"):
+        backup.restore(made.path, KEY, url)
+    content = made.path.read_bytes()
+    assert b"alder" not in content and b"PGDMP" not in content
+
+
+def test_damage_is_refused_before_anything_is_restored(database: Database, tmp_path: Path) -> None:
+    url = admin_of(database)
+    made = backup.create(url, tmp_path, KEY)
+    target = dsn.replace(url, dbname=f"scratch_{uuid4().hex[:8]}")
+    good = made.path.read_bytes()
+    chance = random.Random(7)  # the same places in every run
+    size = len(good)
+    places = [0, 4, 7, 8, 20, 60, 100, 200, size // 2, size - 17, size - 1]
+    for place in places + [chance.randrange(size) for _ in range(40)]:
+        made.path.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :])
+        with pytest.raises(FileDamaged):
+            backup.restore(made.path, KEY, target)
+    for end in (0, 3, 50, size // 3, size - 16, size - 1):
+        made.path.write_bytes(good[:end])
+        with pytest.raises(FileDamaged):
+            backup.restore(made.path, KEY, target)
+    made.path.write_bytes(good + b"x")
+    with pytest.raises(FileDamaged):
+        backup.restore(made.path, KEY, target)
+    made.path.write_bytes(good)
+    with pytest.raises(FileDamaged):
+        backup.restore(made.path, bytes(32), target)
+    with session(url) as conn:
+        left = conn.execute(
+            "select count(*) from pg_database where datname = %s", [dsn.parse(target)["dbname"]]
+        ).fetchone()
+    assert left == (0,)
+    assert backup.verify(made.path, KEY)
+
+
+def test_a_restore_that_fails_restores_nothing(database: Database, tmp_path: Path) -> None:
+    """As a role that may not give objects away: one transaction, so the target stays empty."""
+    made = backup.create(admin_of(database), tmp_path, KEY)
+    target = dsn.replace(database.owner_dsn, dbname=f"scratch_{uuid4().hex[:8]}")
+    with pytest.raises(HarmoniaError, match="pg_restore failed"):
+        backup.restore(made.path, KEY, target)
+    admin = dsn.replace(admin_of(database), dbname=dsn.parse(target)["dbname"])
+    done = backup.restore(made.path, KEY, admin)
+    assert done.rows == made.rows
+    with session(admin_of(database)) as conn:
+        conn.execute(f'drop database "{dsn.parse(target)["dbname"]}"'.encode())
+
+
+def test_retention_by_age(database: Database, tmp_path: Path) -> None:
+    url = admin_of(database)
+    made = [backup.create(url, tmp_path, KEY) for _ in range(3)]
+    (tmp_path / f"old{backup.SUFFIX}").write_bytes(b"not one of ours")
+    later = made[-1].created_at + timedelta(days=31)
+    assert backup.prune(tmp_path, keep=timedelta(days=60), at_least=1, now=later) == []
+    gone = backup.prune(tmp_path, keep=timedelta(days=30), at_least=2, now=later)
+    assert gone == [made[0].path]
+    assert [b.path for b in backup.listing(tmp_path)] == [made[2].path, made[1].path]
+
+
+def test_nowhere_to_write_and_nothing_to_write_with(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = admin_of(database)
+    with pytest.raises(NotWritable):
+        backup.create(url, tmp_path / "missing", KEY)
+    monkeypatch.setattr(binaries, "installed", list)
+    with pytest.raises(ToolMissing, match="no pg_dump for PostgreSQL"):
+        backup.create(url, tmp_path, KEY)
+    assert list(tmp_path.iterdir()) == []
