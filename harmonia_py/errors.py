@@ -42,6 +42,11 @@
     │   ├── RefreshInProgress        exit 4
     │   └── NeedsReauthorization
     ├── CsrfRejected                 exit 3
+    ├── ApiError
+    │   ├── ApiInvalid, ApiNotFound, ApiConflict
+    │   ├── NotSignedIn, PermissionDenied
+    │   ├── RateLimited              exit 4
+    │   └── ApiUnavailable           exit 4
     ├── WebhookRejected              exit 3
     ├── Refused                      exit 1
     ├── AuditTampered                exit 3
@@ -58,6 +63,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "ApiConflict",
+    "ApiError",
+    "ApiInvalid",
+    "ApiNotFound",
+    "ApiUnavailable",
     "AudienceMismatch",
     "AuditTampered",
     "BinariesNotFound",
@@ -90,11 +100,14 @@ __all__ = [
     "MigrationSyntax",
     "ModelError",
     "NeedsReauthorization",
+    "NotSignedIn",
     "NotWritable",
+    "PermissionDenied",
     "PoliciesStale",
     "PolicySyntax",
     "PoolerRefused",
     "PortInUse",
+    "RateLimited",
     "RefreshInProgress",
     "Refused",
     "SecretAccessDenied",
@@ -208,6 +221,82 @@ class ServerStartFailed(HarmoniaError):
     """The PostgreSQL server did not start."""
 
     code = "engine.start_failed"
+
+
+class ApiError(HarmoniaError):
+    """The API refused a request."""
+
+    code = "api.refused"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        server_code: str = "unknown",
+        field: str | None = None,
+    ) -> None:
+        """Take the server's stable code and, where one is at fault, the field."""
+        super().__init__(message, hint=hint)
+        self.server_code = server_code
+        self.field = field
+
+
+class ApiInvalid(ApiError):
+    """A value is not valid; ``field`` says which."""
+
+    code = "api.invalid"
+
+
+class ApiNotFound(ApiError):
+    """There is no such record, or not for the caller."""
+
+    code = "api.not_found"
+
+
+class ApiConflict(ApiError):
+    """The request contradicts what is stored."""
+
+    code = "api.conflict"
+
+
+class NotSignedIn(ApiError):
+    """The request needs a session."""
+
+    code = "api.not_signed_in"
+    hint = "sign in again"
+
+
+class PermissionDenied(ApiError):
+    """The caller may not do this."""
+
+    code = "api.permission_denied"
+
+
+class RateLimited(ApiError):
+    """Too many requests; ``retry_after`` seconds from now there is room again."""
+
+    code = "api.rate_limited"
+    exit_code = 4
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        server_code: str = "rate_limit.exceeded",
+        retry_after: int = 1,
+    ) -> None:
+        """Take how many seconds to wait."""
+        super().__init__(message, hint=hint, server_code=server_code)
+        self.retry_after = retry_after
+
+
+class ApiUnavailable(ApiError):
+    """The service cannot answer now; it is safe to try again later."""
+
+    code = "api.unavailable"
+    exit_code = 4
 
 
 class CsrfRejected(HarmoniaError):
