@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harmonia_cli.commands import (
+    api,
     audit,
     backup,
     dev,
@@ -50,6 +51,9 @@ app.add_typer(seed.app, name="seed")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(webhooks.app, name="webhooks")
+app.command()(api.token)
+app.add_typer(api.api_keys, name="api-keys")
+app.command()(api.reference)
 app.command(name="verify")(verify.verify)
 
 

@@ -17,6 +17,7 @@ from harmonia_py.development.state import Development
 from harmonia_py.engines import binaries as installations
 from harmonia_py.engines.host import set_passwords
 from harmonia_py.errors import FolderMissing, HarmoniaError, PortInUse
+from harmonia_py.postgrest.companion import PostgrestCompanion
 
 __all__ = ["COMPANIONS", "DEFAULT_PORT", "Companion", "down", "status", "up"]
 
@@ -40,7 +41,7 @@ class Companion(Protocol):
         """Return what `harmonia status` shows, with a ``name``."""
 
 
-COMPANIONS: list[Companion] = []
+COMPANIONS: list[Companion] = [PostgrestCompanion()]
 
 
 class DevelopmentBroken(HarmoniaError):

@@ -17,12 +17,47 @@ from harmonia_py.engines.server import HOST, WATCHDOG, free_port
 from harmonia_py.errors import ServerStartFailed
 from harmonia_py.postgrest import binary as binaries
 
-__all__ = ["PRE_REQUEST", "PostgREST"]
+__all__ = ["PRE_REQUEST", "PostgREST", "environment", "ready"]
 
 PRE_REQUEST = "private.pre_request"
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 10.0
 MAX_ROWS = 1000
+
+
+def environment(
+    dsn: str,
+    *,
+    secret: str,
+    port: int,
+    admin_port: int,
+    pre_request: str | None = PRE_REQUEST,
+) -> dict[str, str]:
+    """Return the settings of a PostgREST over one database, as environment variables."""
+    return {
+        "PGRST_DB_URI": dsn,
+        "PGRST_JWT_SECRET": secret,
+        "PGRST_DB_SCHEMAS": "public",
+        "PGRST_DB_EXTRA_SEARCH_PATH": "public, extensions",
+        "PGRST_DB_ANON_ROLE": "anon",
+        "PGRST_DB_MAX_ROWS": str(MAX_ROWS),
+        "PGRST_DB_PRE_REQUEST": pre_request or "",
+        # What it is told here counts, not what an older migration left in the database.
+        "PGRST_DB_CONFIG": "false",
+        "PGRST_SERVER_HOST": HOST,
+        "PGRST_SERVER_PORT": str(port),
+        "PGRST_ADMIN_SERVER_PORT": str(admin_port),
+        "PGRST_LOG_LEVEL": "error",
+    }
+
+
+def ready(admin_port: int) -> bool:
+    """Return whether a PostgREST has its connections and schema cache."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{admin_port}/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 class PostgREST:
@@ -54,24 +89,15 @@ class PostgREST:
         self._log = self._root / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
-        environment = {
-            "PGRST_DB_URI": dsn,
-            "PGRST_JWT_SECRET": secret,
-            "PGRST_DB_SCHEMAS": "public",
-            "PGRST_DB_EXTRA_SEARCH_PATH": "public, extensions",
-            "PGRST_DB_ANON_ROLE": "anon",
-            "PGRST_DB_MAX_ROWS": str(MAX_ROWS),
-            "PGRST_DB_PRE_REQUEST": pre_request or "",
-            # What it is told here counts, not what an older migration left in the database.
-            "PGRST_DB_CONFIG": "false",
-            "PGRST_SERVER_HOST": HOST,
-            "PGRST_SERVER_PORT": str(self.port),
-            "PGRST_ADMIN_SERVER_PORT": str(self.admin_port),
-            "PGRST_LOG_LEVEL": "error",
-            **(settings or {}),
-        }
+        own = environment(
+            dsn,
+            secret=secret,
+            port=self.port,
+            admin_port=self.admin_port,
+            pre_request=pre_request,
+        )
         try:
-            self._start(environment)
+            self._start({**own, **(settings or {})})
         except BaseException:
             self.stop()
             raise
@@ -144,16 +170,7 @@ class PostgREST:
                 lines = [line for line in self.log().splitlines() if line.strip()]
                 last = lines[-1].partition(": ")[2] if lines else "no message"
                 raise ServerStartFailed(f"PostgREST did not start: {last}")
-            if self._ready():
+            if ready(self.admin_port):
                 return
             time.sleep(0.05)
         raise ServerStartFailed(f"PostgREST was not ready after {START_TIMEOUT:.0f} s")
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(
-                f"http://{HOST}:{self.admin_port}/ready", timeout=1
-            ) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False

@@ -116,8 +116,11 @@ def _print_status(data: dict[str, Any]) -> None:
     )
     stdout.print(f"data: {data['data_dir']}", markup=False, highlight=False)
     for companion in data["companions"]:
+        snippet = companion.pop("snippet", None)
         text = ", ".join(f"{key} {value}" for key, value in companion.items() if key != "name")
         stdout.print(f"{companion.get('name')}: {text}", markup=False, highlight=False)
+        if snippet:
+            stderr.print(snippet, markup=False, highlight=False)
     stderr.print('export DATABASE_URL="$(harmonia status --url)"', markup=False, highlight=False)
 
 
