@@ -29,7 +29,7 @@ lint: venv
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/mypy"
-	"$(BIN)/sqlfluff" lint supabase tests/sql
+	"$(BIN)/sqlfluff" lint --processes 0 supabase tests/sql
 	"$(BIN)/squawk" supabase/migrations/*.sql  # the policies are in their carrier
 
 # SCHEMA=fleet limits it to one schema.

@@ -7,12 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from harmonia_py import dsn
 from harmonia_py.engines import Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
-from harmonia_py.migrations.files import Migration, read_folder
+from harmonia_py.migrations.files import read_folder
+from harmonia_py.platform.projects import apply_project
 from harmonia_py.project import Project
 
 __all__ = ["Source", "Unapplied", "engine", "from_project", "from_url"]
@@ -30,12 +29,16 @@ class Unapplied:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A database ready to be judged; ``dsn`` is not for printing."""
+    """A database ready to be judged; ``dsn`` is not for printing.
+
+    ``remedied`` lists statements that ran otherwise than written, with file, line and how.
+    """
 
     dsn: str
     label: str
     stand_ins: tuple[str, ...] = ()
     unapplied: tuple[Unapplied, ...] = ()
+    remedied: tuple[str, ...] = ()
 
 
 def engine(
@@ -85,47 +88,23 @@ def from_project(
         )
     progress("starting a database")
     with made_by as server, server.database() as database:
-        failed: list[Unapplied] = []
         progress(f"applying {len(folder.migrations)} migrations")
-        with database.connect() as conn:
-            for migration in folder.migrations:
-                problem = _apply(conn, migration)
-                if problem is None:
-                    continue
-                if not keep_going:
-                    raise CouldNotVerify(
-                        f"{problem.file}:{problem.line}: {problem.reason}",
-                        hint="correct the migration, or use --keep-going to judge the rest",
-                    )
-                failed.append(problem)
+        applied = apply_project(database, project.migrations, keep_going=keep_going)
+        failed = [Unapplied(f.file, f.line, f.reason, f.statement.strip()) for f in applied.failed]
+        if failed and not keep_going:
+            raise CouldNotVerify(
+                f"{failed[0].file}:{failed[0].line}: {failed[0].reason}",
+                hint="correct the migration, or use --keep-going to judge the rest",
+            )
         stand_ins: list[str] = []
         with database.connect_admin() as conn:
             from harmonia_py import platform
 
             stand_ins = platform.stand_ins(conn)
         yield Source(
-            database.admin_dsn or database.owner_dsn, server.label, tuple(stand_ins), tuple(failed)
+            database.admin_dsn or database.owner_dsn,
+            server.label,
+            tuple(stand_ins),
+            tuple(failed),
+            tuple(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
         )
-
-
-def _apply(conn: psycopg.Connection[tuple[object, ...]], migration: Migration) -> Unapplied | None:
-    statement = migration.sql
-    try:
-        if migration.alone:
-            conn.commit()
-            conn.autocommit = True
-            for statement in migration.statements:
-                conn.execute(statement.encode())
-            conn.autocommit = False
-        else:
-            conn.execute(statement.encode())
-            conn.commit()
-    except psycopg.Error as error:
-        conn.rollback()
-        conn.autocommit = False
-        position = int(error.diag.statement_position or 0)
-        line = statement.count("\n", 0, max(0, position - 1)) + 1 if position else 1
-        reason = (error.diag.message_primary or str(error)).strip()
-        text = statement.splitlines()[line - 1].strip() if statement else ""
-        return Unapplied(migration.path.name, line, reason, text)
-    return None

@@ -116,6 +116,7 @@ def verify(
         _write(report, found, sarif=sarif, junit=junit, html=html, github=github)
         data = report.as_dict() | {
             "engine": target.label,
+            "remedied": list(target.remedied),
             "unapplied": [
                 {"file": u.file, "line": u.line, "reason": u.reason, "statement": u.statement}
                 for u in target.unapplied
@@ -188,6 +189,8 @@ def _print(report: Report, target: Source) -> None:
         stdout.print(f"[yellow]not judged[/yellow] {left.object}: {left.reason}", highlight=False)
     for name in report.stand_ins:
         stdout.print(f"[dim]stand-in: {name}[/dim]", highlight=False)
+    for text in target.remedied:
+        stdout.print(f"[dim]remedied: {text}[/dim]", highlight=False)
     for failed in target.unapplied:
         stdout.print(
             f"[red]not applied[/red] {failed.file}:{failed.line}: {failed.reason}", highlight=False
