@@ -31,9 +31,18 @@ from harmonia_py.secrets.context import (
 from harmonia_py.secrets.envelope import MAX_PLAINTEXT
 from harmonia_py.secrets.keyring import KeyRing
 from harmonia_py.secrets.value import Secret
-from harmonia_py.secrets.vault import Actor, Vault
+from harmonia_py.secrets.vault import Actor, Session, Vault
 
-__all__ = ["KINDS", "AccessEntry", "SecretInfo", "SecretStore", "VersionInfo", "context_for"]
+__all__ = [
+    "KINDS",
+    "AccessEntry",
+    "SecretInfo",
+    "SecretStore",
+    "VersionInfo",
+    "checked",
+    "context_for",
+    "hint_of",
+]
 
 KINDS = ("api_key", "oauth2", "webhook", "password", "certificate")
 _RETRIES = 8
@@ -171,18 +180,9 @@ class SecretStore:
         expires_at: datetime | None,
         action: str,
     ) -> SecretInfo:
-        plaintext = value.reveal()
-        if not plaintext:
-            raise InvalidSecret("the secret is empty", hint="to remove it: harmonia secrets delete")
-        if len(plaintext) > MAX_PLAINTEXT:
-            raise InvalidSecret(
-                f"a secret holds at most {MAX_PLAINTEXT} bytes, this one has {len(plaintext)}",
-                hint="store a file elsewhere, encrypted, and keep its key here",
-            )
-        if kind not in KINDS:
-            raise InvalidSecret(f"the kind is one of {', '.join(KINDS)}")
+        plaintext = checked(value, kind)
 
-        def write() -> None:
+        def write() -> SecretInfo:
             with self.vault.open(organization_id) as session:
                 key = self.ring.active(session)
                 row = session.run(
@@ -206,7 +206,7 @@ class SecretStore:
                     envelope=key.data_key.handle(context).seal(plaintext, version),
                     provider=provider,
                     integration_id=integration_id,
-                    hint=_hint(plaintext, kind),
+                    hint=hint_of(plaintext, kind),
                     fingerprint=key.fingerprint(plaintext),
                     expires_at=expires_at,
                     action=action,
@@ -215,9 +215,9 @@ class SecretStore:
                     purpose=None,
                     request_id=actor.request_id,
                 )
+                return _shown(session, name)
 
-        self.retried(organization_id, write)
-        return self._info(organization_id, name)
+        return self.retried(organization_id, write)
 
     def retried(self, organization_id: UUID, write: Callable[[], T]) -> T:
         """Run a write again when the key was rotated under it."""
@@ -252,7 +252,7 @@ class SecretStore:
             if row is None:
                 raise SecretNotFound(f"there is no secret {name}")
             session.log(action, name, actor, secret_id=row[0], version=row[1])
-        return self._info(organization_id, name)
+            return _shown(session, name)
 
     def delete(self, organization_id: UUID, name: str, *, actor: Actor) -> None:
         """Delete a secret with all versions; the record of its use stays."""
@@ -381,10 +381,7 @@ class SecretStore:
 
     def _info(self, organization_id: UUID, name: str) -> SecretInfo:
         with self.vault.open(organization_id) as session:
-            row = session.run("secrets", name=name).fetchone()
-        if row is None:
-            raise SecretNotFound(f"there is no secret {name}")
-        return SecretInfo(*row)
+            return _shown(session, name)
 
     def _require(
         self,
@@ -402,7 +399,29 @@ class SecretStore:
         raise SecretAccessDenied(f"this needs the permission {permission}")
 
 
-def _hint(plaintext: bytes, kind: str) -> str | None:
+def checked(value: Secret, kind: str) -> bytes:
+    """Return the bytes to seal, or raise ``InvalidSecret``."""
+    plaintext = value.reveal()
+    if not plaintext:
+        raise InvalidSecret("the secret is empty", hint="to remove it: harmonia secrets delete")
+    if len(plaintext) > MAX_PLAINTEXT:
+        raise InvalidSecret(
+            f"a secret holds at most {MAX_PLAINTEXT} bytes, this one has {len(plaintext)}",
+            hint="store a file elsewhere, encrypted, and keep its key here",
+        )
+    if kind not in KINDS:
+        raise InvalidSecret(f"the kind is one of {', '.join(KINDS)}")
+    return plaintext
+
+
+def _shown(session: Session, name: str) -> SecretInfo:
+    row = session.run("secrets", name=name).fetchone()
+    if row is None:
+        raise SecretNotFound(f"there is no secret {name}")
+    return SecretInfo(*row)
+
+
+def hint_of(plaintext: bytes, kind: str) -> str | None:
     """Return the last characters of a long API key; of anything else nothing."""
     if kind != "api_key" or len(plaintext) < 20:
         return None

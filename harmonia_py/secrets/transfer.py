@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from harmonia_py.errors import InvalidSecret
-from harmonia_py.secrets.context import check_name
+from harmonia_py.errors import InvalidSecret, SecretAccessDenied
+from harmonia_py.secrets.context import audience_of, check_name
 from harmonia_py.secrets.recovery import decrypt, encrypt_to
-from harmonia_py.secrets.store import SecretStore
+from harmonia_py.secrets.store import SecretStore, checked, context_for, hint_of
 from harmonia_py.secrets.value import Secret
 from harmonia_py.secrets.vault import Actor
 
@@ -81,22 +82,66 @@ def parse_export(data: bytes, identity: bytes) -> list[Item]:
 
 
 def import_all(
-    store: SecretStore, organization_id: UUID, items: Sequence[Item], *, actor: Actor
+    store: SecretStore,
+    organization_id: UUID,
+    items: Sequence[Item],
+    *,
+    actor: Actor,
+    batch: int = 200,
 ) -> list[str]:
-    """Set every item and return the names. Stops at the first that is refused; run again."""
-    names = []
-    for item in items:
-        store.set(
-            organization_id,
-            item.name,
-            item.value,
-            actor=actor,
-            kind=item.kind,
-            audience=item.audience,
-            provider=item.provider,
-        )
-        names.append(item.name)
+    """Set every item and return the names. Each batch is stored as a whole or not at all.
+
+    All items are checked before the first is stored; what fails later leaves whole batches.
+    """
+    if not store.vault.authorize(organization_id, actor, "secrets.write"):
+        raise SecretAccessDenied("this needs the permission secrets.write")
+    latest = {check_name(item.name): item for item in items}
+    for item in latest.values():
+        checked(item.value, item.kind)
+        audience_of(item.audience)
+    names = list(latest)
+    for start in range(0, len(names), batch):
+        part = [latest[name] for name in names[start : start + batch]]
+        store.retried(organization_id, partial(_store, store, organization_id, part, actor))
     return names
+
+
+def _store(store: SecretStore, organization_id: UUID, items: Sequence[Item], actor: Actor) -> None:
+    with store.vault.open(organization_id) as session:
+        key = store.ring.active(session)
+        locked = session.run(
+            "lock_many",
+            names=[item.name for item in items],
+            kinds=[item.kind for item in items],
+            user_id=actor.user_id,
+        )
+        rows = {name: (secret_id, int(newest) + 1) for secret_id, name, newest, _ in locked}
+        columns: dict[str, list[Any]] = {
+            name: []
+            for name in (
+                "secret_ids", "names", "versions", "kinds", "audiences", "providers", "hints",
+                "fingerprints", "envelopes",
+            )
+        }  # fmt: skip
+        for item in items:
+            secret_id, version = rows[item.name]
+            value, host = item.value.reveal(), audience_of(item.audience)
+            context = context_for(organization_id, secret_id, item.name, host, item.kind)
+            row = (
+                secret_id, item.name, version, item.kind, host, item.provider,
+                hint_of(value, item.kind), key.fingerprint(value),
+                key.data_key.handle(context).seal(value, version),
+            )  # fmt: skip
+            for column, cell in zip(columns.values(), row, strict=True):
+                column.append(cell)
+        session.run(
+            "store_many",
+            key_id=key.id,
+            actor=actor.name,
+            user_id=actor.user_id,
+            request_id=actor.request_id,
+            **columns,
+        )
 
 
 def export_to(

@@ -187,7 +187,9 @@ comment on column public.secrets.audience is
 comment on column public.secrets.hint is 'Last characters of a long API key, to tell it apart.';
 comment on column public.secrets.fingerprint is
 'Keyed: equal for equal values inside the organization, useless for guessing without its key.';
-create index secrets_integration_idx on public.secrets (organization_id, integration_id);
+-- Partial, so that it is never chosen for anything but its foreign key.
+create index secrets_integration_idx on public.secrets (organization_id, integration_id)
+where integration_id is not null;
 create index secrets_created_by_idx on public.secrets (created_by);
 call private.lock_down('public.secrets');
 

@@ -425,3 +425,65 @@ where
     organization_id = %(organization_id)s
     and secret_id = %(secret_id)s
     and token = %(token)s;
+
+-- name: lock_many
+insert into public.secrets (organization_id, name, kind, created_by)
+select %(organization_id)s, u.name, u.kind, %(user_id)s
+from unnest(%(names)s::text[], %(kinds)s::text[]) as u (name, kind)
+-- One order for all writers, so that two of them cannot wait for each other.
+order by u.name
+on conflict (organization_id, name) do update set updated_at = now()
+returning id, name, greatest(
+    current_version,
+    (
+        select coalesce(max(v.version), 0)
+        from private.secret_versions as v
+        where
+            v.organization_id = secrets.organization_id and v.secret_id = secrets.id
+    )
+) as newest, status;
+
+-- name: store_many
+with given as (
+    select u.*
+    from unnest(
+        %(secret_ids)s::uuid[], %(names)s::text[], %(versions)s::bigint[], %(kinds)s::text[],
+        %(audiences)s::text[], %(providers)s::text[], %(hints)s::text[], %(fingerprints)s::bytea[],
+        %(envelopes)s::bytea[]
+    ) as u (
+        secret_id, name, version, kind, audience, provider, hint, fingerprint, envelope
+    )
+),
+
+stored as (
+    insert into private.secret_versions (
+        organization_id, secret_id, version, key_id, kind, audience, envelope
+    )
+    select
+        %(organization_id)s, g.secret_id, g.version, %(key_id)s, g.kind, g.audience, g.envelope
+    from given as g
+),
+
+shown as (
+    update public.secrets as s
+    set
+        current_version = g.version,
+        kind = g.kind,
+        audience = g.audience,
+        provider = coalesce(g.provider, s.provider),
+        hint = g.hint,
+        fingerprint = g.fingerprint,
+        status = 'active',
+        expires_at = null,
+        last_rotated_at = now()
+    from given as g
+    where s.organization_id = %(organization_id)s and s.id = g.secret_id
+)
+
+insert into private.secret_access (
+    organization_id, secret_id, name, version, action, actor, user_id, outcome, request_id
+)
+select
+    %(organization_id)s, g.secret_id, g.name, g.version, 'set', %(actor)s, %(user_id)s, 'done',
+    %(request_id)s
+from given as g;
