@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_IMAGE", "ContainerEngine"]
 
-# The database image of the current Supabase CLI.
-DEFAULT_IMAGE = "public.ecr.aws/supabase/postgres:17.6.1.054"
+# The database image of the Supabase CLI 3.1.0.
+DEFAULT_IMAGE = "public.ecr.aws/supabase/postgres:17.11.0.018"
 START_TIMEOUT = 120.0
 
 
