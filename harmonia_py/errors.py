@@ -52,6 +52,7 @@
     ├── AuditTampered                exit 3
     ├── FileDamaged                  exit 1
     ├── ToolMissing                  exit 1
+    ├── MailRefused                  exit 4
     └── IsolationBreach              exit 5
 
 A message says what happened and to what; the hint says what to do next. Neither ever
@@ -91,6 +92,7 @@ __all__ = [
     "KeyProviderUnavailable",
     "KeysShredded",
     "LockNotObtained",
+    "MailRefused",
     "MalformedEnvelope",
     "MasterKeyMismatch",
     "MigrationDrift",
@@ -607,3 +609,10 @@ class ToolMissing(HarmoniaError):
     """A program that is needed is not on this machine."""
 
     code = "tool.missing"
+
+
+class MailRefused(Busy):
+    """The mail server cannot be reached or refused the session."""
+
+    code = "mail.refused"
+    hint = "nothing is lost: what is in the outbox is sent by the next run"

@@ -11,6 +11,8 @@ from harmonia_cli.commands import (
     audit,
     backup,
     dev,
+    doctor,
+    incident,
     keys,
     migrate,
     organization,
@@ -37,6 +39,10 @@ app = typer.Typer(
 
 
 app.add_typer(audit.app, name="audit")
+app.command(name="doctor")(doctor.doctor)
+app.add_typer(incident.app, name="incident")
+app.add_typer(incident.outbox, name="outbox")
+app.add_typer(incident.subprocessors, name="subprocessors")
 app.add_typer(backup.app, name="backup")
 app.add_typer(organization.app, name="organization")
 app.add_typer(retention.app, name="retention")

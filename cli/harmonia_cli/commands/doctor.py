@@ -1,0 +1,52 @@
+"""``harmonia doctor``: what is wrong or late, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from harmonia_cli.options import DatabaseUrlOption, SupabaseDirOption, database_url
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
+
+__all__ = ["doctor"]
+
+
+def doctor(
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    reload_api: Annotated[
+        bool, typer.Option("--reload-api", help="Ask PostgREST to read the schema again.")
+    ] = False,
+    db_url: DatabaseUrlOption = None,
+    supabase_dir: SupabaseDirOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Examine roles, grants, policies, statistics, indexes, keys, audit and retention."""
+    with command(output):
+        from harmonia_py import project
+        from harmonia_py.errors import FolderMissing
+        from harmonia_py.lifecycle import doctor as examining
+
+        url = database_url(db_url)
+        try:
+            folder = project.find(supabase_dir).supabase
+        except FolderMissing:
+            if supabase_dir is not None:
+                raise
+            folder = None
+        if reload_api:
+            examining.reload_api(url)
+        findings = examining.examine(url, supabase=folder)
+        emit([asdict(f) for f in findings], output, _print_findings)
+        bad = {"error", "warning"} if strict else {"error"}
+        if any(f.severity in bad for f in findings):
+            raise typer.Exit(3)
+
+
+def _print_findings(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        stdout.print(f"{row['severity']:<8} {row['code']:<24} {row['what']}", markup=False)
+        stdout.print(f"{'':<33} {row['remedy']}", style="dim", markup=False)
+    if not rows:
+        stdout.print("nothing to remedy")

@@ -1,0 +1,11 @@
+select
+    n.id,
+    n.recipient,
+    n.subject,
+    n.body,
+    n.attempts
+from private.notifications as n
+where n.status = 'pending' and n.next_attempt_at <= pg_catalog.clock_timestamp()
+order by n.next_attempt_at, n.id
+limit 1
+for update skip locked
