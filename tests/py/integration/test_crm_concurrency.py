@@ -1,0 +1,191 @@
+"""What happens when two people change the same records at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from fix_database import Connection, as_user
+
+from harmonia_py.engines import Database
+
+ALDER = "a0000000-0000-7000-8000-000000000001"
+ADAM_ADMIN = "e0000000-0000-4000-8000-000000000002"
+MARA_MANAGER = "e0000000-0000-4000-8000-000000000003"
+IDA = "a7000000-0000-7000-8000-000000000001"
+LUIS = "a7000000-0000-7000-8000-000000000004"
+THREAD = "ac000000-0000-7000-8000-000000000001"
+DEAL = "a8000000-0000-7000-8000-000000000001"
+WON = "a3000000-0000-7000-8000-000000000004"
+LOST = "a3000000-0000-7000-8000-000000000005"
+
+
+def together(database: Database, *works: Callable[[Connection], object]) -> list[object]:
+    """Run each work in a session of its own, all started at once; return results or errors."""
+    start = threading.Barrier(len(works))
+    results: list[object] = [None] * len(works)
+
+    def run(place: int, work: Callable[[Connection], object]) -> None:
+        with database.connect() as session:
+            start.wait(timeout=20)
+            try:
+                results[place] = work(session)
+                session.commit()
+            except psycopg.Error as error:
+                session.rollback()
+                results[place] = error.sqlstate
+
+    threads = [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return results
+
+
+@contextmanager
+def held(database: Database, statement: str, *values: object) -> Iterator[Connection]:
+    """Run a statement in a transaction that stays open during the block and then commits."""
+    with database.connect() as session:
+        session.execute(statement.encode(), values)
+        yield session
+        session.commit()
+
+
+def wait_for_lock(conn: Connection, sessions: int = 1) -> None:
+    """Return as soon as this many sessions wait for a lock."""
+    for _ in range(200):
+        row = conn.execute(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        ).fetchone()
+        conn.rollback()
+        if row is not None and row[0] >= sessions:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {sessions} sessions waited")
+
+
+def merge(survivor: str, merged: str) -> Callable[[Connection], object]:
+    def work(session: Connection) -> object:
+        with as_user(session, ADAM_ADMIN):
+            session.execute("select public.merge_contacts(%s, %s, %s)", [ALDER, survivor, merged])
+        return "merged"
+
+    return work
+
+
+def test_merging_both_ways_at_once_keeps_one(database: Database, conn: Connection) -> None:
+    conn.rollback()
+    results: list[object] = []
+    # The first waits for Ida. Would the second lock Luis before it queues up behind, each would
+    # soon wait for the other.
+    works = (merge(LUIS, IDA), merge(IDA, LUIS))
+    threads = [
+        threading.Thread(target=lambda work=work: results.extend(together(database, work)))
+        for work in works
+    ]
+    with held(database, "update public.contacts set city = 'Kiel' where id = %s", IDA):
+        for waiting, thread in enumerate(threads, start=1):
+            thread.start()
+            wait_for_lock(conn, sessions=waiting)
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(map(str, results)) == ["PT404", "merged"]
+    left = conn.execute(
+        "select count(*) from public.contacts where id in (%s, %s) and deleted_at is null",
+        [IDA, LUIS],
+    ).fetchone()
+    assert left == (1,)
+
+
+def test_moving_a_deal_twice_at_once_keeps_an_unbroken_history(
+    database: Database, conn: Connection
+) -> None:
+    def move(stage: str) -> Callable[[Connection], object]:
+        def work(session: Connection) -> object:
+            with as_user(session, ADAM_ADMIN):
+                session.execute("select public.move_deal(%s, %s, %s)", [ALDER, DEAL, stage])
+            return "moved"
+
+        return work
+
+    assert together(database, move(WON), move(LOST)) == ["moved", "moved"]
+    steps = conn.execute(
+        "select from_stage_id, to_stage_id from public.deal_stage_history where deal_id = %s",
+        [DEAL],
+    ).fetchall()
+    following: dict[Any, Any] = dict(steps)
+    assert len(steps) == len(following) == 3
+    stage, walked = following[None], 1
+    while stage in following:
+        stage, walked = following[stage], walked + 1
+    assert walked == 3
+    assert conn.execute("select stage_id from public.deals where id = %s", [DEAL]).fetchone() == (
+        stage,
+    )
+
+
+def test_a_message_written_while_its_thread_changes_hands_goes_along(
+    database: Database, conn: Connection
+) -> None:
+    conn.rollback()
+    written: list[object] = []
+
+    def write(session: Connection) -> object:
+        with as_user(session, ADAM_ADMIN):
+            session.execute(
+                "insert into public.messages"
+                " (organization_id, conversation_id, direction, body_text)"
+                " values (%s, %s, 'outbound', 'Just now.')",
+                [ALDER, THREAD],
+            )
+        return "written"
+
+    hand_over = "update public.conversations set owner_id = %s, team_id = null where id = %s"
+    with held(database, hand_over, MARA_MANAGER, THREAD):
+        thread = threading.Thread(target=lambda: written.extend(together(database, write)))
+        thread.start()
+        wait_for_lock(conn)
+    thread.join(timeout=60)
+    assert written == ["written"]
+    owners = conn.execute(
+        "select distinct owner_id::text, team_id from public.messages where conversation_id = %s",
+        [THREAD],
+    ).fetchall()
+    assert owners == [(MARA_MANAGER, None)]
+
+
+def test_a_thread_that_changes_hands_takes_along_what_is_being_written(
+    database: Database, conn: Connection
+) -> None:
+    conn.rollback()
+    handed: list[object] = []
+
+    def hand_over(session: Connection) -> object:
+        with as_user(session, ADAM_ADMIN):
+            session.execute(
+                "update public.conversations set owner_id = %s, team_id = null where id = %s",
+                [MARA_MANAGER, THREAD],
+            )
+        return "handed"
+
+    write = """
+        insert into public.messages (organization_id, conversation_id, direction, body_text)
+        values (%s, %s, 'outbound', 'Just now.')
+    """
+    with held(database, write, ALDER, THREAD):
+        thread = threading.Thread(target=lambda: handed.extend(together(database, hand_over)))
+        thread.start()
+        wait_for_lock(conn)
+    thread.join(timeout=60)
+    assert handed == ["handed"]
+    owners = conn.execute(
+        "select distinct owner_id::text, team_id from public.messages where conversation_id = %s",
+        [THREAD],
+    ).fetchall()
+    assert owners == [(MARA_MANAGER, None)]
