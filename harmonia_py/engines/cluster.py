@@ -47,7 +47,7 @@ def _template(binaries: Binaries, user: RunAs | None) -> Path | None:
     if cache is None or (user is not None and not reachable(cache, user, mode="-x")):
         return None
     stamp = int((binaries.bin_dir / "postgres").stat().st_mtime)
-    template = cache / f"initdb-{binaries.version}-{stamp}"
+    template = cache / f"initdb-{ADMIN}-{binaries.version}-{stamp}"
     if (template / "PG_VERSION").exists():
         return template
     with tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as scratch:

@@ -40,10 +40,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The result of :func:`prepare`; ``seconds`` is its duration."""
+    """The result of :func:`prepare`; ``seconds`` is its duration.
+
+    ``superuser_owner`` tells that ``postgres`` made this cluster and therefore stays a superuser:
+    migrations that need one pass here and fail on the platform.
+    """
 
     outcome: Outcome
     seconds: float
+    superuser_owner: bool = False
     stand_ins: list[str] = field(default_factory=list)
 
 
@@ -74,9 +79,9 @@ def prepare(conn: psycopg.Connection[Any], *, auto_expose_new_tables: bool = Tru
         return Prepared(Outcome.supabase, time.perf_counter() - started)
     wanted = revision(auto_expose_new_tables=auto_expose_new_tables)
     if _revision(conn) == wanted:
-        found = stand_ins(conn)
+        found, superuser = stand_ins(conn), _superuser_owner(conn)
         conn.rollback()
-        return Prepared(Outcome.current, time.perf_counter() - started, found)
+        return Prepared(Outcome.current, time.perf_counter() - started, superuser, found)
     _require_superuser(conn)
     with conn.transaction():
         conn.execute("select pg_catalog.pg_advisory_xact_lock(%s)", [LOCK])
@@ -86,14 +91,18 @@ def prepare(conn: psycopg.Connection[Any], *, auto_expose_new_tables: bool = Tru
         for name, text in _scripts().items():
             if name.startswith("90_") and auto_expose_new_tables:
                 continue
+            if not name.startswith("10_"):
+                # What no script gives to somebody else belongs to the platform's superuser.
+                conn.execute("set local role supabase_admin")
             if name.startswith("70_"):
                 extensions.install(conn)
             conn.execute(text)
+        conn.execute("reset role")
         conn.execute(sql.SQL("comment on schema auth is {}").format(sql.Literal(MARK + wanted)))
     conn.commit()
-    found = stand_ins(conn)
+    found, superuser = stand_ins(conn), _superuser_owner(conn)
     conn.rollback()
-    return Prepared(Outcome.built, time.perf_counter() - started, found)
+    return Prepared(Outcome.built, time.perf_counter() - started, superuser, found)
 
 
 def revision(*, auto_expose_new_tables: bool = True) -> str:
@@ -125,6 +134,13 @@ def _revision(conn: psycopg.Connection[Any]) -> str | None:
     ).fetchone()
     mark = str(row[0]) if row and row[0] else ""
     return mark.removeprefix(MARK) if mark.startswith(MARK) else None
+
+
+def _superuser_owner(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute(
+        "select rolsuper from pg_catalog.pg_roles where rolname = 'postgres'"
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _require_superuser(conn: psycopg.Connection[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
 __all__ = ["app"]
 
@@ -44,6 +44,7 @@ def prepare(
             "outcome": result.outcome.value,
             "seconds": round(result.seconds, 3),
             "stand_ins": result.stand_ins,
+            "superuser_owner": result.superuser_owner,
         }
         emit(data, output, _print_prepared)
 
@@ -57,3 +58,8 @@ def _print_prepared(data: dict[str, Any]) -> None:
     stdout.print(said[data["outcome"]], highlight=False)
     if data["stand_ins"]:
         stdout.print(f"stand-ins: {', '.join(data['stand_ins'])}", highlight=False)
+    if data["superuser_owner"]:
+        stderr.print(
+            "role postgres made this server and stays a superuser: "
+            "a migration that needs one passes here and fails on Supabase"
+        )

@@ -29,6 +29,12 @@ begin
         if not exists (select from pg_catalog.pg_roles where rolname = v_role.name) then
             execute pg_catalog.format('create role %I', v_role.name);
         end if;
+        if v_role.name = 'postgres' and (
+            select r.oid = 10 from pg_catalog.pg_roles as r where r.rolname = 'postgres'
+        ) then
+            -- The role that made the cluster must stay a superuser.
+            continue;
+        end if;
         execute pg_catalog.format(
             'alter role %I nosuperuser nocreatedb nocreaterole noreplication nobypassrls',
             v_role.name

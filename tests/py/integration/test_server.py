@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from harmonia_py import dsn
-from harmonia_py.engines import Database, EmbeddedEngine, Engine, binaries
+from harmonia_py import dsn, platform
+from harmonia_py.engines import Database, EmbeddedEngine, Engine, binaries, catalogue, cluster
 from harmonia_py.engines.server import Server
 from harmonia_py.engines.url import CannotCreateDatabase, UrlEngine
 from harmonia_py.errors import BinariesNotFound, DatabaseUnreachable, PoolerRefused
@@ -130,3 +131,31 @@ def test_dropping_ends_open_sessions(engine: Engine) -> None:
         engine.drop_database(database.name)
     with pytest.raises(DatabaseUnreachable, match="does not exist"):
         database.connect()
+
+
+def test_a_server_made_by_postgres_can_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "ADMIN", "postgres")
+    with Server(binaries.find()) as server:
+        url = make_conninfo(
+            "", host=str(server.socket_dir), port=server.port, user="postgres", dbname="postgres"
+        )
+        with dsn.connect(url) as conn:
+            result = platform.prepare(conn)
+            assert (result.outcome, result.superuser_owner) == (platform.Outcome.built, True)
+            assert platform.prepare(conn).outcome is platform.Outcome.current
+            owner = conn.execute(
+                "select pg_get_userbyid(relowner) from pg_class"
+                " where oid = 'realtime.subscription'::regclass"
+            ).fetchone()
+            assert owner == ("supabase_admin",)
+
+
+def test_a_server_without_extension_paths_gets_stand_ins_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalogue, "complete", lambda *_: {})
+    with EmbeddedEngine() as engine, engine.database() as database, database.connect() as conn:
+        assert "supabase_vault" in platform.stand_ins(conn)
+        assert conn.execute("select vault.create_secret('s', 'n') is not null").fetchone() == (
+            True,
+        )
