@@ -16,6 +16,7 @@ from harmonia_py.isolation.probes import (
     escalation,
     grants,
     oracles,
+    permissions,
     realtime,
     rpc,
     shadow,
@@ -72,6 +73,9 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += claims.probe(lab, result.signals)
     with timer("temporary tables"):
         result.signals += shadow.probe(lab, result.signals)
+    with timer("permissions"):
+        signals, result.cells = permissions.probe(lab, result.cells)
+        result.signals += signals
     with timer("legitimate access"):
         signals, left = denied.probe(lab, result.cells, result.allowed)
         result.signals += signals

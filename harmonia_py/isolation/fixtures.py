@@ -326,6 +326,8 @@ class _Seeder:
     def _staffed(self, table: Table) -> bool:
         """Whether a row alone gives its user rights, so that the cast must not get one."""
         m = self.model.of(table.key)
+        if m.kind == "user" and self._closed(table):
+            return True
         if not self.refs.authority.get(table.key) or any(
             x.table == table.key for x in self.model.memberships
         ):
@@ -343,6 +345,9 @@ class _Seeder:
                 and not any(table.can(r, "INSERT") for r in self.catalog.roles)
                 and not any(table.can(r, "SELECT") for r in self.catalog.roles)
             )
+        return self._closed(table)
+
+    def _closed(self, table: Table) -> bool:
         return not any(
             table.can(r, p) for r in self.catalog.roles for p in ("INSERT", "UPDATE", "SELECT")
         )
@@ -452,7 +457,7 @@ class _Seeder:
     ) -> str | None:
         free = [c for c in fk.columns if c not in values]
         if not free:
-            return None
+            return self._kept(table, fk, values)
         optional = [c for c in free if not table.column(c).not_null]
         needed = bool(path) and path[0] in fk.columns
         if fk.target == "auth.users":
@@ -484,6 +489,24 @@ class _Seeder:
         for column, ref in zip(fk.columns, fk.ref_columns, strict=True):
             values[column] = row.values.get(ref)
         return None
+
+    def _kept(self, table: Table, fk: ForeignKey, values: dict[str, Any]) -> str | None:
+        """Drop a reference to a membership that does not exist: a former member's."""
+        if not any(m.table == fk.target for m in self.model.memberships):
+            return None
+        if any(values[c] is None for c in fk.columns) or any(
+            all(
+                str(r.values.get(ref)) == str(values[c])
+                for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+            )
+            for r in self.fixtures.rows.get(fk.target, ())
+        ):
+            return None
+        optional = [c for c in fk.columns if not table.column(c).not_null]
+        if optional:
+            values[optional[0]] = None
+            return None
+        return f"no row of {fk.target} to reference through {fk.name}"
 
     def _pool(self, fk: ForeignKey, owner: str | None) -> list[Row]:
         if fk.target not in self.fixtures.rows and fk.target in self.catalog.platform:

@@ -77,7 +77,15 @@ def infer(catalog: Catalog) -> TenancyModel:
     users = user_columns(catalog, refs)
     claims = _claims(refs.everything)
     best = _choose(catalog, refs, users)
-    settings = {s: "" for s in _SETTING.findall(refs.everything) if not _builtin_setting(s)}
+    settings: dict[str, str] = {}
+    if best is None:
+        # Only where nothing better decides: a setting is then how the project names the tenant.
+        policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
+        found = _SETTING.findall(refs.closure_text(policies))
+        settings = {s: "" for s in found if not _builtin_setting(s)}
+    else:
+        policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
+        claims = _claims(refs.closure_text(policies))
     if best is None:
         column, table = _claimed_column(catalog, refs)
         tenant_table, tenant_key, tenant_columns = table, "id", ({column} if column else set())
@@ -134,21 +142,27 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
         tenant_status=said.tenant_status or inferred.tenant_status,
         tenant_closed=said.tenant_closed or inferred.tenant_closed,
         memberships=said.memberships or inferred.memberships,
-        tables=inferred.tables | said.tables,
+        tables=inferred.tables
+        | {k: _completed(t, inferred.tables.get(k)) for k, t in said.tables.items()},
         permission_tables=said.permission_tables or inferred.permission_tables,
         claims=inferred.claims | said.claims,
         settings=inferred.settings | said.settings,
         storage=inferred.storage | said.storage,
+        teams=said.teams or inferred.teams,
         public_functions=said.public_functions or inferred.public_functions,
         inferred=False,
     )
 
 
+def _completed(said: TableModel, inferred: TableModel | None) -> TableModel:
+    """Keep what a person left out of a table's entry as it was inferred."""
+    if inferred is None or said.kind != inferred.kind:
+        return said
+    return replace(said, path=said.path or inferred.path, users=said.users or inferred.users)
+
+
 def _builtin_setting(name: str) -> bool:
-    # Without a dot it is a parameter of the server, not something a project made up.
-    return "." not in name or name.startswith(
-        ("request.", "realtime.", "server_", "role", "search_path", "pgrst.")
-    )
+    return "." not in name or name.startswith(("request.", "realtime.", "storage.", "pgrst."))
 
 
 def _claims(text: str) -> dict[str, str]:

@@ -105,6 +105,7 @@ class Lab:
         self.timeout = timeout
         self.count = 0
         self.only: frozenset[str] | None = None
+        self.commands: frozenset[str] | None = None
         self._scopes: dict[str, str] = {}
         self._states: dict[str, str] = {}
         self._before: dict[str, dict[str, tuple[str | None, dict[str, Any]]]] = {}
@@ -121,6 +122,10 @@ class Lab:
     def wants(self, key: str) -> bool:
         """Whether the run is about this object (a mutation run looks at few)."""
         return self.only is None or key in self.only
+
+    def tries(self, command: str) -> bool:
+        """Whether the run is about this command (a mutation run looks at few)."""
+        return self.commands is None or command in self.commands
 
     def tables(self) -> list[Table]:
         """Return the base tables that may be judged, by name."""

@@ -48,7 +48,10 @@ class TableModel:
     ``path``: the columns that lead to the tenant or user: ``("organization_id",)`` when the
     table holds it, ``("deal_id", "organization_id")`` when the table behind ``deal_id`` does.
     ``public_when``: a SQL condition on the row (alias ``t``) under which all may read it.
-    ``permissions``: command -> permission keys, any of which allows it (see PermissionTable).
+    ``permissions``: command -> permission keys, any of which allows it (see PermissionTable);
+    ``own`` and ``team``: the same for rows whose ``owner`` is the caller, or whose
+    ``team_column`` is a team of the caller. Both may lead through a foreign key:
+    ``deal_id.owner_id``.
     """
 
     table: str
@@ -80,7 +83,10 @@ class PermissionTable:
 
 @dataclass(frozen=True, slots=True)
 class TenancyModel:
-    """The whole intent. ``tenant_table`` is None when each user is a tenant of their own."""
+    """The whole intent. ``tenant_table`` is None when each user is a tenant of their own.
+
+    ``teams`` names the table that says who is in which team: table, user, team.
+    """
 
     tenant_table: str | None
     tenant_key: str = "id"
@@ -93,6 +99,7 @@ class TenancyModel:
     tenant_status: str | None = None
     tenant_closed: tuple[str, ...] = ()
     storage: dict[str, str] = field(default_factory=dict)
+    teams: dict[str, str] = field(default_factory=dict)
     public_functions: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ("public",)
     inferred: bool = True
@@ -182,6 +189,7 @@ class _Reader:
                 "claims",
                 "settings",
                 "storage",
+                "teams",
                 "public_functions",
                 "schemas",
             },
@@ -211,6 +219,7 @@ class _Reader:
             claims=dict(data.get("claims", {})),
             settings=dict(data.get("settings", {})),
             storage=dict(data.get("storage", {})),
+            teams=self.known(data.get("teams", {}), {"table", "user", "team"}, f"{where}.teams"),
             public_functions=self.texts(data, "public_functions", where),
             schemas=self.texts(data, "schemas", where) or ("public",),
             inferred=False,
@@ -319,6 +328,7 @@ def dump(model: TenancyModel) -> str:
         ("claims", model.claims),
         ("settings", model.settings),
         ("storage", model.storage),
+        ("teams", model.teams),
     ):
         if block:
             out += ["", f"[isolation.{name}]", *_pairs(block)]

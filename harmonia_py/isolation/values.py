@@ -53,6 +53,9 @@ def _by_type(column: Column, token: str, n: int, text: str, *, variant: bool) ->
     elif base == "uuid":
         yield str(uuid.uuid5(uuid.NAMESPACE_OID, seed))
     elif base in ("json", "jsonb"):
+        empty = re.match(r"'(\{\}|\[\])'", column.default or "")
+        if empty:
+            yield {} if empty.group(1) == "{}" else []
         yield from (
             {"hz": f"{token}{n:04d}"},
             {},

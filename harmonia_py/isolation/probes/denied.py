@@ -21,6 +21,7 @@ def probe(
     signals: list[Signal] = []
     left: list[NotJudged] = []
     details: dict[tuple[str, str], list[str]] = defaultdict(list)
+    others: dict[str, list[str]] = defaultdict(list)
     for cell in cells:
         if cell.scope == "own" and cell.actual == "deny":
             details[cell.table, cell.command].append(cell.detail)
@@ -36,13 +37,7 @@ def probe(
                 continue
             said = sorted({d for d in details[table.key, command] if d})
             if command != "select" and not _refused_by_policy(said):
-                left.append(
-                    NotJudged(
-                        table.key,
-                        f"nobody could {command}, for another reason than a policy: "
-                        + "; ".join(said)[:160],
-                    )
-                )
+                others["; ".join(said)[:160]].append(f"{command} {table.key}")
                 continue
             if command in ("update", "delete") and not any(
                 k[0] == table.key and k[1] == "select" and v for k, v in allowed.items()
@@ -65,10 +60,16 @@ def probe(
                     f"A grant and a policy promise {command}, and no role of the tenant can.",
                     "Evaluate it with harmonia policies explain; often a status, a claim or the"
                     " EXECUTE grant of a helper is wrong.",
-                    group=table.key,
+                    # One broken helper or grant denies many tables with the same words.
+                    group=next((d for d in said if d.startswith("error")), table.key)
+                    if table.name not in " ".join(said)
+                    else table.key,
                     title="{object}: nobody can {commands} although policies say so",
                 )
             )
+    for reason, what in others.items():
+        text = f"nobody could do it, for another reason than a policy: {reason}"
+        left.append(NotJudged(", ".join(what), text))
     signals += _outliers(lab, allowed)
     return signals, left
 

@@ -24,13 +24,14 @@ __all__ = [
     "touch_column",
     "updates",
     "upserts",
+    "with_user",
 ]
 
 
 def select(lab: Lab, table: Table, actor: Actor) -> Probe | None:
     """Read every row, as fingerprints of the columns the role may read."""
     columns = [c.name for c in table.readable(actor.role)]
-    if not columns:
+    if not columns or not lab.tries("select"):
         return None
     query = sql.SQL(
         "select pg_catalog.jsonb_agg(pg_catalog.md5(x::text)) from (select {} from {}) as x"
@@ -41,10 +42,10 @@ def select(lab: Lab, table: Table, actor: Actor) -> Probe | None:
 def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     """Insert a fresh row of tenant ``label``: in one's own name, in a victim's, minimal."""
     spare = lab.fixtures.spares.get((table.key, label))
-    if spare is None:
+    if spare is None or not lab.tries("insert"):
         return []
     shapes: list[tuple[str, dict[str, Any]]] = []
-    named = _with_user(lab, table, spare, actor)
+    named = with_user(lab, table, spare, actor)
     hinted = _with_hints(lab, table, named, "insert", actor)
     shapes.append(("self", named))
     if hinted != named:
@@ -96,7 +97,7 @@ def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     """Write rows of ``label`` back unchanged: by key, and blind (SELECT policies stay out)."""
     column = touch_column(lab, table, actor.role)
     rows = lab.fixtures.of(table.key, label)
-    if column is None or not rows:
+    if column is None or not rows or not lab.tries("update"):
         return []
     head = sql.SQL("update {} set {} = {}").format(
         table.sql, sql.Identifier(column.name), sql.Identifier(column.name)
@@ -137,7 +138,7 @@ def touch_column(lab: Lab, table: Table, role: str) -> Column | None:
 def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[Probe]:
     """Move one's own row to ``victim``, and steal the victim's: by key and blind."""
     model = lab.model.of(table.key)
-    if not model.path or model.kind == "root":
+    if not model.path or model.kind == "root" or not lab.tries("update"):
         return []
     column = table.column(model.path[0])
     if (actor.role, "UPDATE") not in column.privileges or not column.writable:
@@ -167,7 +168,7 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
 def deletes(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     """Delete the rows of ``label``: by key, and blind."""
     rows = lab.fixtures.of(table.key, label)
-    if not table.can(actor.role, "DELETE") or not rows:
+    if not table.can(actor.role, "DELETE") or not rows or not lab.tries("delete"):
         return []
     head = lab.text(sql.SQL("delete from {}").format(table.sql))
     out = [Probe(actor, head, watch=(table.key,), tag=("delete", "blind", label))]
@@ -183,11 +184,13 @@ def upserts(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list
     column = touch_column(lab, table, actor.role)
     if not theirs or column is None or not table.primary_key:
         return []
+    if not (lab.tries("insert") or lab.tries("update")):
+        return []
     if not (table.can(actor.role, "INSERT") and table.can(actor.role, "UPDATE")):
         return []
     out = []
     spare = lab.fixtures.spares.get((table.key, own))
-    claimed = dict(_with_user(lab, table, spare, actor)) if spare else {}
+    claimed = dict(with_user(lab, table, spare, actor)) if spare else {}
     claimed |= {c: theirs[0].values.get(c) for c in table.primary_key}
     for name, values in (("upsert", theirs[0].values), ("upsert claim", claimed)):
         text = insert_sql(lab, table, actor, values) if values else None
@@ -208,8 +211,8 @@ def _own_rows(lab: Lab, table: Table, actor: Actor, own: str) -> list[Row]:
     return [r for r in rows if r.user == actor.user] or rows
 
 
-def _with_user(lab: Lab, table: Table, spare: Row, actor: Actor) -> dict[str, Any]:
-    """Put the actor's id wherever the spare row holds its placeholder user."""
+def with_user(lab: Lab, table: Table, spare: Row, actor: Actor) -> dict[str, Any]:
+    """Return the spare row with the actor's id wherever it holds its placeholder user."""
     if actor.user is None:
         return dict(spare.values)
     model = lab.model.of(table.key)

@@ -138,10 +138,12 @@ def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
             if not some:
                 continue
             keys = lab.where_keys(table, [r.values for r in some])
-            if column is not None and table.can(actor.role, "SELECT"):
+            can_update = column is not None and lab.tries("update")
+            if can_update and column is not None and table.can(actor.role, "SELECT"):
                 text = statements.touch(lab, table, column, keys)
                 out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, label)))
-            if table.can(actor.role, "DELETE") and table.can(actor.role, "SELECT"):
+            can_delete = table.can(actor.role, "DELETE") and lab.tries("delete")
+            if can_delete and table.can(actor.role, "SELECT"):
                 text = statements.erase(lab, table, keys)
                 out.append(Probe(actor, text, watch=(table.key,), tag=("delete", name, label)))
     return out
