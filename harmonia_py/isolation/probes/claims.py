@@ -96,16 +96,15 @@ def _forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
                 )
             )
     for actor in _outsiders(lab)[:1]:
-        for name, sub in (("no sub", None), ("an empty sub", "")):
-            bare = replace(actor.with_claims(actor.name, sub=sub), user=None, tenants={})
-            out.append(
-                (
-                    bare,
-                    name,
-                    "Comparisons with a missing user id must be false, not true.",
-                    "Require auth.uid() to be not null wherever its absence could widen access.",
-                )
+        bare = replace(actor.with_claims(actor.name, sub=None), user=None, tenants={})
+        out.append(
+            (
+                bare,
+                "no sub",
+                "Comparisons with a missing user id must be false, not true.",
+                "Require auth.uid() to be not null wherever its absence could widen access.",
             )
+        )
     return out
 
 

@@ -234,7 +234,9 @@ def _under_other_parents(
     if fk is None:
         return []
     ref = fk.ref_columns[fk.columns.index(column)]
-    return [own | {column: r.values.get(ref)} for r in lab.fixtures.of(fk.target, "A")][:16]
+    rows = lab.fixtures.of(fk.target, "A")
+    by_owner = {str(r.values.get((model.owner or "").split(".")[1])): r for r in rows}
+    return [own | {column: r.values.get(ref)} for r in by_owner.values()][:4]
 
 
 def _resolve(lab: Lab, table: Table, values: dict[str, Any], spec: str | None) -> str | None:

@@ -83,13 +83,9 @@ def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
 def _actors(lab: Lab, function: Function) -> list[Actor]:
     members = lab.cast.members("A")
     chosen = [*members[:1], *members[-1:]]
-    chosen += [
-        a
-        for a in lab.cast.actors
-        if a.state in ("stranger", "anon", "removed")
-        or a.state.startswith("inactive")
-        or a.state == "deleted"
-    ]
+    chosen += [a for a in lab.cast.actors if a.state in ("stranger", "anon")]
+    chosen += [a for a in lab.cast.actors if a.former and a.state != "removed"][:1]
+    chosen += [a for a in lab.cast.actors if a.state == "removed"]
     seen: dict[str, Actor] = {a.name: a for a in chosen if a.role in function.executors}
     return list(seen.values())
 
@@ -99,7 +95,7 @@ def _plan(lab: Lab, function: Function) -> Iterator[Probe]:
         label = actor.former or "B"
         for call, text in calls(lab, function, label, actor):
             yield Probe(actor, text, rows=True, watch=("*",), tag=("execute", call))
-        if function.arguments:
+        if function.arguments and not actor.former:
             for call, text in calls(lab, function, "?", actor):
                 if call.specific:
                     yield Probe(actor, text, rows=True, tag=("execute", call))

@@ -63,6 +63,9 @@ def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
         if least != minimal:
             shapes.append(("minimal policy", least))
     out = []
+    if not actor.tenants or label not in actor.tenants:
+        # Attacks: in one's own name, in the victim's, and as little as possible.
+        shapes = [s for s in shapes if s[0] in ("self", "other", "minimal")]
     for name, values in shapes:
         text = insert_sql(lab, table, actor, values)
         if text:

@@ -14,6 +14,7 @@ from harmonia_py.isolation.probes import statements
 
 __all__ = ["TableResult", "attack", "probe"]
 
+_TARGETED = {"targeted": "blind", "move out": "move out blind", "steal in": "steal in blind"}
 COMMANDS = ("select", "insert", "update", "delete")
 _FOREIGN_WHY = {
     "select": "rows of another tenant come back",
@@ -79,7 +80,7 @@ def _judged(
 ) -> None:
     """Run probes on one table and judge each outcome."""
     verdicts = verdicts if isinstance(verdicts, defaultdict) else defaultdict(set, verdicts)
-    outcomes = lab.run(plan)
+    plan, outcomes = _run(lab, plan)
     retry = [
         (i, replace(p, replica=True))
         for i, (p, o) in enumerate(zip(plan, outcomes, strict=True))
@@ -101,6 +102,25 @@ def _judged(
         else:
             final = stopped.get(index, outcome)
             _judge_write(lab, table, item, outcome, final, result, verdicts, variant)
+
+
+def _run(lab: Lab, plan: list[Probe]) -> tuple[list[Probe], list[Outcome]]:
+    """Run the blind writes, and those with a WHERE clause only where the blind one failed.
+
+    A WHERE clause can only take rows away; it helps when an error on some row hides the rest.
+    """
+    late = [p for p in plan if p.tag[1] in _TARGETED]
+    first = [p for p in plan if p.tag[1] not in _TARGETED]
+    outcomes = lab.run(first)
+    failed = {
+        (p.actor.name, p.tag[0], _TARGETED[twin], p.tag[2])
+        for p, o in zip(first, outcomes, strict=True)
+        if not o.ok
+        for twin in _TARGETED
+        if _TARGETED[twin] == p.tag[1]
+    }
+    second = [p for p in late if (p.actor.name, p.tag[0], _TARGETED[p.tag[1]], p.tag[2]) in failed]
+    return first + second, outcomes + lab.run(second)
 
 
 def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:

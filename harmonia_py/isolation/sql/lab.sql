@@ -98,10 +98,11 @@ begin
                 perform pg_catalog.set_config('session_replication_role', 'replica', true);
             end if;
             before := null;
-            if p -> 'watch' ? '*' then
+            if p ? 'watch' then
                 select pg_catalog.jsonb_object_agg(h.relation, pg_temp.hx_writes(h.stored))
                 into before
-                from pg_temp.hx_state as h;
+                from pg_temp.hx_state as h
+                where p -> 'watch' ? h.relation or p -> 'watch' ? '*';
             end if;
             for item in
                 select j.key, j.value from pg_catalog.jsonb_each_text(p -> 'session') as j
@@ -122,12 +123,9 @@ begin
                     select h.relation, h.query
                     from pg_temp.hx_state as h
                     where
-                        p -> 'watch' ? h.relation
-                        or (
-                            p -> 'watch' ? '*'
-                            and pg_temp.hx_writes(h.stored)
-                            is distinct from (before ->> h.relation)::bigint
-                        )
+                        (p -> 'watch' ? h.relation or p -> 'watch' ? '*')
+                        and pg_temp.hx_writes(h.stored)
+                        is distinct from (before ->> h.relation)::bigint
                 loop
                     execute pg_catalog.format(
                         'with s as materialized (%s) '
