@@ -34,8 +34,9 @@ class Actor:
     """Somebody with a database role, claims and memberships.
 
     ``state`` is active, inactive:<value>, deleted, expired, removed, fresh, both, stranger,
-    anonymous or anon. ``tenants`` maps the labels of the tenants the actor is an *active*
-    member of to the role there; ``former`` the tenants it once belonged to.
+    anonymous, anon or moved (now in A, once in B, where rows still name it). ``tenants`` maps
+    the labels of the tenants the actor is an *active* member of to the role there; ``former``
+    is the tenant it once belonged to.
     """
 
     name: str
@@ -118,6 +119,7 @@ def cast(model: TenancyModel, roles: tuple[str, ...] = ("anon", "authenticated")
         if membership.expires:
             actors.append(_actor(model, "A.expired", a, usual, "expired"))
         actors.append(_actor(model, "A.removed", a, usual, "removed"))
+        actors.append(_actor(model, "A.moved", a, usual, "moved"))
         both = _actor(model, "both", a, model.roles[0], "both")
         actors.append(replace(both, tenants={"A": model.roles[0], "B": weakest}))
     if model.tenant_table or membership or model.claims:
@@ -160,7 +162,7 @@ def _actor(
         "user_metadata": {},
     }
     settings: dict[str, str] = {}
-    if tenant is not None and state in ("active", "both", "fresh"):
+    if tenant is not None and state in ("active", "both", "fresh", "moved"):
         for path, what in model.claims.items():
             if path.split(".")[0] == "user_metadata":
                 continue
@@ -176,7 +178,7 @@ def _actor(
                 settings[name_] = user
             elif what != "none":
                 settings[name_] = tenant.id
-    active = {tenant.label: role or ""} if tenant and state in ("active", "fresh") else {}
+    active = {tenant.label: role or ""} if tenant and state in ("active", "fresh", "moved") else {}
     former = tenant.label if tenant and not active else None
     return Actor(name, "authenticated", user, state, active, former, claims, settings)
 

@@ -74,7 +74,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("temporary tables"):
         result.signals += shadow.probe(lab, result.signals)
     with timer("permissions"):
-        signals, result.cells = permissions.probe(lab, result.cells)
+        signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
         result.signals += signals
     with timer("legitimate access"):
         signals, left = denied.probe(lab, result.cells, result.allowed)

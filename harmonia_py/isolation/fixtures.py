@@ -317,6 +317,10 @@ class _Seeder:
         for actor in self.cast.actors:
             if actor.user is None or actor.state in ("fresh", "stranger", "anonymous"):
                 continue
+            if actor.state == "moved":
+                if label == "B":
+                    users.append(actor.user)
+                continue
             if label in actor.tenants or (
                 actor.former == label and not (authority and actor.state == "removed")
             ):
@@ -393,7 +397,7 @@ class _Seeder:
             out.append(("B", user_id("B.staff"), False, False, {}))
         else:
             for actor in self.cast.actors:
-                if actor.user and actor.state not in ("fresh", "anonymous"):
+                if actor.user and actor.state not in ("fresh", "anonymous", "moved"):
                     out.append((self.owner_of_user(actor.user), actor.user, False, False, {}))
         for label in "AB":
             out.append((label, user_id(f"{label}.fresh"), False, True, {}))

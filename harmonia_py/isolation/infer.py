@@ -158,7 +158,12 @@ def _completed(said: TableModel, inferred: TableModel | None) -> TableModel:
     """Keep what a person left out of a table's entry as it was inferred."""
     if inferred is None or said.kind != inferred.kind:
         return said
-    return replace(said, path=said.path or inferred.path, users=said.users or inferred.users)
+    return replace(
+        said,
+        path=said.path or inferred.path,
+        users=said.users or inferred.users,
+        own_rows=said.own_rows or inferred.own_rows,
+    )
 
 
 def _builtin_setting(name: str) -> bool:
@@ -386,7 +391,7 @@ def _place(
         if not tenant[1] and (alone or (compared and not by_tenant)):
             return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
     if tenant:
-        return TableModel(table.key, "tenant", tenant[0], own)
+        return TableModel(table.key, "tenant", tenant[0], own, own_rows=_own_rows(table, own))
     if table.key in user_paths:
         return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
     data = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -397,6 +402,20 @@ def _place(
     return TableModel(
         table.key, "public", reason="no column leads to a tenant or to a user: assumed shared"
     )
+
+
+def _own_rows(table: Table, users: tuple[str, ...]) -> dict[str, str]:
+    """Find the commands whose every policy insists on a column that names the caller."""
+    out: dict[str, str] = {}
+    for command in ("insert", "update", "delete"):
+        policies = [p for p in table.policies_for(command, "authenticated") if p.permissive]
+        texts = [(p.check if command == "insert" and p.check else p.using) or "" for p in policies]
+        for column in users:
+            term = re.compile(rf"\b{re.escape(column)} = \(? ?{_UID}", re.I)
+            if texts and all(term.search(t) and " OR " not in t for t in texts):
+                out[command] = column
+                break
+    return out
 
 
 def _membership(

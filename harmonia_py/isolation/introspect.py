@@ -28,7 +28,7 @@ from harmonia_py.isolation.catalog import (
     Unique,
 )
 
-__all__ = ["API_ROLES", "PLATFORM", "introspect", "statement"]
+__all__ = ["API_ROLES", "PLATFORM", "introspect", "relations", "statement"]
 
 API_ROLES = ("anon", "authenticated")
 
@@ -71,20 +71,19 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
     around = cur.fetchone() or {}
     named = tuple(s.strip() for s in (around["schemas"] or "").split(",") if s.strip())
     exposed = tuple(schemas or ()) or named or ("public",)
-    cur.execute(sql.SQL(statement("tables")), parameters)
-    relations = [_table(row) for row in cur]
+    tables = relations(cur, roles)
     cur.execute(sql.SQL(statement("functions")), parameters)
     functions = [_function(row, exposed) for row in cur]
     buckets: tuple[Bucket, ...] = ()
-    if any(t.key == "storage.buckets" for t in relations):
+    if any(t.key == "storage.buckets" for t in tables):
         cur.execute("select id, coalesce(public, false) as public from storage.buckets order by 1")
         buckets = tuple(Bucket(row["id"], row["public"]) for row in cur)
     publications: dict[str, list[str]] = defaultdict(list)
     for item in around["publications"]:
         publications[item["name"]].append(item["table"])
     return Catalog(
-        tables={t.key: t for t in relations if t.schema not in PLATFORM},
-        platform={t.key: t for t in relations if t.schema in PLATFORM},
+        tables={t.key: t for t in tables if t.schema not in PLATFORM},
+        platform={t.key: t for t in tables if t.schema in PLATFORM},
         functions={f.key: f for f in functions if f.schema not in PLATFORM},
         sequences=tuple(
             Sequence(s["schema"], s["name"], _pairs(s["privileges"]))
@@ -99,6 +98,15 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
         superuser=around["superuser"],
         default_privileges=_pairs(around["default_privileges"]),
     )
+
+
+def relations(
+    cur: psycopg.Cursor[dict[str, Any]], roles: Seq[str], only: Seq[int] | None = None
+) -> list[Table]:
+    """Read the relations (those with the given oids, or all); the search path must be empty."""
+    parameters = {"roles": list(roles), "only": list(only) if only else None}
+    cur.execute(sql.SQL(statement("tables")), parameters)
+    return [_table(row) for row in cur]
 
 
 def _pairs(rows: Any) -> frozenset[tuple[str, str]]:

@@ -47,6 +47,8 @@ class TableModel:
     public (shared, read-only for clients), internal (no client may reach it), unknown.
     ``path``: the columns that lead to the tenant or user: ``("organization_id",)`` when the
     table holds it, ``("deal_id", "organization_id")`` when the table behind ``deal_id`` does.
+    ``roles``: command -> the roles that can do it to some row of their tenant.
+    ``own_rows``: command -> the column that must name the caller in every row it touches.
     ``public_when``: a SQL condition on the row (alias ``t``) under which all may read it.
     ``permissions``: command -> permission keys, any of which allows it (see PermissionTable);
     ``own`` and ``team``: the same for rows whose ``owner`` is the caller, or whose
@@ -64,8 +66,9 @@ class TableModel:
     team: dict[str, tuple[str, ...]] = field(default_factory=dict)
     owner: str | None = None
     team_column: str | None = None
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own_rows: dict[str, str] = field(default_factory=dict)
     reason: str = ""
-    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,8 @@ class _Reader:
                 "owner",
                 "team_column",
                 "reason",
-                "trust",
+                "roles",
+                "own_rows",
             },
             where,
         )
@@ -291,7 +295,10 @@ class _Reader:
             owner=self.text(data, "owner", where),
             team_column=self.text(data, "team_column", where),
             reason=self.text(data, "reason", where) or "",
-            trust=self.texts(data, "trust", where),
+            roles=self.keys(data, "roles", where),
+            own_rows=self.known(
+                data.get("own_rows", {}), {"insert", "update", "delete"}, f"{where}.own_rows"
+            ),
         )
 
     def permission(self, data: Any, where: str) -> PermissionTable:

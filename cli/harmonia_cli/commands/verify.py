@@ -43,6 +43,9 @@ def verify(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail also on what could not be judged.")
     ] = False,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Break the protection on purpose, score the harness.")
+    ] = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Judge what applied when a migration fails.")
     ] = False,
@@ -102,6 +105,12 @@ def verify(
                 path.write_text(dump(runner.propose(target.dsn)), encoding="utf-8")
                 emit({"written": str(path)}, output, lambda data: stdout.print(data["written"]))
                 return
+            if mutate:
+                from harmonia_py.isolation import mutation
+
+                score = mutation.run(target.dsn, model=intent, timeout=timeout, progress=_tell)
+                emit(score.as_dict(), output, lambda _: _say(score.text()))
+                raise typer.Exit(score.exit_code)
             report = runner.verify(
                 target.dsn,
                 model=intent,
@@ -161,6 +170,10 @@ def _write(
             raise NotWritable(f"{path} cannot be written: {error.strerror}") from None
     if github:
         typer.echo(reports.github(report, known), nl=False, err=True)
+
+
+def _say(text: str) -> None:
+    stdout.print(text, markup=False, highlight=False)
 
 
 def _tell(text: str) -> None:

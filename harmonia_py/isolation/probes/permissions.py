@@ -6,7 +6,7 @@ table says, row by row (all rows, those of one's teams, one's own), no more and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,15 +60,18 @@ def held(lab: Lab) -> dict[str, set[str]]:
     return out
 
 
-def probe(lab: Lab, cells: list[Cell]) -> tuple[list[Signal], list[Cell]]:
-    """Compare every cell the model maps to permission keys; return signals and judged cells."""
-    if not lab.model.permission_tables:
-        return [], cells
+def probe(
+    lab: Lab, cells: list[Cell], allowed: Mapping[tuple[str, str, str], set[str]]
+) -> tuple[list[Signal], list[Cell]]:
+    """Compare every cell the model has a say on; return signals and judged cells."""
     permissions = held(lab)
     signals: list[Signal] = []
     expected: dict[tuple[str, str, str], str] = {}
     for table in lab.tables():
         model = lab.model.of(table.key)
+        signals += _by_role(lab, table, model, allowed, expected)
+        if not lab.model.permission_tables:
+            continue
         if not (model.permissions or model.own or model.team):
             continue
         for actor in lab.cast.members("A"):
@@ -85,6 +88,42 @@ def probe(lab: Lab, cells: list[Cell]) -> tuple[list[Signal], list[Cell]]:
         for c in cells
     ]
     return signals, judged
+
+
+def _by_role(
+    lab: Lab,
+    table: Table,
+    model: TableModel,
+    allowed: Mapping[tuple[str, str, str], set[str]],
+    expected: dict[tuple[str, str, str], str],
+) -> Iterable[Signal]:
+    """Hold a table to the roles that the model lists for each command."""
+    for command, roles in model.roles.items():
+        if not lab.tries(command):
+            continue
+        for actor in lab.cast.members("A"):
+            should = actor.tenants["A"] in roles
+            can = "A" in allowed.get((table.key, command, actor.name), ())
+            expected[table.key, command, actor.name] = "allow" if should else "deny"
+            if can and not should:
+                yield Signal(
+                    "permission.excess",
+                    "escalation",
+                    "high",
+                    actor.name,
+                    table.key,
+                    command,
+                    f"{actor.name} can {command}; the model lists {', '.join(roles) or 'nobody'}",
+                    "A role can do more than the model says.",
+                    f"Correct the {command} policy, or the roles in harmonia.toml.",
+                    "",
+                    actor,
+                    (table.key,),
+                    group=table.key,
+                    title="{object}: a role can do more than the model says ({commands})",
+                )
+            elif should and not can:
+                yield _missing(table, actor, command, f"{actor.name} cannot {command}")
 
 
 def _reach(lab: Lab, model: TableModel, actor: Actor, keys: set[str], command: str) -> Reach:

@@ -17,6 +17,7 @@ from harmonia_py.isolation.references import literals
 __all__ = [
     "deletes",
     "erase",
+    "handovers",
     "inserts",
     "moves",
     "select",
@@ -165,6 +166,49 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
             text = f"{head} where {lab.where_keys(table, [rows[0].values])}"
             out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, victim)))
         out.append(Probe(actor, head, watch=(table.key,), tag=("update", name + " blind", victim)))
+        if name == "steal in":
+            signed = [
+                table.column(c)
+                for c in model.users
+                if c != column.name and (actor.role, "UPDATE") in table.column(c).privileges
+            ]
+            if signed:
+                # The new row must often name its author: take that over as well.
+                more = "".join(
+                    lab.text(
+                        sql.SQL(", {} = {}").format(
+                            sql.Identifier(c.name), lab.literal(table, c.name, actor.user)
+                        )
+                    )
+                    for c in signed
+                )
+                out.append(
+                    Probe(
+                        actor,
+                        head + more,
+                        watch=(table.key,),
+                        tag=("update", "steal in as author", victim),
+                    )
+                )
+    return out
+
+
+def handovers(lab: Lab, table: Table, actor: Actor, own: str) -> list[Probe]:
+    """Give one's row, which must name the caller, to another member; and take theirs."""
+    column = lab.model.of(table.key).own_rows.get("update")
+    other = next((m.user for m in lab.cast.members(own) if m.user != actor.user), None)
+    if column is None or other is None or not lab.tries("update"):
+        return []
+    if (actor.role, "UPDATE") not in table.column(column).privileges:
+        return []
+    out = []
+    for name, user in (("hand over", other), ("take over", actor.user)):
+        text = lab.text(
+            sql.SQL("update {} set {} = {}").format(
+                table.sql, sql.Identifier(column), lab.literal(table, column, user)
+            )
+        )
+        out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, own)))
     return out
 
 

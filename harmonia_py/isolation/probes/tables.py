@@ -90,6 +90,8 @@ def _judged(
     if retry:
         again = lab.run([p for _, p in retry])
         stopped = {i: o for (i, _), o in zip(retry, again, strict=True)}
+    for index, probe_ in _in_the_way(lab, table, plan, outcomes):
+        (stopped[index],) = lab.run([probe_])
     reads: dict[tuple[str, ...], dict[str, list[tuple[object, dict[str, object]]]]] = {}
     for index, (item, outcome) in enumerate(zip(plan, outcomes, strict=True)):
         command, variant, _ = item.tag
@@ -102,6 +104,23 @@ def _judged(
         else:
             final = stopped.get(index, outcome)
             _judge_write(lab, table, item, outcome, final, result, verdicts, variant)
+
+
+def _in_the_way(
+    lab: Lab, table: Table, plan: list[Probe], outcomes: list[Outcome]
+) -> Iterable[tuple[int, Probe]]:
+    """Repeat a move that only another row's key stopped, with that row out of the way."""
+    if not lab.fixtures.replica:
+        return
+    for index, (item, outcome) in enumerate(zip(plan, outcomes, strict=True)):
+        command, variant, label = item.tag[:3]
+        if command != "update" or outcome.code != "23505" or label in item.actor.tenants:
+            continue
+        arriving = next(iter(item.actor.tenants), label) if "steal" in variant else label
+        rows = [r.values for r in lab.fixtures.of(table.key, arriving) if r.user != item.actor.user]
+        if rows:
+            clear = statements.erase(lab, table, lab.where_keys(table, rows))
+            yield index, replace(item, pre=(clear,), replica=True)
 
 
 def _run(lab: Lab, plan: list[Probe]) -> tuple[list[Probe], list[Outcome]]:
@@ -137,7 +156,7 @@ def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
     out += statements.inserts(lab, table, actor, victim)
     out += statements.updates(lab, table, actor, victim)
     out += statements.deletes(lab, table, actor, victim)
-    if actor.is_member:
+    if actor.is_member or actor.state == "moved":
         out += statements.moves(lab, table, actor, own, victim)
         out += statements.upserts(lab, table, actor, own, victim)
     return out
@@ -151,6 +170,8 @@ def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
         if label == "B" and not (actor.state == "both" or (actor.is_member and role == weakest)):
             continue
         out += statements.inserts(lab, table, actor, label)
+        if actor.is_member and label == "A":
+            out += statements.handovers(lab, table, actor, label)
         rows = lab.fixtures.of(table.key, label)
         own = [r for r in rows if r.user == actor.user and not r.variant]
         column = statements.touch_column(lab, table, actor.role)
@@ -200,6 +221,8 @@ def _judge_select(
         for _, data in away[: max(0, count - len(home))]:
             own_row = lab.mine(actor, table.key, None, data)
             if any(m.table == table.key for m in lab.model.memberships) and own_row:
+                continue
+            if own_row and lab.model.of(table.key).kind == "user":
                 continue
             (left if own_row else stolen).append(data)
         del model
@@ -251,6 +274,8 @@ def _judge_write(
         result.signals.append(
             _breach(lab, table, item, command, f"{variant}: {_show(bad.data)}{note}", own=own)
         )
+    if actor.is_member and own_label and label == "A":
+        _own_rows(lab, table, item, final, result)
     if good:
         verdicts[actor.name, command, "own"].add("allow")
         result.allowed[table.key, command, actor.name].add(label)
@@ -266,6 +291,39 @@ def _judge_write(
     if not first.ok:
         _error_text(lab, table, item, first, result)
     del scope_name
+
+
+def _own_rows(lab: Lab, table: Table, item: Probe, outcome: Outcome, result: TableResult) -> None:
+    """Report a write that touched a colleague's row where only one's own may be."""
+    command = item.tag[0]
+    column = lab.model.of(table.key).own_rows.get(command)
+    if column is None:
+        return
+    kind = "new" if command == "insert" or item.tag[1] == "hand over" else "gone"
+    for change in outcome.changes:
+        if change.table != table.key or change.kind != kind:
+            continue
+        if str(change.data.get(column)) != item.actor.user:
+            result.signals.append(
+                Signal(
+                    "own_rows",
+                    "escalation",
+                    "medium",
+                    item.actor.name,
+                    table.key,
+                    command,
+                    f"{item.tag[1]}: {_show(change.data)}",
+                    f"Only rows whose {column} is the caller may be touched so; this is a"
+                    " colleague's.",
+                    f"Compare {column} with auth.uid() in the {command} policy.",
+                    item.sql,
+                    item.actor,
+                    (table.key,),
+                    table.key,
+                    title="{object}: members write rows in each other's name ({commands})",
+                )
+            )
+            return
 
 
 def _is_label(
@@ -334,11 +392,13 @@ def _breach(
     lab: Lab, table: Table, item: Probe, command: str, evidence: str, *, own: bool
 ) -> Signal:
     actor = item.actor
-    former = actor.former is not None and actor.state not in ("stranger",)
+    moved = actor.state == "moved" and own
+    former = moved or (actor.former is not None and actor.state not in ("stranger",))
     kind = lab.model.of(table.key).kind
     if former:
         what = {
             "removed": "somebody whose membership is gone",
+            "moved": "somebody who is in another tenant now",
             "deleted": "a member whose membership is marked as deleted",
             "expired": "a member whose membership has expired",
         }.get(actor.state, f"a member whose status is {actor.state.split(':')[-1]}")
@@ -420,7 +480,7 @@ def _cells(
     result: TableResult,
 ) -> None:
     for actor in lab.cast.actors:
-        if actor.state == "fresh" or (actor.is_member and "B" in actor.tenants):
+        if actor.state in ("fresh", "moved") or (actor.is_member and "B" in actor.tenants):
             continue
         for command in COMMANDS:
             if actor.tenants:

@@ -1,5 +1,5 @@
 -- One row per relation outside the system catalogs: everything the harness wants to know of it.
--- %(roles)s: the API roles that exist. Runs with an empty search path, so that every expression
+-- %(roles)s: the API roles that exist; %(only)s: oids, or null for all. Runs with an empty search path, so that every expression
 -- is deparsed with qualified names.
 with relation as (
     select
@@ -18,6 +18,7 @@ with relation as (
     inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where
         c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and (%(only)s::oid [] is null or c.oid = any(%(only)s::oid []))
         and n.nspname not in ('pg_catalog', 'information_schema')
         and n.nspname not like 'pg\_%%'
         and not exists (
