@@ -40,6 +40,7 @@ class Signal:
     tables: tuple[str, ...] = ()
     group: str = ""
     title: str = ""
+    pre: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class Report:
             "not_judged": [asdict(n) for n in self.not_judged],
             "coverage": [asdict(c) for c in self.coverage],
             "cells": [asdict(c) for c in self.cells],
-            "proofs": [asdict(p) for p in self.proofs],
+            "proofs": [p.as_dict() for p in self.proofs],
             "stand_ins": list(self.stand_ins),
             "timings": {k: round(v, 3) for k, v in self.timings.items()},
             "model": dict(self.model),

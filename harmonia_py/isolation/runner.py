@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -21,8 +20,9 @@ from harmonia_py.isolation.infer import merge as overlay
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel, dump
-from harmonia_py.isolation.proof import merge, proving
+from harmonia_py.isolation.proof import Proof, merge, proving
 from harmonia_py.isolation.verdict import findings
+from harmonia_py.isolation.witnesses import confirm
 
 __all__ = ["judge", "laboratory", "propose", "verify"]
 
@@ -103,9 +103,9 @@ def verify(
         say("reading the catalog and seeding two tenants")
         with laboratory(conn, model, schemas=schemas, timeout=timeout) as lab:
             with proving(lab.catalog, lab.model) as proofs:
-                report = judge(lab, progress=say, started=started, stand_ins=stand_ins)
-                say("waiting for the last proofs")
-                report = replace(merge(report, proofs()), seconds=time.monotonic() - started)
+                report = judge(
+                    lab, progress=say, started=started, stand_ins=stand_ins, proofs=proofs
+                )
         conn.rollback()
     return report
 
@@ -116,15 +116,23 @@ def judge(
     progress: Progress | None = None,
     started: float | None = None,
     stand_ins: Sequence[str] = (),
+    proofs: Callable[[], list[Proof]] = list,
 ) -> Report:
-    """Run every channel in an open laboratory and put the report together."""
+    """Run every channel in an open laboratory and put the report together.
+
+    ``proofs`` is asked once the probes are done; worlds that refute a policy are then tried.
+    """
+    say = progress or (lambda _: None)
     started = time.monotonic() if started is None else started
     seeded = time.monotonic()
-    result = channels.run(lab, progress=progress or (lambda _: None))
+    result = channels.run(lab, progress=say)
+    say("waiting for the last proofs")
+    proven = proofs()
+    result.signals += confirm(lab, proven, result.signals)
     errors = _errors(lab)
     result.timings["seed"] = seeded - started
     model = lab.model
-    return Report(
+    report = Report(
         findings=tuple(findings(lab, result.signals)),
         cells=tuple(result.cells),
         coverage=tuple(_coverage(lab, result)),
@@ -146,6 +154,7 @@ def judge(
         timings=result.timings,
         roles=model.roles,
     )
+    return merge(report, proven)
 
 
 def _errors(lab: Lab) -> list[Finding]:

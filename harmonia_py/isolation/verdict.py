@@ -119,6 +119,7 @@ def script(lab: Lab, signal: Signal) -> str:
             or any(m.table == key for m in lab.model.memberships)
         ][:40]
         out.append(_insert(lab, table, [r.values for r in keep]))
+    out += [f"{text};" for text in signal.pre]
     out.append("set local session_replication_role = origin;")
     for name, value in signal.who.session().items():
         if value:

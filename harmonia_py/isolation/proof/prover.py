@@ -16,6 +16,7 @@ from harmonia_py.isolation.proof.functions import Functions
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.witness import Witness, describe, witness
 
 __all__ = ["Proof", "prove", "prove_table"]
 
@@ -29,7 +30,9 @@ class Proof:
     """The answer for one table, command and role.
 
     ``status``: proven (no world breaks it), refuted (``counterexample`` describes one that the
-    solver fully understands), or unknown with the reason.
+    solver fully understands), or unknown with the reason. ``witness`` is such a world in which
+    nothing that a project may have meant (a row that names the caller beside the row in
+    question, a flag of the row) explains the access; it waits to be tried.
     """
 
     table: str
@@ -38,6 +41,19 @@ class Proof:
     status: str
     reason: str = ""
     counterexample: str = ""
+    clause: str = ""
+    witness: Witness | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain JSON-able data, without the world."""
+        return {
+            "table": self.table,
+            "command": self.command,
+            "role": self.role,
+            "status": self.status,
+            "reason": self.reason,
+            "counterexample": self.counterexample,
+        }
 
 
 def prove(catalog: Catalog, model: TenancyModel) -> list[Proof]:
@@ -100,7 +116,7 @@ def _answer(
             else:
                 known[question] = _ask(catalog, model, table, command, role, clause)
         if known[question].status != "proven":
-            return replace(known[question], command=command)
+            return replace(known[question], command=command, clause=clause)
     return Proof(table.key, command, role, "proven", "no row of another tenant passes")
 
 
@@ -198,6 +214,15 @@ def _ask(
         return Proof(
             table.key, command, role, "unknown", "not understood: " + "; ".join(world.opaque)
         )
+    ends = list(prover.ends(row, model.of(table.key)))
+    tenant = ends[0] if ends else None
+    solver.push()
+    solver.add(z3.Not(prover.meant(row, tenant, command)))
+    convincing = solver.check() == z3.sat
+    if not convincing:
+        solver.pop()
+        solver.check()
+    found = witness(solver, world, row, tenant)
     what = "the new row" if clause == "check" else "the row"
     return Proof(
         table.key,
@@ -205,7 +230,9 @@ def _ask(
         role,
         "refuted",
         f"{what} may belong to a tenant the caller is not in",
-        _describe(solver.model(), world),
+        describe(found),
+        clause,
+        found if convincing else None,
     )
 
 
@@ -276,7 +303,7 @@ class _Prover:
             allowed.append(truth(self.translator.boolean(expression(table.public_when), scope)))
         if role == "anon":
             return z3.Or(*allowed) if allowed else NO
-        for target in self._ends(row, table):
+        for target in self.ends(row, table):
             if table.kind == "user":
                 allowed += self._is_caller(target)
                 if command == "select":
@@ -288,7 +315,42 @@ class _Prover:
                 allowed += self._is_caller(row.column(name))
         return z3.Or(*allowed) if allowed else NO
 
-    def _ends(self, row: Row, table: TableModel) -> Iterator[Term]:
+    def meant(self, row: Row, tenant: Term | None, command: str) -> Any:
+        """Return the formula of access that the model does not know but a person may have meant.
+
+        A row elsewhere that names both the caller and this row (a share, an assignment), a column
+        of the row itself that names the caller, or a flag that makes the row readable.
+        """
+        own = [row.column(c) for c in row.table.primary_key if c in row.columns]
+        own += [
+            row.columns[c] for fk in row.table.foreign_keys for c in fk.columns if c in row.columns
+        ]
+        anchors = own + ([tenant] if tenant is not None else [])
+        anchors = [a for a in anchors if not a.is_bool]
+        members = {m.table for m in self.model.memberships} | {"auth.users"}
+        found = []
+        for key, rows in self.world.rows.items():
+            for other in rows:
+                if other is row or key in members:
+                    continue
+                terms = [t for t in other.columns.values() if not t.is_bool]
+                caller = z3.Or(*(c for t in terms for c in self._is_caller(t)))
+                here = z3.Or(
+                    *(z3.And(t.value == a.value, z3.Not(t.null)) for t in terms for a in anchors)
+                )
+                found.append(z3.And(caller, here))
+        named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
+        found += [c for t in named for c in self._is_caller(t)]
+        if command == "select":
+            found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
+            found += [
+                z3.And(t.value == literal, z3.Not(t.null))
+                for t in named
+                for literal in self.world.literals.values()
+            ]
+        return z3.Or(*found) if found else NO
+
+    def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
         """Follow the model's path from a row to the column that names its tenant or user."""
         current = row
         for step, name in enumerate(table.path):
@@ -389,25 +451,3 @@ class _Prover:
             not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
             conditions.append(z3.Or(expires.null, later.value, not_yet))
         return z3.And(*conditions) if conditions else YES
-
-
-def _describe(model: Any, world: World) -> str:
-    """Write the world that was found as a short list of equal things."""
-    names: dict[str, list[str]] = {}
-
-    def note(label: str, term: Term) -> None:
-        if z3.is_true(model.eval(term.null, model_completion=True)):
-            names.setdefault("NULL", []).append(label)
-        else:
-            value = str(model.eval(term.value, model_completion=True))
-            names.setdefault(value, []).append(label)
-
-    note("auth.uid()", world.uid)
-    for path, term in world.claims.items():
-        note(f"claim {path}", term)
-    for rows in world.rows.values():
-        for row in rows:
-            for name, term in row.columns.items():
-                note(f"{row.name}.{name}", term)
-    groups = [" = ".join(group) for value, group in names.items() if len(group) > 1]
-    return "; ".join(groups[:6])

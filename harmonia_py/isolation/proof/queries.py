@@ -85,7 +85,8 @@ class Queries:
             conditions = [when for when, _ in combination]
             if select.whereClause is not None:
                 conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
-            yield from self._targets(select, inner, sources, z3.And(*conditions))
+            when = z3.And(*conditions) if conditions else YES
+            yield from self._targets(select, inner, sources, when)
 
     def _targets(
         self, select: Any, scope: Scope, sources: tuple[tuple[str, Any], ...], when: Any

@@ -90,7 +90,7 @@ class World:
         self.opaque: dict[str, None] = {}
         self.claims: dict[str, Term] = {}
         self.claim_elements: dict[str, list[Term]] = {}
-        self._literals: dict[str, Any] = {}
+        self.literals: dict[str, Any] = {}
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
         self.uid = self.fresh("auth.uid()")
@@ -116,9 +116,9 @@ class World:
         """Return the constant of a literal; different texts are different values."""
         if text.startswith(ANY_LITERAL):
             return Term(z3.Const(text, Value), NO)
-        if text not in self._literals:
-            self._literals[text] = z3.Const(f"'{text}'", Value)
-        return Term(self._literals[text], NO)
+        if text not in self.literals:
+            self.literals[text] = z3.Const(f"'{text}'", Value)
+        return Term(self.literals[text], NO)
 
     def boolean(self, value: Any) -> Term:
         """Return a boolean that is never NULL."""
@@ -186,7 +186,7 @@ class World:
 
     def literal_facts(self) -> list[Any]:
         """Return: different literals are different values."""
-        values = list(self._literals.values())
+        values = list(self.literals.values())
         return [z3.Distinct(*values)] if len(values) > 1 else []
 
 

@@ -1,0 +1,302 @@
+"""Try the worlds in which the prover says that policies fail: build the rows, and attack.
+
+A proof that fails is a suspicion; what an attacker then really reaches is a finding. Each world
+is built in a savepoint by the bypass role and tried as the role in question.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Column, Table
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.proof import Proof
+from harmonia_py.isolation.proof.witness import Cell, Witness
+from harmonia_py.isolation.references import literals
+
+__all__ = ["confirm"]
+
+_PAST, _FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
+
+
+def confirm(lab: Lab, proofs: Iterable[Proof], known: Sequence[Signal]) -> list[Signal]:
+    """Return a signal for each refuted proof whose world was built and did leak.
+
+    What ``known`` already says of the same object and command is not tried again.
+    """
+    seen = {(s.object, s.command) for s in known if s.kind != "denied"}
+    out = []
+    for proof in proofs:
+        if proof.witness is None or (proof.table, proof.command) in seen:
+            continue
+        if not lab.wants(proof.table):
+            continue
+        signal = _try(lab, proof, proof.witness)
+        if signal is not None:
+            seen.add((proof.table, proof.command))
+            out.append(signal)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Attack:
+    statement: str
+    pre: tuple[str, ...]
+    actor: Actor
+
+
+def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
+    if proof.clause == "check" and proof.command == "update":
+        return None  # needs a row that the attacker may update to begin with
+    attack = _Scene(lab, proof, witness).attack()
+    if attack is None:
+        return None
+    reads = proof.command == "select"
+    probe = Probe(attack.actor, attack.statement, rows=reads, pre=attack.pre, replica=True)
+    if proof.command in ("update", "delete"):
+        # The same statement without the row in question: what remains is what it reached.
+        bare = Probe(attack.actor, attack.statement, pre=attack.pre[1:] or ("select 1",),
+                     replica=True)  # fmt: skip
+        with_row, without = lab.run([probe, bare])
+        leaks = with_row.ok and without.ok and with_row.affected > without.affected
+    else:
+        (outcome,) = lab.run([probe])
+        passed = outcome.ok or (outcome.constraint and not reads)
+        leaks = passed and (outcome.result is not None or not reads)
+    if not leaks:
+        return None
+    return Signal(
+        rule="cross_tenant",
+        kind="breach",
+        severity="critical",
+        actor=f"an outsider ({proof.role})",
+        object=proof.table,
+        command=proof.command,
+        evidence=f"a row of another tenant passes when {proof.counterexample or 'it exists'}",
+        why="The policies let a row of another tenant pass: a proof failed, and its"
+        " counter-example was built and worked.",
+        fix="Compare the row's own tenant with the tenants of the caller's active memberships.",
+        statement=attack.statement,
+        who=attack.actor,
+        tables=(proof.table,),
+        pre=attack.pre,
+    )
+
+
+class _Scene:
+    """One world with concrete values."""
+
+    def __init__(self, lab: Lab, proof: Proof, witness: Witness) -> None:
+        self.lab, self.proof, self.witness = lab, proof, witness
+        table = lab.catalog.table(witness.rows[0][0])
+        assert table is not None  # noqa: S101 - proofs are about tables of the catalog
+        self.table = table
+        self.values: dict[str, str] = dict(witness.literals)
+        self.uses = Counter(
+            value for _, row in witness.rows for value in row.values() if isinstance(value, str)
+        )
+
+    def attack(self) -> _Attack | None:
+        """Return what to run, or None when the world cannot be built."""
+        if not self._anchor():
+            return None
+        actor = self._actor()
+        if actor is None:
+            return None
+        rows = [self._row(n, key, cells) for n, (key, cells) in enumerate(self.witness.rows)]
+        if any(row is None for row in rows):
+            return None
+        built = [r for r in rows if r is not None]
+        subject = built[0][1]
+        inserts = [self._insert(table, row) for table, row in built]
+        if self.proof.command == "insert":
+            return self._wrap(self._write(subject), inserts[1:], actor)
+        if self.proof.command == "select":
+            where = self.lab.where_keys(self.table, [subject])
+            text = self.lab.text(
+                sql.SQL("select pg_catalog.to_jsonb(count(*)) from {} as t").format(self.table.sql)
+            )
+            return self._wrap(f"{text} where {where} having count(*) > 0", inserts, actor)
+        if self.proof.command == "delete":
+            return self._wrap(
+                self.lab.text(sql.SQL("delete from {}").format(self.table.sql)), inserts, actor
+            )
+        column = next(
+            (c for c in self.table.columns if c.writable and self._may(c, "UPDATE")), None
+        )
+        if column is None:
+            return None
+        name = sql.Identifier(column.name)
+        statement = sql.SQL("update {} set {} = {}").format(self.table.sql, name, name)
+        return self._wrap(self.lab.text(statement), inserts, actor)
+
+    @staticmethod
+    def _wrap(statement: str, pre: Sequence[str], actor: Actor) -> _Attack:
+        return _Attack(statement, tuple(pre), actor)
+
+    def _may(self, column: Column, privilege: str) -> bool:
+        role = self.proof.role
+        return (role, privilege) in column.privileges or (role, privilege) in self.table.privileges
+
+    # Values ----------------------------------------------------------------------------------
+
+    def _anchor(self) -> bool:
+        """Give the row's tenant (or user) to B, and the caller an id nobody has."""
+        witness = self.witness
+        if isinstance(witness.uid, str):
+            self.values[witness.uid] = str(uuid.uuid4())
+        if not isinstance(witness.tenant, str) or witness.tenant in self.values:
+            return False
+        kind = self.lab.model.of(self.table.key).kind
+        if kind == "user":
+            people = self.lab.cast.members("B") or [self.lab.cast.get("B.fresh")]
+            self.values[witness.tenant] = people[0].user or ""
+        else:
+            self.values[witness.tenant] = self.lab.cast.b.id
+        return True
+
+    def _value(self, cell: Cell, column: Column) -> Any:
+        if not isinstance(cell, str):
+            return cell
+        if cell not in self.values:
+            self.values[cell] = self._invent(column)
+        return self.values[cell]
+
+    @staticmethod
+    def _invent(column: Column) -> str:
+        if column.base == "uuid":
+            return str(uuid.uuid4())
+        if column.category == "N":
+            return str(uuid.uuid4().int % 2_000_000_000)
+        return f"hzw{uuid.uuid4().hex[:12]}"
+
+    def _other(self, table: Table, column: Column, usual: Any) -> Any:
+        """Choose a value for a column that must only differ from the policies' texts."""
+        texts = set(self.witness.literals.values())
+        if usual is not None and str(usual) not in texts:
+            return usual
+        choices = list(column.labels)
+        for check in table.checks:
+            if check.columns == (column.name,):
+                choices += literals(check.expression)
+        return next((c for c in choices if c not in texts), usual)
+
+    # Rows ------------------------------------------------------------------------------------
+
+    def _row(
+        self, number: int, key: str, cells: dict[str, Cell]
+    ) -> tuple[Table, dict[str, Any]] | None:
+        table = self.lab.catalog.table(key)
+        if table is None or not table.is_base:
+            return None
+        row = self._base(table, "B" if number == 0 else "A")
+        for name in {c for u in table.uniques for c in u.columns}:
+            column = table.column(name)
+            if column.base == "uuid" and column.writable:
+                row[name] = str(uuid.uuid4())
+        if key == "auth.users":
+            row["email"] = f"{uuid.uuid4().hex[:12]}@example.test"
+        for name, cell in cells.items():
+            column = table.column(name)
+            if not column.writable:
+                continue
+            if column.category == "D" and isinstance(cell, str):
+                row[name] = _FUTURE if (number, name) in self.witness.future else _PAST
+            elif isinstance(cell, str) and self.uses[cell] == 1 and cell not in self.values:
+                row[name] = self._other(table, column, row.get(name))
+            else:
+                row[name] = self._value(cell, column)
+        return table, row
+
+    def _base(self, table: Table, owner: str) -> dict[str, Any]:
+        spare = self.lab.fixtures.spares.get((table.key, owner))
+        spare = spare or self.lab.fixtures.spares.get((table.key, None))
+        if spare is not None:
+            return dict(spare.values)
+        rows = self.lab.fixtures.rows.get(table.key, ())
+        return dict(rows[0].values) if rows else {}
+
+    def _columns(self, table: Table, row: dict[str, Any]) -> list[str]:
+        return [c.name for c in table.columns if c.writable and c.name in row]
+
+    def _insert(self, table: Table, row: dict[str, Any]) -> str:
+        return self._populate(table, self._columns(table, row), row, " on conflict do nothing")
+
+    def _write(self, row: dict[str, Any]) -> str:
+        names = [
+            n for n in self._columns(self.table, row) if self._may(self.table.column(n), "INSERT")
+        ]
+        return self._populate(self.table, names, row, "")
+
+    def _populate(self, table: Table, names: list[str], row: dict[str, Any], tail: str) -> str:
+        columns = sql.SQL(", ").join(map(sql.Identifier, names))
+        text = self.lab.text(
+            sql.SQL(
+                "insert into {} ({}) select {} from"
+                " pg_catalog.jsonb_populate_record(null::{}, {}::jsonb)"
+            ).format(
+                table.sql, columns, columns, table.sql, sql.Literal(json.dumps(row, default=str))
+            )
+        )
+        return text + tail
+
+    # Session ---------------------------------------------------------------------------------
+
+    def _actor(self) -> Actor | None:
+        role = self.proof.role
+        if role == "anon":
+            return Actor("an outsider", role, None, "anon", claims={"role": "anon"})
+        user = self.values.get(self.witness.uid) if isinstance(self.witness.uid, str) else None
+        claims: dict[str, Any] = {
+            "sub": user,
+            "role": role,
+            "aud": role,
+            "email": f"{uuid.uuid4().hex[:12]}@example.test",
+            "aal": "aal2",
+            "is_anonymous": False,
+            "app_metadata": {"provider": "email"},
+            "user_metadata": {},
+        }
+        headers: dict[str, str] = {}
+        for path, cell in self.witness.claims.items():
+            value = self._claim(cell)
+            if path.startswith("setting:request.headers."):
+                if value is not None:
+                    headers[path.removeprefix("setting:request.headers.")] = str(value)
+            elif path.startswith("setting:"):
+                if value is not None:
+                    return None  # a client cannot set it
+            else:
+                _put(claims, path, value)
+        claims = {k: v for k, v in claims.items() if v is not None}
+        return Actor("an outsider", role, user, "stranger", claims=claims, headers=headers)
+
+    def _claim(self, cell: Cell | list[Cell]) -> Any:
+        if isinstance(cell, list):
+            return [self._claim(c) for c in cell]
+        if not isinstance(cell, str):
+            return cell
+        return self.values.setdefault(cell, f"hzw{uuid.uuid4().hex[:12]}")
+
+
+def _put(claims: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    place = claims
+    for key in parents:
+        inner = place.get(key)
+        if not isinstance(inner, dict):
+            inner = place[key] = {}
+        place = inner
+    if value is None:
+        place.pop(last, None)
+    else:
+        place[last] = value

@@ -1,0 +1,158 @@
+"""Policy idioms on one small schema: which are sound, which leak, which nobody can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from harmonia_py.isolation.infer import infer
+from harmonia_py.isolation.introspect import introspect
+from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.proof import Proof, prove_table
+
+BASE = """
+create schema app;
+grant usage on schema app to authenticated;
+create table public.orgs (id uuid primary key);
+create table public.members (
+    org_id uuid not null references public.orgs (id),
+    user_id uuid not null references auth.users (id),
+    role text not null check (role in ('admin', 'member')),
+    status text not null default 'active' check (status in ('active', 'suspended')),
+    primary key (org_id, user_id)
+);
+create table public.boards (
+    id uuid primary key,
+    org_id uuid not null references public.orgs (id)
+);
+create table public.notes (
+    id uuid primary key,
+    org_id uuid not null references public.orgs (id),
+    board_id uuid references public.boards (id),
+    owner_id uuid,
+    is_public boolean not null default false
+);
+create table public.cards (
+    id uuid primary key,
+    board_id uuid not null references public.boards (id)
+);
+create function app.is_member(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.members m
+        where m.org_id = o and m.user_id = auth.uid() and m.status = 'active'
+    )
+$$;
+create function app.is_member_forgetting_status(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select 1 from public.members m where m.org_id = o and m.user_id = auth.uid())
+$$;
+create function app.is_member_of_anything(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select 1 from public.members m where m.user_id = auth.uid())
+$$;
+create function app.role_in(o uuid) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_role text;
+begin
+    if auth.uid() is null then
+        return null;
+    end if;
+    select m.role into v_role from public.members m
+    where m.org_id = o and m.user_id = auth.uid() and m.status = 'active';
+    if not found then
+        return 'none';
+    end if;
+    return v_role;
+end
+$$;
+create function app.my_orgs() returns setof uuid
+language sql stable security definer set search_path = '' as $$
+    select m.org_id from public.members m
+    where m.user_id = auth.uid() and m.status = 'active'
+$$;
+create function app.my_org_array() returns uuid[]
+language sql stable security definer set search_path = '' as $$
+    select coalesce(array_agg(m.org_id), '{}') from public.members m
+    where m.user_id = auth.uid() and m.status = 'active'
+$$;
+create function app.dynamic(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_found boolean;
+begin
+    execute format('select exists (select 1 from public.members where org_id = %L)', o)
+    into v_found;
+    return v_found;
+end
+$$;
+alter table public.orgs enable row level security;
+alter table public.members enable row level security;
+alter table public.boards enable row level security;
+alter table public.notes enable row level security;
+alter table public.cards enable row level security;
+grant select, insert, update, delete on public.notes, public.cards to authenticated;
+grant select on public.orgs, public.members, public.boards to authenticated;
+create policy p on public.members for select to authenticated
+using (org_id in (select app.my_orgs()));
+create policy p on public.orgs for select to authenticated using (id in (select app.my_orgs()));
+create policy p on public.boards for select to authenticated
+using (org_id in (select app.my_orgs()));
+"""
+
+EXISTS = (
+    "exists (select 1 from public.members m where m.org_id = notes.org_id"
+    " and m.user_id = auth.uid() and m.status = 'active')"
+)
+SOUND = {
+    "helper per row": "app.is_member(org_id)",
+    "plpgsql helper": "app.role_in(org_id) in ('admin', 'member')",
+    "in a set": "org_id in (select app.my_orgs())",
+    "any of an array sub-query": "org_id = any (array(select app.my_orgs()))",
+    "any of an array function": "org_id = any ((select app.my_org_array())::uuid[])",
+    "correlated exists": EXISTS,
+    "in a sub-query": "org_id in (select m.org_id from public.members m"
+    " where m.user_id = (select auth.uid()) and m.status = 'active')",
+    "two axes": f"{EXISTS} and owner_id = auth.uid()",
+    "case": "case when app.is_member(org_id) then true else false end",
+    "coalesce": "coalesce(app.is_member(org_id), false)",
+    "through a visible parent": "exists (select 1 from public.boards b"
+    " where b.id = board_id and b.org_id = notes.org_id)",
+    "never null": "app.is_member(org_id) is not false",
+    "not not": f"not (not {EXISTS} or false)",
+}
+LEAKY = {
+    "always": "true",
+    "signed in": "auth.uid() is not null",
+    "or owner": f"{EXISTS} or owner_id = auth.uid()",
+    "member of anything": "app.is_member_of_anything(org_id)",
+    "uncorrelated exists": "exists (select 1 from public.members m where m.user_id = auth.uid())",
+    "self comparison": "exists (select 1 from public.members m where m.org_id = m.org_id"
+    " and m.user_id = auth.uid())",
+    "status forgotten": "app.is_member_forgetting_status(org_id)",
+    "wrong default": "app.role_in(org_id) <> 'admin'",
+    "user metadata": "org_id = (auth.jwt() -> 'user_metadata' ->> 'org_id')::uuid",
+    "wrapped user metadata": "org_id::text = ((select auth.jwt()) -> 'user_metadata') ->> 'org_id'",
+    "header": "org_id::text = current_setting('request.headers', true)::json ->> 'x-org'",
+    "null slips through": "(select m.role from public.members m where m.org_id = notes.org_id"
+    " and m.user_id = auth.uid()) is distinct from 'banned'",
+}
+UNDECIDED = {"dynamic sql": "app.dynamic(org_id)"}
+
+
+def build(conn: psycopg.Connection[Any], table: str, predicate: str) -> list[Proof]:
+    for command, clause in (
+        ("select", "using"), ("delete", "using"), ("insert", "with check"), ("update", "using"),
+    ):  # fmt: skip
+        conn.execute(
+            f"create policy {command}_p on public.{table} for {command} to authenticated"
+            f" {clause} ({predicate})".encode()
+        )
+    catalog = introspect(conn)
+    return prove_table(catalog, model(conn), catalog.tables[f"public.{table}"])
+
+
+def model(conn: psycopg.Connection[Any]) -> TenancyModel:
+    return infer(introspect(conn))
