@@ -100,15 +100,32 @@ def revoke(
     target: ConnectionOrDsn,
     organization_id: UUID,
     *,
-    person: UUID,
+    person: UUID | None = None,
     request_id: UUID | None = None,
 ) -> int:
-    """End one request's grants, or all of the organization; return how many were live."""
-    with _as_person(target, person) as conn:
-        row = conn.execute(
-            "select public.revoke_support_access(%s, %s)", [organization_id, request_id]
-        ).fetchone()
-    return int(row[0]) if row else 0
+    """End one request's grants, or all of the organization; return how many were live.
+
+    ``person`` acts for the organization; without one it is the operator who ends them.
+    """
+    if person is not None:
+        with _as_person(target, person) as conn:
+            row = conn.execute(
+                "select public.revoke_support_access(%s, %s)", [organization_id, request_id]
+            ).fetchone()
+        return int(row[0]) if row else 0
+    with session(target) as conn, conn.transaction():
+        chosen = {"o": organization_id, "r": request_id}
+        conn.execute(
+            "update public.support_requests set status = 'revoked' where organization_id = %(o)s"
+            " and (%(r)s::uuid is null or id = %(r)s) and status in ('pending', 'approved')",
+            chosen,
+        )
+        return conn.execute(
+            "update private.support_grants set revoked_at = clock_timestamp()"
+            " where organization_id = %(o)s and (%(r)s::uuid is null or request_id = %(r)s)"
+            " and revoked_at is null and expires_at > clock_timestamp()",
+            chosen,
+        ).rowcount
 
 
 def list_access(

@@ -339,12 +339,7 @@ declare
     v_user_id constant uuid := private.current_user_id();
     v_count bigint;
 begin
-    if not (
-        private.has_permission(p_organization_id, 'support.approve')
-        or private.is_platform_admin(v_user_id)
-    ) then
-        perform private.require(p_organization_id, 'support.approve');
-    end if;
+    perform private.require(p_organization_id, 'support.approve');
     update private.support_grants as g
     set revoked_at = pg_catalog.clock_timestamp(), revoked_by = v_user_id
     where
@@ -375,7 +370,7 @@ as $$
     select private.revoke_support_access(organization_id, request_id)
 $$;
 comment on function public.revoke_support_access(uuid, uuid) is
-'Ends support access at once: of one request, or all of it. For the organization and for staff.';
+'Ends support access at once: of one request, or all of it. Needs support.approve.';
 grant execute on function public.revoke_support_access(uuid, uuid) to authenticated;
 
 create function private.support_access(p_organization_id uuid)

@@ -115,9 +115,11 @@ def _print_access(rows: list[dict[str, Any]]) -> None:
 @app.command()
 def revoke(
     organization: OrganizationOption,
-    person: Annotated[UUID, typer.Option("--as", help="Who ends it: the organization or staff.")],
     request_id: Annotated[
         UUID | None, typer.Option("--request", help="Only this request's access.")
+    ] = None,
+    person: Annotated[
+        UUID | None, typer.Option("--as", help="As this member; else as the operator.")
     ] = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,8 @@ from psycopg.types.json import Jsonb
 
 from harmonia_py import audit
 from harmonia_py.engines import Database
+from harmonia_py.errors import Refused
+from harmonia_py.lifecycle import support
 
 OWNER = "e0000000-0000-4000-8000-000000000001"
 ADMIN = "e0000000-0000-4000-8000-000000000002"
@@ -199,3 +202,31 @@ def test_dismissed_staff_get_nothing(conn: Connection, org: UUID) -> None:
     )
     with refused("support.agent_left"):
         approve(conn, OWNER, org, request)
+
+
+def test_the_operators_side(database: Database, conn: Connection, org: UUID) -> None:
+    """The same from the command line's library: staff, request, approval, list, end."""
+    conn.commit()
+    url, agent, owner = database.owner_dsn, UUID(AGENT), UUID(OWNER)
+    hour = timedelta(hours=1)
+
+    def asked() -> UUID:
+        return support.request(
+            url, org, agent=agent, permissions=["contacts.read"], reason=REASON, duration=hour
+        )
+
+    request = asked()
+    with pytest.raises(Refused, match="permission.denied"):
+        support.approve(url, org, request, person=agent)
+    support.approve(url, org, request, person=owner)
+    assert [row["live"] for row in support.list_access(url, org)] == [True]
+    assert contacts(conn, org) > 0
+    assert support.revoke(url, org, request_id=request) == 1
+    assert support.revoke(url, org, person=owner) == 0
+    assert contacts(conn, org) == 0
+    support.approve(url, org, asked(), person=UUID(COLLEAGUE), break_glass=True)
+    assert support.remove_staff(url, agent) == 1
+    with pytest.raises(Refused, match="platform.denied"):
+        asked()
+    support.add_staff(url, agent)
+    assert asked()
