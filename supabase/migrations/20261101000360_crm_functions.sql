@@ -184,7 +184,7 @@ set search_path = ''
 as $$
 declare
     v_object constant text := tg_argv[0];
-    v_old jsonb := '{}';
+    v_old jsonb := '{}'::jsonb;
     v_problem record;
 begin
     if tg_op = 'UPDATE' then
