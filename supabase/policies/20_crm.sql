@@ -1,6 +1,8 @@
 -- Records have an owner and a team, and three reaches: everything, one's teams', one's own. The
 -- first condition of each such policy is the union of the three, so that one index range on
 -- (organization_id, ...) finds the candidates; the rest is decided on columns of the same index.
+-- Without IS TRUE the planner would take the alternatives for an OR of index conditions and give up
+-- the order of the index: the latest 50 rows of a large organization then cost a sort of all.
 
 -- Companies ----------------------------------------------------------------------------------
 call private.lock_down('public.companies');
@@ -36,7 +38,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.companies is
 'One sees all companies, those of one''s teams or one''s own, as one''s role says.';
@@ -61,7 +63,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.companies is
 'One adds companies for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -86,7 +88,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -106,7 +108,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.companies is
 'One changes companies, and may not hand them beyond the reach of one''s role.';
@@ -131,7 +133,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.companies is
 'One deletes companies for good within the reach of one''s role.';
@@ -169,7 +171,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.contacts is
 'One sees all contacts, those of one''s teams or one''s own, as one''s role says.';
@@ -194,7 +196,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.contacts is
 'One adds contacts for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -219,7 +221,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -239,7 +241,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.contacts is
 'One changes contacts, and may not hand them beyond the reach of one''s role.';
@@ -264,7 +266,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.contacts is
 'One deletes contacts for good within the reach of one''s role.';
@@ -372,7 +374,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.deals is
 'One sees all deals, those of one''s teams or one''s own, as one''s role says.';
@@ -397,7 +399,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.deals is
 'One adds deals for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -422,7 +424,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -442,7 +444,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.deals is
 'One changes deals, and may not hand them beyond the reach of one''s role.';
@@ -467,7 +469,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.deals is
 'One deletes deals for good within the reach of one''s role.';
@@ -497,7 +499,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.deal_stage_history is
 'One sees the history of the deals one sees.';
@@ -531,7 +533,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.deal_contacts is
 'One sees the participants of the deals one sees.';
@@ -556,7 +558,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.deal_contacts is
 'One adds participants to the deals one may change.';
@@ -581,7 +583,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -601,7 +603,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.deal_contacts is
 'One changes participants of the deals one may change.';
@@ -626,7 +628,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.deal_contacts is
 'One removes participants from the deals one may change.';
@@ -666,7 +668,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.activities is
 'One sees all activities, those of one''s teams or one''s own, as one''s role says.';
@@ -691,7 +693,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.activities is
 'One adds activities for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -716,7 +718,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -736,7 +738,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.activities is
 'One changes activities, and may not hand them beyond the reach of one''s role.';
@@ -761,7 +763,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.activities is
 'One deletes activities for good within the reach of one''s role.';
@@ -797,7 +799,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.call_transcripts is
 'One sees the transcripts of the activities one sees.';
@@ -822,7 +824,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.call_transcripts is
 'One adds transcripts to the activities one may change.';
@@ -847,7 +849,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -867,7 +869,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.call_transcripts is
 'One changes transcripts of the activities one may change.';
@@ -892,7 +894,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('activities.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.call_transcripts is
 'One deletes transcripts of the activities one may delete.';
@@ -929,7 +931,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.conversations is
 'One sees all conversations, those of one''s teams or one''s own, as one''s role says.';
@@ -954,7 +956,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.conversations is
 'One adds conversations for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -979,7 +981,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -999,7 +1001,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.conversations is
 'One changes conversations, and may not hand them beyond the reach of one''s role.';
@@ -1024,7 +1026,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.conversations is
 'One deletes conversations for good within the reach of one''s role.';
@@ -1058,7 +1060,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.messages is
 'One sees the messages of the conversations one sees.';
@@ -1083,7 +1085,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.messages is
 'One adds messages to the conversations one may change.';
@@ -1108,7 +1110,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('conversations.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.messages is
 'One deletes messages of the conversations one may delete.';
@@ -1171,7 +1173,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.contact_tags is
 'One sees the tags of the contacts one sees.';
@@ -1196,7 +1198,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.contact_tags is
 'One adds tags to the contacts one may change.';
@@ -1221,7 +1223,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('contacts.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.contact_tags is
 'One removes tags from the contacts one may change.';
@@ -1252,7 +1254,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.company_tags is
 'One sees the tags of the companies one sees.';
@@ -1277,7 +1279,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.company_tags is
 'One adds tags to the companies one may change.';
@@ -1302,7 +1304,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('companies.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.company_tags is
 'One removes tags from the companies one may change.';
@@ -1333,7 +1335,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.deal_tags is
 'One sees the tags of the deals one sees.';
@@ -1358,7 +1360,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.deal_tags is
 'One adds tags to the deals one may change.';
@@ -1383,7 +1385,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('deals.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.deal_tags is
 'One removes tags from the deals one may change.';
@@ -1456,7 +1458,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('files.read_own')))
         )
-    )
+    ) is true
 );
 comment on policy select_member on public.files is
 'One sees all files, those of one''s teams or one''s own, as one''s role says.';
@@ -1481,7 +1483,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('files.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy insert_member on public.files is
 'One adds files for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -1506,7 +1508,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('files.write_own')))
         )
-    )
+    ) is true
 )
 with check (
     organization_id = any(
@@ -1526,7 +1528,7 @@ with check (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('files.write_own')))
         )
-    )
+    ) is true
 );
 comment on policy update_member on public.files is
 'One changes files, and may not hand them beyond the reach of one''s role.';
@@ -1551,7 +1553,7 @@ using (
             owner_id = (select auth.uid())
             and organization_id = any(array(select private.org_ids('files.delete_own')))
         )
-    )
+    ) is true
 );
 comment on policy delete_member on public.files is
 'One deletes files for good within the reach of one''s role.';
