@@ -13,8 +13,8 @@ database refuses a key after 2**30 seals, far below the limit of 2**32.
 
 from __future__ import annotations
 
-import os
 import struct
+from os import urandom
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -79,7 +79,7 @@ class SecretHandle:
                 f"a secret holds at most {MAX_PLAINTEXT} bytes, this one has {len(plaintext)}",
                 hint="store a file elsewhere, encrypted, and keep its key here",
             )
-        nonce = os.urandom(12)
+        nonce = urandom(12)
         return (
             self._prefix
             + nonce

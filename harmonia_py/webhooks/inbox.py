@@ -97,7 +97,7 @@ class Inbox:
                 _SQL["event"],
                 endpoint_id=endpoint_id,
                 event_id=verified.event_id,
-                content_type=(known.get("content-type") or "")[:200] or None,
+                content_type=_printable(known.get("content-type")),
                 body=body,
                 payload=_payload(session, body),
             ).fetchone()
@@ -194,6 +194,10 @@ class Inbox:
         if not found:
             raise WebhookRejected("no_usable_secret")
         return found
+
+
+def _printable(value: str | None) -> str | None:
+    return value[:200] if value and value.isprintable() else None
 
 
 def _payload(session: Session, body: bytes) -> str | None:

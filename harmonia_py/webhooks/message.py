@@ -17,27 +17,20 @@ RawHeaders = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 
 
 def headers_of(raw: RawHeaders) -> dict[str, str | None]:
-    """Return header values by lower-case name; None marks one that is ambiguous or not text.
-
-    A header that occurs twice, holds a byte outside printable ASCII or is longer than
-    ``MAX_HEADER`` is kept as None, so that only a verifier that needs it refuses.
-    """
+    """Return header values by lower-case name; None marks one that occurs twice."""
     found: dict[str, str | None] = {}
     if isinstance(raw, Mapping):
         for name, value in raw.items():
             key = name.lower()
-            plain = len(value) <= MAX_HEADER and value.isascii() and value.isprintable()
-            found[key] = value if plain and key not in found else None
+            found[key] = None if key in found else value
         return found
     for raw_name, raw_value in raw:
         key = raw_name.decode("latin-1").lower()
-        text = raw_value.decode("latin-1")
-        plain = len(text) <= MAX_HEADER and text.isascii() and text.isprintable()
-        found[key] = text if plain and key not in found else None
+        found[key] = None if key in found else raw_value.decode("latin-1")
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """A request as it came: the raw body, never a parsed and re-written one."""
 
@@ -47,12 +40,14 @@ class Message:
     url: str = ""
 
     def header(self, name: str) -> str:
-        """Return one header or refuse the message."""
+        """Return one header, which must be there once, short and printable ASCII."""
         value = self.headers.get(name, "")
         if value is None:
             raise WebhookRejected("malformed_header")
         if not value:
             raise WebhookRejected("missing_header")
+        if len(value) > MAX_HEADER or not (value.isascii() and value.isprintable()):
+            raise WebhookRejected("malformed_header")
         return value
 
     def fresh(self, text: str, now: float, tolerance: float, *, unit: int = 1) -> int:

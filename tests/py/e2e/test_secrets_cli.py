@@ -1,0 +1,240 @@
+"""The commands around secrets as a person runs them: exit codes, stdin, and no value shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fix_vault import ALDER, WORKER, VaultBench
+from harmonia_cli.main import app
+from typer.testing import CliRunner
+
+from harmonia_py.secrets import Secret, masterkey
+from harmonia_py.secrets.recovery import new_identity
+from harmonia_py.webhooks import generate_secret
+
+VALUE = b"sk_live_0123456789abcdefWXYZ"
+
+
+@dataclass
+class Done:
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass
+class Cli:
+    bench: VaultBench
+    provider: str
+
+    def run(self, *words: str, given: bytes = b"", code: int = 0) -> Done:
+        environment = {
+            "DATABASE_URL": self.bench.database.owner_dsn,
+            "HARMONIA_MASTER_KEY_PROVIDER": self.provider,
+            "HARMONIA_ORGANIZATION": str(ALDER),
+            "NO_COLOR": "1",
+        }
+        if words[1] == "exec":  # it replaces its process
+            argv = [sys.executable, "-c", "from harmonia_cli.main import main; main()", *words]
+            env = {**os.environ, **environment}
+            child = subprocess.run(argv, env=env, capture_output=True, check=False)
+            done = Done(child.returncode, child.stdout, child.stderr)
+        else:
+            result = CliRunner().invoke(app, words, input=given, env=environment)
+            assert result.exception is None or isinstance(result.exception, SystemExit)
+            done = Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+        assert done.code == code, (words, done)
+        assert b"Traceback" not in done.stderr
+        return done
+
+    def data(self, *words: str, given: bytes = b"") -> object:
+        done = self.run(*words, "--output", "json", given=given)
+        return json.loads(done.stdout)["data"]
+
+
+@pytest.fixture
+def cli(vault_bench: VaultBench) -> Cli:
+    return Cli(vault_bench, vault_bench.key_uri)
+
+
+def test_a_day_with_secrets(cli: Cli, tmp_path: Path) -> None:
+    done = cli.run(
+        "secrets", "set", "stripe/key", "--audience", "api.stripe.com", given=VALUE + b"\n"
+    )
+    assert b"version 1 is current" in done.stdout and b"newline" in done.stderr
+    assert VALUE not in done.stdout + done.stderr
+    listed = cli.run("secrets", "list", "--output", "json").stdout
+    assert b"stripe/key" in listed and VALUE not in listed and json.loads(listed)["ok"]
+    shown = cli.run("secrets", "reveal", "stripe/key", "--purpose", "moving house")
+    assert shown.stdout == VALUE
+    refused = cli.run(
+        "secrets", "reveal", "stripe/key", "--purpose", "x y z", "--output", "json", code=2
+    )
+    assert VALUE not in refused.stdout
+    cli.run("secrets", "reveal", "stripe/key", "--purpose", " ", code=2)
+    child = [
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['KEY'], 'DATABASE_URL' in os.environ)",
+    ]
+    words = ["secrets", "exec", "--map", "stripe/key=KEY", "--", *child]
+    assert cli.run(*words).stdout.strip() == VALUE + b" False"
+    cli.run("secrets", "exec", "--map", "stripe/key=KEY", "--", "/no/such/program", code=2)
+    cli.run("secrets", "set", "stripe/key", given=b"second")
+    cli.run("secrets", "rollback", "stripe/key", "--version", "1")
+    assert cli.run("secrets", "reveal", "stripe/key", "--purpose", "check").stdout == VALUE
+    attested = tmp_path / "attested.json"
+    attested.write_bytes(cli.run("secrets", "attest").stdout)
+    cli.run("secrets", "attest", "--compare", str(attested))
+    cli.run("secrets", "disable", "stripe/key")
+    cli.run("secrets", "reveal", "stripe/key", "--purpose", "check", code=1)
+    cli.run("secrets", "enable", "stripe/key")
+    cli.run("secrets", "expire", "stripe/key")
+    cli.run("secrets", "expire", "stripe/key", "--never")
+    assert b"rollback done" in cli.run("secrets", "history", "stripe/key").stdout
+    cli.run("secrets", "delete", "stripe/key")
+    cli.run("secrets", "delete", "stripe/key", code=1)
+    cli.run("secrets", "attest", "--compare", str(attested), code=3)
+
+
+def test_a_value_on_the_command_line_is_refused(cli: Cli) -> None:
+    for words in (["stripe/key", VALUE.decode()], [VALUE.decode()]):
+        done = cli.run("secrets", "set", *words, given=b"x", code=2)
+        assert b"command line" in done.stderr
+        assert VALUE not in done.stdout + done.stderr
+    assert cli.data("secrets", "list") == []
+    cli.run("secrets", "set", "a", given=b"", code=2)
+    cli.run("secrets", "set", "a", given=bytes(1 << 20), code=2)
+    done = cli.run("secrets", "set", "a", "--organization", str(generate_id()), given=b"x", code=1)
+    assert b"no such organization" in done.stderr
+
+
+def generate_id() -> object:
+    from uuid import uuid4
+
+    return uuid4()
+
+
+def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
+    cli.run("secrets", "import", "--format", "env", given=b"# c\nexport A_KEY='one'\nB=two\n")
+    cli.run("secrets", "import", "--format", "json", given=b'{"c": "three"}')
+    cli.run("secrets", "import", "--format", "json", given=b"[1]", code=2)
+    cli.run("secrets", "import", "--format", "env", given=b"no pair", code=2)
+    identity, recipient = new_identity()
+    (tmp_path / "id").write_bytes(identity.reveal())
+    export = cli.run("secrets", "export", "--purpose", "moving", "--recipient", recipient).stdout
+    assert export.startswith(b"-----BEGIN AGE") and b"three" not in export
+    cli.run("secrets", "export", "--purpose", "moving", code=2)
+    cli.run("secrets", "export", "--purpose", "moving", "--recipient", "age1bad", code=2)
+    for name in ("a_key", "b", "c"):
+        cli.run("secrets", "delete", name)
+    words = ["secrets", "import", "--format", "export", "--identity", str(tmp_path / "id")]
+    cli.run(*words, given=export)
+    assert cli.run("secrets", "reveal", "a_key", "--purpose", "check").stdout == b"one"
+    cli.run(*words, given=export[:-40] + export[-30:], code=2)
+    actions = [e.action for e in cli.bench.store.access_log(ALDER, "c")]
+    assert actions.count("reveal") == 1
+
+
+def test_keys_and_recovery(cli: Cli, tmp_path: Path) -> None:
+    cli.bench.store.set(ALDER, "a", Secret("v"), actor=WORKER)
+    key_id = masterkey.master_key_id(cli.bench.master_key)
+    assert key_id.encode() in cli.run("keys", "check").stdout
+    cli.run("keys", "init")  # again: nothing changes
+    # k of n, each share to its holder.
+    holders = [new_identity() for _ in range(3)]
+    recipients = [word for _, recipient in holders for word in ("--recipient", recipient)]
+    folder = tmp_path / "shares"
+    cli.run("keys", "recovery", "split", "--out", str(folder), "--shares", "3", "--threshold", "2",
+            *recipients)  # fmt: skip
+    assert (folder / "share-1.age").stat().st_mode & 0o777 == 0o600
+    identities = tmp_path / "identities"
+    identities.write_bytes(b"\n".join(identity.reveal() for identity, _ in holders))
+    two = [str(folder / "share-1.age"), str(folder / "share-3.age")]
+    done = cli.run("keys", "recovery", "drill", *two, "--identity", str(identities))
+    assert key_id.encode() in done.stdout
+    cli.run("keys", "recovery", "drill", two[0], "--identity", str(identities), code=2)
+    cli.run("keys", "recovery", "drill", two[0], code=2)
+    # Plain shares, and an age file that any one recipient opens.
+    plain = tmp_path / "plain"
+    cli.run("keys", "recovery", "split", "--out", str(plain), "--shares", "5", "--threshold", "3")
+    files = [str(plain / f"share-{n}.txt") for n in (5, 2, 4)]
+    cli.run("keys", "recovery", "drill", *files)
+    cli.run("keys", "recovery", "drill", files[0], files[0], files[0], code=2)
+    Path(files[0]).write_bytes(Path(files[0]).read_bytes().replace(b"hmr1_3", b"hmr1_2"))
+    cli.run("keys", "recovery", "drill", *files, code=2)
+    whole = tmp_path / "whole"
+    cli.run("keys", "recovery", "split", "--out", str(whole), *recipients)
+    (tmp_path / "one").write_bytes(holders[1][0].reveal())
+    restored = tmp_path / "restored.key"
+    cli.run("keys", "recovery", "drill", str(whole / "master-key.age"), "--identity",
+            str(tmp_path / "one"), "--restore", str(restored))  # fmt: skip
+    cli.provider = f"file:{restored}"
+    cli.run("keys", "check")
+    cli.run("keys", "recovery", "split", "--out", str(whole), *recipients, code=2)
+    # A foreign key's copies are told apart.
+    other = tmp_path / "other.key"
+    other.write_text(masterkey.text(masterkey.generate()))
+    other.chmod(0o600)
+    foreign = tmp_path / "foreign"
+    cli.run("keys", "recovery", "split", "--out", str(foreign), "--shares", "2", "--threshold",
+            "2", "--provider", f"file:{other}")  # fmt: skip
+    mixed = [str(foreign / "share-1.txt"), str(foreign / "share-2.txt")]
+    cli.run("keys", "recovery", "drill", *mixed, code=1)
+
+
+def test_rotation_and_shredding(cli: Cli, tmp_path: Path) -> None:
+    cli.bench.store.set(ALDER, "a", Secret("v"), actor=WORKER)
+    assert cli.data("keys", "rotate-organization", "--dry-run") == {"would_move": 1}
+    moved = cli.data("keys", "rotate-organization")
+    assert isinstance(moved, dict) and moved["finished"] and moved["moved"] == 1
+    assert cli.data("keys", "verify") == {"opened": 1, "failed": {}}
+    new = tmp_path / "new.key"
+    new.write_text(masterkey.text(masterkey.generate()))
+    new.chmod(0o600)
+    old, cli.provider = cli.provider, f"file:{new}"
+    cli.run("keys", "check", code=1)
+    cli.run("keys", "init", code=1)
+    done = cli.run("keys", "rewrap", "--old-provider", old)
+    assert b"Keep the former master key until" in done.stderr
+    cli.run("keys", "verify")
+    cli.run("keys", "status", "--organization", str(ALDER))
+    cli.run("secrets", "list", "--provider", old, code=1)
+    new.chmod(0o644)
+    assert b"others may read" in cli.run("keys", "check", code=1).stderr
+    new.chmod(0o600)
+    cli.run("keys", "shred", "--confirm", "no", code=2)
+    done = cli.run("keys", "shred", "--confirm", str(ALDER))
+    assert b"1 keys destroyed" in done.stdout and b"Backups" in done.stderr
+    cli.run("secrets", "reveal", "a", "--purpose", "check", code=1)
+
+
+def test_webhooks(cli: Cli, tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(b'{"n": 1}')
+    secret = generate_secret()
+    signed = cli.data(
+        "webhooks", "sign", "--body", str(body), "--id", "msg_1", given=secret.reveal()
+    )
+    assert isinstance(signed, dict)
+    headers = [word for name, value in signed.items() for word in ("--header", f"{name}: {value}")]
+    words = ["webhooks", "verify", "--body", str(body), "--scheme", "standard", *headers]
+    assert b"valid, id:msg_1" in cli.run(*words, given=secret.reveal()).stdout
+    done = cli.run(*words, given=generate_secret().reveal(), code=3)
+    assert b"signature_mismatch" in done.stderr and secret.reveal() not in done.stderr
+    cli.run(*words, "--at", "1000", given=secret.reveal(), code=3)
+    cli.run("secrets", "set", "hook", "--kind", "webhook", given=secret.reveal())
+    cli.run(*words, "--secret", "hook")
+    cli.run("webhooks", "register", "in", "--scheme", "standard", "--secret", "hook")
+    cli.run("webhooks", "register", "in2", "--scheme", "standard", "--secret", "none", code=1)
+    with cli.bench.database.connect() as conn:
+        row = conn.execute("select id from public.webhook_endpoints").fetchone()
+    assert row is not None
+    cli.run("webhooks", "rotate-secret", "--endpoint", str(row[0]), "--generate")
+    assert cli.bench.store.show(ALDER, "hook", actor=WORKER).version == 2
