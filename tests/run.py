@@ -45,22 +45,24 @@ class Outcome:
 def suites() -> list[Suite]:
     """Return the runs, with what each of them needs."""
     workers = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile")
-    on_15 = ("--engine", "debian15")
+    on_15 = ("--engine=debian15",)
     no_15 = "" if DEBIAN_15.exists() else "PostgreSQL 15 is missing (apt install postgresql-15)"
     no_tap = "" if PGTAP.exists() and shutil.which("psql") else "pgTAP is missing"
     files = list((ROOT / "tests" / "sql").glob("*.sql"))
     plain = "not container and not pgtap"
     return [
-        Suite("PostgreSQL of the wheel", ("-m", plain, *workers)),
-        Suite("PostgreSQL 15", ("-m", plain, *on_15, *workers), no_15),
+        Suite("PostgreSQL of the wheel", ("tests/py", "-m", plain, *workers)),
+        Suite("PostgreSQL 15", ("tests/py", "-m", plain, *on_15, *workers), no_15),
         Suite(
             "pgTAP",
-            ("-m", "pgtap", *on_15, "tests/py/integration/test_pgtap.py"),
+            ("tests/py/integration/test_pgtap.py", "-m", "pgtap", *on_15),
             no_15
-            or (no_tap and f"{no_tap} (apt install postgresql-15-pgtap)")
+            or (f"{no_tap} (apt install postgresql-15-pgtap)" if no_tap else "")
             or ("" if files else "there is no file in tests/sql"),
         ),
-        Suite("container", ("-m", "container"), no_docker()),
+        Suite(
+            "container", ("tests/py/integration/test_container.py", "-m", "container"), no_docker()
+        ),
     ]
 
 
@@ -85,11 +87,12 @@ def run(suite: Suite, extra: list[str]) -> Outcome:
     report = REPORTS / f"{suite.name.replace(' ', '-')}.xml"
     report.unlink(missing_ok=True)
     started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *suite.arguments, f"--junitxml={report}", *extra],
-        cwd=ROOT,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pytest", "-q", *suite.arguments, *extra]
+    # xunit1 is the report that may hold properties: how many assertions a SQL file made.
+    command += [f"--junitxml={report}", "-o", "junit_family=xunit1"]
+    # One order of sets in every worker: test names may hold one.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     seconds = time.monotonic() - started
     code = 0 if done.returncode == 5 and extra else done.returncode  # 5: -k matched nothing here
     if not report.exists():

@@ -182,3 +182,73 @@ def test_policies_deparse_with_their_schema(plain_database: Database) -> None:
         conn.execute("create policy p on public.t using (user_id = auth.uid())")
         row = conn.execute("select qual from pg_policies where tablename = 't'").fetchone()
         assert row == ("(user_id = auth.uid())",)
+
+
+# member: the roles it may become, and since PostgreSQL 16 whether it may hand them on.
+MEMBERSHIPS = {
+    ("authenticator", "anon", False),
+    ("authenticator", "authenticated", False),
+    ("authenticator", "service_role", False),
+    ("pgsodium_keyholder", "pgsodium_keyiduser", False),
+    ("pgsodium_keymaker", "pgsodium_keyholder", False),
+    ("pgsodium_keymaker", "pgsodium_keyiduser", False),
+    ("postgres", "anon", True),
+    ("postgres", "authenticated", True),
+    ("postgres", "pg_monitor", True),
+    ("postgres", "pg_read_all_data", True),
+    ("postgres", "pg_signal_backend", True),
+    ("postgres", "pgtle_admin", False),
+    ("postgres", "service_role", True),
+    ("supabase_read_only_user", "pg_read_all_data", False),
+    ("supabase_storage_admin", "authenticator", False),
+}
+# Ours alone: how `postgres` comes to put policies and triggers on the platform's tables.
+OWN_MEMBERSHIPS = {"supabase_auth_admin", "supabase_storage_admin", "supabase_realtime_admin"}
+
+
+def test_memberships(plain_database: Database) -> None:
+    with plain_database.connect() as conn:
+        rows = conn.execute(
+            "select distinct r.rolname::text, g.rolname::text, m.admin_option"
+            " from pg_auth_members as m join pg_roles as r on r.oid = m.member"
+            " join pg_roles as g on g.oid = m.roleid"
+        ).fetchall()
+    modern = plain_database.server_version >= 160000
+    wanted = {(member, role, admin and modern) for member, role, admin in MEMBERSHIPS}
+    assert wanted <= set(rows)
+    extra = {role for member, role, _ in rows if member == "postgres"}
+    extra -= {role for member, role, _ in wanted if member == "postgres"}
+    assert extra - {"authenticator", "pg_create_subscription"} == OWN_MEMBERSHIPS
+
+
+def test_settings_of_roles(plain_database: Database) -> None:
+    with plain_database.connect() as conn:
+        rows = conn.execute(
+            "select rolname::text, rolconfig from pg_roles where rolconfig is not null"
+        ).fetchall()
+    settings = dict(rows)
+    assert settings["anon"] == ["statement_timeout=3s"]
+    assert settings["authenticated"] == ["statement_timeout=8s"]
+    assert {"statement_timeout=8s", "lock_timeout=8s"} <= set(settings["authenticator"])
+    assert settings["postgres"] == ['search_path="$user", public, extensions']
+    assert "search_path=auth" in settings["supabase_auth_admin"]
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+def test_who_may_use_the_schemas(plain_database: Database, role: str) -> None:
+    with plain_database.connect() as conn:
+        rows = conn.execute(
+            "select nspname::text from pg_namespace where nspname !~ '^pg_'"
+            " and nspname <> 'information_schema' and has_schema_privilege(%s, oid, 'usage')",
+            [role],
+        ).fetchall()
+        created = conn.execute(
+            "select count(*) from pg_namespace where has_schema_privilege(%s, oid, 'create')"
+            " and nspname !~ '^pg_'",
+            [role],
+        ).fetchone()
+    shared = {"public", "auth", "storage", "realtime", "extensions", "graphql", "graphql_public"}
+    shared |= {"supabase_functions"}
+    private = {"vault"} if role == "service_role" else set()
+    assert {row[0] for row in rows} == shared | private
+    assert created == (0,)
