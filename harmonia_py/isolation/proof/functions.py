@@ -14,7 +14,7 @@ from pglast.parser import ParseError, parse_plpgsql_json
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
-from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.scope import Scope, Source
 from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Term, World, truth
 
 __all__ = ["Functions"]
@@ -152,6 +152,7 @@ class _Body:
         self.variables: dict[str, Term | Array] = dict(scope.variables)
         self.out: list[Alternative] = []
         self.numbers: dict[int, str] = {}
+        self.records: dict[str, Source] = {}
 
     def run(self) -> list[Alternative]:
         for number, datum in enumerate(self.tree.get("datums", ())):
@@ -173,7 +174,7 @@ class _Body:
     # Expressions -----------------------------------------------------------------------------
 
     def _scope(self) -> Scope:
-        return replace(self.scope, variables=self.variables)
+        return replace(self.scope, variables=self.variables, sources=tuple(self.records.items()))
 
     def _value(self, holder: dict[str, Any]) -> Term | Array:
         text = holder["PLpgSQL_expr"]["query"]
@@ -264,13 +265,24 @@ class _Body:
         target = body["target"]
         if "PLpgSQL_row" not in target:
             name = (target.get("PLpgSQL_rec") or target.get("PLpgSQL_var", {})).get("refname", "")
+            names = [n for n, _ in rows[0].columns] if rows else []
+            merged, found = self._merge(rows, names)
+            self.records[name] = dict(zip(names, merged, strict=True))
             self.variables[name] = self.world.unknown(f"record {name}")
-            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+            self.variables["found"] = found
             return path
+        names = [field["name"] for field in target["PLpgSQL_row"]["fields"]]
+        merged, found = self._merge(rows, names)
+        self.variables.update(zip(names, merged, strict=True))
+        self.variables["found"] = found
+        return path
+
+    def _merge(self, rows: list[Alternative], names: list[str]) -> tuple[list[Term], Term]:
+        """Return the columns of whichever row came, and whether one did."""
         flags = [self.world.flag("into") for _ in rows]
         self.world.facts += [z3.Implies(f, r.when) for f, r in zip(flags, rows, strict=True)]
-        for column, field in enumerate(target["PLpgSQL_row"]["fields"]):
-            name = field["name"]
+        merged = []
+        for column, name in enumerate(names):
             value = self.world.fresh(name)
             for flag, row in zip(flags, rows, strict=True):
                 term = self.world.as_value(row.columns[column][1])
@@ -278,8 +290,31 @@ class _Body:
                     z3.Implies(flag, z3.And(value.value == term.value, value.null == term.null))
                 )
             self.world.facts.append(z3.Or(value.null, *flags))
-            self.variables[name] = value
-        self.variables["found"] = self.world.boolean(z3.Or(*flags) if flags else False)
+            merged.append(value)
+        return merged, self.world.boolean(z3.Or(*flags) if flags else False)
+
+    def _fors(self, body: dict[str, Any], path: _Path) -> _Path:
+        """Run the body of FOR ... IN query once for any of its rows."""
+        rows = self.functions.queries.text(body["query"]["PLpgSQL_expr"]["query"], self._scope())
+        target = body["var"]
+        name = (target.get("PLpgSQL_rec") or {}).get("refname")
+        before = dict(self.variables)
+        changed: set[str] = set()
+        for row in rows:
+            if name is not None:
+                self.records[name] = dict(row.columns)
+            else:
+                fields = target["PLpgSQL_row"]["fields"]
+                self.variables.update(
+                    {f["name"]: t for f, (_, t) in zip(fields, row.columns, strict=True)}
+                )
+            self._walk(body.get("body", []), _Path(z3.And(path.when, row.when)))
+            changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
+            self.variables = dict(before)
+        for variable in changed:
+            self.variables[variable] = self.world.unknown(f"{variable} after a loop")
+        if name is not None:
+            self.records.pop(name, None)
         return path
 
     def _if(self, body: dict[str, Any], path: _Path) -> _Path:

@@ -113,11 +113,13 @@ class Queries:
                     )
                 return
             value = self.translator.any(target.val, scope)
-            if isinstance(value, Array):
+            if isinstance(value, Array) and len(select.targetList) == 1:
                 # array_agg and the like: the elements stand for the array.
                 for row in value.elements():
                     yield Alternative(z3.And(when, row.when), row.columns[:1])
                 return
+            if isinstance(value, Array):
+                value = self.world.fresh(name or "array")  # nothing is known of it
             columns.append((name, value))
         yield Alternative(when, tuple(columns))
 
