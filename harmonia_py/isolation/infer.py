@@ -142,6 +142,7 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
         tenant_status=said.tenant_status or inferred.tenant_status,
         tenant_closed=said.tenant_closed or inferred.tenant_closed,
         memberships=said.memberships or inferred.memberships,
+        grants=said.grants or inferred.grants,
         tables=inferred.tables
         | {k: _completed(t, inferred.tables.get(k)) for k, t in said.tables.items()},
         permission_tables=said.permission_tables or inferred.permission_tables,

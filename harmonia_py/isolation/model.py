@@ -95,6 +95,7 @@ class TenancyModel:
     tenant_key: str = "id"
     tenant_type: str = "uuid"
     memberships: tuple[Membership, ...] = ()
+    grants: tuple[Membership, ...] = ()
     tables: dict[str, TableModel] = field(default_factory=dict)
     permission_tables: tuple[PermissionTable, ...] = ()
     claims: dict[str, str] = field(default_factory=dict)
@@ -187,6 +188,7 @@ class _Reader:
             {
                 "tenant",
                 "membership",
+                "grant",
                 "tables",
                 "permission_table",
                 "claims",
@@ -210,6 +212,10 @@ class _Reader:
             memberships=tuple(
                 self.membership(m, f"{where}.membership[{i}]")
                 for i, m in enumerate(data.get("membership", []))
+            ),
+            grants=tuple(
+                self.membership(m, f"{where}.grant[{i}]")
+                for i, m in enumerate(data.get("grant", []))
             ),
             tables={
                 key: self.table(key, value, f'{where}.tables."{key}"')
@@ -325,9 +331,10 @@ def dump(model: TenancyModel) -> str:
         "closed": model.tenant_closed,
     }
     out += ["", "[isolation.tenant]", *_pairs(tenant)]
-    for m in model.memberships:
-        out += ["", "[[isolation.membership]]"]
-        out += _pairs({f: getattr(m, f) for f in Membership.__slots__})
+    for name, members in (("membership", model.memberships), ("grant", model.grants)):
+        for m in members:
+            out += ["", f"[[isolation.{name}]]"]
+            out += _pairs({f: getattr(m, f) for f in Membership.__slots__})
     for p in model.permission_tables:
         out += ["", "[[isolation.permission_table]]"]
         out += _pairs({f: getattr(p, f) for f in PermissionTable.__slots__})

@@ -311,8 +311,9 @@ class _Body:
             self._walk(body.get("body", []), _Path(z3.And(path.when, row.when)))
             changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
             self.variables = dict(before)
-        for variable in changed:
+        for variable in changed - {"found"}:
             self.variables[variable] = self.world.unknown(f"{variable} after a loop")
+        self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         if name is not None:
             self.records.pop(name, None)
         return path
@@ -338,8 +339,10 @@ class _Body:
         changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
         if end.alive:
             survivors.append(end.when)
-        for name in changed:  # which branch set it is not tracked
+        for name in changed - {"found"}:  # which branch set it is not tracked
             self.variables[name] = self.world.unknown(f"{name} after a branch")
+        if "found" in changed:
+            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         if not survivors:
             return _Path(path.when, alive=False)
         return _Path(z3.Or(*survivors))

@@ -327,7 +327,8 @@ class _Prover:
         ]
         anchors = own + ([tenant] if tenant is not None else [])
         anchors = [a for a in anchors if not a.is_bool]
-        members = {m.table for m in self.model.memberships} | {"auth.users"}
+        known = (*self.model.memberships, *self.model.grants)
+        members = {m.table for m in known} | {"auth.users"}
         found = []
         for key, rows in self.world.rows.items():
             for other in rows:
@@ -391,7 +392,7 @@ class _Prover:
 
     def _belongs(self, tenant: Term) -> list[Any]:
         allowed = []
-        for membership in self.model.memberships:
+        for membership in (*self.model.memberships, *self.model.grants):
             for row in self.world.rows.get(membership.table, ()):
                 theirs = row.column(membership.tenant)
                 same = z3.And(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from isolation_idioms import BASE, LEAKY, SOUND, UNDECIDED, build, model
 
 from harmonia_py.engines import Database
+from harmonia_py.isolation.infer import infer, merge
 from harmonia_py.isolation.introspect import introspect
-from harmonia_py.isolation.proof import prove_table
+from harmonia_py.isolation.model import load
+from harmonia_py.isolation.proof import prove, prove_table
 
 
 @pytest.fixture
@@ -79,3 +82,29 @@ def test_a_restrictive_policy_closes_a_permissive_hole(conn: Any) -> None:
         " using (app.is_member(org_id))"
     )
     assert {p.status for p in build(conn, "notes", "true")} == {"proven"}
+
+
+def test_every_table_of_harmonia_is_proven(database: Database) -> None:
+    root = Path(__file__).resolve().parents[3]
+    with database.connect() as conn:
+        catalog = introspect(conn)
+    proofs = prove(catalog, merge(infer(catalog), load(root / "harmonia.toml")))
+    assert [p for p in proofs if p.status != "proven"] == []
+    judged = {p.table for p in proofs}
+    assert {"public.organizations", "public.memberships", "public.contacts"} <= judged
+
+
+def test_a_hole_in_the_authorizer_takes_every_proof_away(database: Database) -> None:
+    root = Path(__file__).resolve().parents[3]
+    with database.connect() as conn:
+        definition = conn.execute(
+            "select pg_get_functiondef('private.org_ids(text[])'::regprocedure)"
+        ).fetchone()
+        assert definition is not None
+        hole = definition[0].replace("m.user_id = v_user_id", "m.user_id is not null", 1)
+        assert hole != definition[0]
+        conn.execute(hole)
+        catalog = introspect(conn)
+    said = merge(infer(catalog), load(root / "harmonia.toml"))
+    proofs = prove_table(catalog, said, catalog.tables["public.contacts"])
+    assert {p.status for p in proofs if p.role == "authenticated"} == {"refuted"}
