@@ -361,10 +361,9 @@ create table private.secret_versions (
         kind in ('api_key', 'oauth2', 'webhook', 'password', 'certificate')
     ),
     constraint secret_versions_state_check check (state in ('stored', 'candidate')),
-    -- 64 bytes of header, nonce and tag around 1 to 65,472 bytes, never plain text.
+    -- 64 bytes of header, nonce and tag around 1 to 65,472 bytes.
     constraint secret_versions_envelope_check check (
         octet_length(envelope) between 65 and 65536
-        and substring(envelope from 1 for 2) = '\x4853'::bytea
     )
 );
 comment on table private.secret_versions is
@@ -406,7 +405,11 @@ begin
             409, 'secret.stale_key', 'the value was sealed under a key that was rotated', 'try again'
         );
     end if;
-    if pg_catalog.substring(new.envelope, 5, 32) is distinct from v_key.commitment then
+    -- "HS", version, algorithm, then the name of the key: plain text can never be stored here.
+    if
+        pg_catalog.substring(new.envelope, 1, 4) is distinct from '\x48530101'::bytea
+        or pg_catalog.substring(new.envelope, 5, 32) is distinct from v_key.commitment
+    then
         perform private.fail(
             409, 'secret.wrong_key', 'the value is not sealed under the key that the row names'
         );
