@@ -29,7 +29,16 @@ from harmonia_py.errors import CheckFailed, FileDamaged, HarmoniaError, Refused,
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle import stream
 
-__all__ = ["SUFFIX", "Backup", "create", "listing", "prune", "restore", "verify"]
+__all__ = [
+    "SUFFIX",
+    "Backup",
+    "create",
+    "environment",
+    "listing",
+    "prune",
+    "restore",
+    "verify",
+]
 
 SUFFIX = ".hbk"
 _ENVIRONMENT = {
@@ -97,7 +106,7 @@ def _dump(tool: str, url: str, snapshot: str, out: stream.Sealer) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env=_environment(url),
+            env=environment(url),
         )
         try:
             if process.stdout is None:
@@ -180,7 +189,7 @@ def _run_restore(tool: str, url: str, pieces: Iterator[bytes]) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=complaints,
-            env=_environment(url),
+            env=environment(url),
         )  # fmt: skip
         try:
             if process.stdin is None:
@@ -304,7 +313,7 @@ def _tool(name: str, server_major: int) -> str:
     return min(found, key=lambda b: b.major).path(name)
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
     """Return the environment of libpq programs: a password is never an argument."""
     given = {_ENVIRONMENT[k]: v for k, v in dsn.parse(url).items() if k in _ENVIRONMENT}
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PG")}

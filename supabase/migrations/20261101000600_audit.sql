@@ -1038,4 +1038,7 @@ call private.audit_table('public.import_jobs');
 call private.audit_table('public.export_jobs');
 call private.audit_table('public.integrations');
 call private.audit_table('public.secrets');
+call private.audit_table('private.organization_keys', p_operations => '{insert,update}');
+-- The snapshot is the copy of a person that lets a merge be undone; it stays where it is.
+call private.audit_table('private.contact_merges', p_redacted => '{snapshot}');
 call private.audit_table('public.webhook_endpoints');

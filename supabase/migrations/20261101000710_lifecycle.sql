@@ -239,9 +239,10 @@ begin
         if exists (
             select 1
             from old_rows as r
-            inner join public.organizations as o
+            left join public.organizations as o
                 on o.id = (pg_catalog.to_jsonb(r) ->> tg_argv[0])::uuid
-            where o.status <> 'active'
+            -- An organization that was just deleted itself is known from its old row alone.
+            where coalesce(o.status, pg_catalog.to_jsonb(r) ->> 'status') <> 'active'
         ) then
             perform private.fail(
                 409, 'organization.read_only', 'this organization is closing and cannot change',
