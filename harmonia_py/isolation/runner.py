@@ -91,10 +91,12 @@ def verify(
     stand_ins: Sequence[str] = (),
     timeout: float = 2.0,
     progress: Progress | None = None,
+    afterwards: Callable[[Lab, Report], object] | None = None,
 ) -> Report:
     """Judge the database behind ``dsn``: seed, probe as every actor, roll back, report.
 
-    ``timeout`` (seconds) bounds each probe. Raises CouldNotVerify when no verdict is possible.
+    ``timeout`` (seconds) bounds each probe; ``afterwards`` gets the laboratory, still seeded,
+    and the report. Raises CouldNotVerify when no verdict is possible.
     """
     started = time.monotonic()
     require_session(dsn)
@@ -106,6 +108,8 @@ def verify(
                 report = judge(
                     lab, progress=say, started=started, stand_ins=stand_ins, proofs=proofs
                 )
+            if afterwards is not None:
+                afterwards(lab, report)
         conn.rollback()
     return report
 

@@ -12,9 +12,11 @@ import typer
 
 from harmonia_cli.options import SupabaseDirOption
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.verify_view import show
 
 if TYPE_CHECKING:
-    from harmonia_py.isolation.finding import Finding, Report
+    from harmonia_py.isolation.finding import Report
+    from harmonia_py.isolation.lab import Lab
     from harmonia_py.isolation.source import Source
     from harmonia_py.project import Project
 
@@ -62,6 +64,10 @@ def verify(
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write one self-contained page.")
+    ] = None,
+    emit_pgtap: Annotated[
+        Path | None,
+        typer.Option("--emit-pgtap", help="Write pgTAP files for `supabase test db` here."),
     ] = None,
     github: Annotated[
         bool, typer.Option("--github", help="Print GitHub annotations on stderr.")
@@ -117,6 +123,7 @@ def verify(
                 stand_ins=target.stand_ins,
                 timeout=timeout,
                 progress=_tell,
+                afterwards=_pgtap(emit_pgtap) if emit_pgtap is not None else None,
             )
         if accepted is not None:
             report, remarks = accepted.apply(report, today=date.today())
@@ -131,7 +138,7 @@ def verify(
                 for u in target.unapplied
             ],
         }
-        emit(data, output, lambda _: _print(report, target))
+        emit(data, output, lambda _: show(report, target))
         code = report.exit_code(strict=strict)
         if code == 0 and target.unapplied:
             code = 1
@@ -172,6 +179,16 @@ def _write(
         typer.echo(reports.github(report, known), nl=False, err=True)
 
 
+def _pgtap(folder: Path) -> Callable[[Lab, Report], None]:
+    def write(lab: Lab, report: Report) -> None:
+        from harmonia_py.isolation import pgtap
+
+        _tell("trying the pgTAP assertions")
+        pgtap.write(folder, pgtap.emit(lab, report))
+
+    return write
+
+
 def _say(text: str) -> None:
     stdout.print(text, markup=False, highlight=False)
 
@@ -179,50 +196,3 @@ def _say(text: str) -> None:
 def _tell(text: str) -> None:
     if stderr.is_terminal:
         stderr.print(f"[dim]{text}[/dim]", highlight=False)
-
-
-def _print(report: Report, target: Source) -> None:
-    from rich.table import Table
-
-    from harmonia_py.isolation.matrix import matrix
-
-    shown = matrix(report)
-    grid = Table(title="Who can do what (own tenant; ! = another tenant's rows)", box=None)
-    grid.add_column("table", no_wrap=True)
-    for actor in shown.actors:
-        grid.add_column(actor, justify="center", no_wrap=True)
-    for key, cells in shown.rows:
-        grid.add_row(key, *[f"[red]{c}[/red]" if "!" in c else c for c in cells])
-    if shown.rows:
-        stdout.print(grid)
-        stdout.print("[dim]r read  c create  u update  d delete  - nothing[/dim]")
-    for item in (*report.findings, *report.errors):
-        _print_finding(item)
-    for left in report.not_judged:
-        stdout.print(f"[yellow]not judged[/yellow] {left.object}: {left.reason}", highlight=False)
-    for name in report.stand_ins:
-        stdout.print(f"[dim]stand-in: {name}[/dim]", highlight=False)
-    for text in target.remedied:
-        stdout.print(f"[dim]remedied: {text}[/dim]", highlight=False)
-    for failed in target.unapplied:
-        stdout.print(
-            f"[red]not applied[/red] {failed.file}:{failed.line}: {failed.reason}", highlight=False
-        )
-    count = len(report.findings)
-    verdict = "[green]isolated[/green]" if report.safe else f"[red]{count} finding(s)[/red]"
-    judged = sum(1 for c in report.coverage if c.status in ("tested", "proven"))
-    stdout.print(
-        f"{verdict}: {report.probes} probes on {judged} relations in {report.seconds:.1f} s"
-        f" ({target.label})",
-        highlight=False,
-    )
-
-
-def _print_finding(item: Finding) -> None:
-    colour = "red" if item.is_breach else "yellow"
-    stdout.print(f"\n[{colour}]{item.severity}[/{colour}] {item.id} ", end="")
-    stdout.print(item.title, markup=False, highlight=False)
-    for label, text in (("why", item.why), ("fix", item.fix)):
-        stdout.print(f"  {label}: {text}", markup=False, highlight=False)
-    for line in item.evidence[:3]:
-        stdout.print(f"  seen: {line}", markup=False, highlight=False)
