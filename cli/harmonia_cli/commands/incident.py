@@ -183,7 +183,9 @@ def send(
     sender: Annotated[
         str, typer.Option("--from", envvar="HARMONIA_MAIL_FROM", help="The sender's address.")
     ],
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 500,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")
+    ] = 500,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
@@ -209,9 +211,9 @@ def send(
 @subprocessors.command("set")
 def set_(
     key: Annotated[str, typer.Argument(help="A short name that stays, such as mailer.")],
-    name: Annotated[str, typer.Option("--name")],
-    purpose: Annotated[str, typer.Option("--purpose")],
-    location: Annotated[str, typer.Option("--location")],
+    name: Annotated[str, typer.Option("--name", help="Its full name.")],
+    purpose: Annotated[str, typer.Option("--purpose", help="What it does for us.")],
+    location: Annotated[str, typer.Option("--location", help="Where it processes data.")],
     effective_from: Annotated[
         datetime, typer.Option("--effective-from", formats=["%Y-%m-%d"], help="YYYY-MM-DD")
     ],
