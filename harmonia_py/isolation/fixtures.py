@@ -318,7 +318,7 @@ class _Seeder:
             if actor.user is None or actor.state in ("fresh", "stranger", "anonymous"):
                 continue
             if actor.state == "moved":
-                if label == "B":
+                if label == "B" and not authority:
                     users.append(actor.user)
                 continue
             if label in actor.tenants or (

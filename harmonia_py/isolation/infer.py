@@ -82,7 +82,7 @@ def infer(catalog: Catalog) -> TenancyModel:
         # Only where nothing better decides: a setting is then how the project names the tenant.
         policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
         found = _SETTING.findall(refs.closure_text(policies))
-        settings = {s: "" for s in found if not _builtin_setting(s)}
+        settings = {s: "tenant" for s in found if not _builtin_setting(s)}
     else:
         policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
         claims = _claims(refs.closure_text(policies))
@@ -190,7 +190,7 @@ def _claims(text: str) -> dict[str, str]:
             "aud",
             "phone",
         ):
-            out[path] = ""
+            out[path] = "role" if "role" in path.split(".")[-1].lower() else "tenant"
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins: list[str] = [
     "fix_database",
+    "fix_isolation",
     "fix_migrations",
     "fix_supabase_cli",
     "fix_api",

@@ -1,0 +1,49 @@
+"""Small projects of different idioms, and a way to judge a variation of one in a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harmonia_py.engines import Database, Engine
+from harmonia_py.isolation import runner
+from harmonia_py.isolation.finding import Report
+from harmonia_py.isolation.model import TenancyModel
+
+FOLDER = Path(__file__).parent / "isolation_fixtures"
+IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams")
+
+Judge = Callable[..., Report]
+
+
+@pytest.fixture(scope="session")
+def isolation_databases(engine: Engine) -> Iterator[dict[str, Database]]:
+    """One database per idiom, made once: every test rolls back."""
+    made: dict[str, Database] = {}
+    try:
+        for idiom in IDIOMS:
+            database = engine.create_database(f"idiom_{idiom}")
+            made[idiom] = database
+            with database.connect() as conn:
+                conn.execute((FOLDER / f"{idiom}.sql").read_bytes())
+        yield made
+    finally:
+        for database in made.values():
+            engine.drop_database(database.name)
+
+
+@pytest.fixture
+def judge(isolation_databases: dict[str, Database]) -> Judge:
+    """Apply a change to an idiom, judge the result, and take the change back."""
+
+    def run(idiom: str, change: str = "", model: TenancyModel | None = None) -> Report:
+        with isolation_databases[idiom].connect_admin() as conn:
+            with conn.transaction(force_rollback=True):
+                if change:
+                    conn.execute(change.encode())
+                with runner.laboratory(conn, model) as lab:
+                    return runner.judge(lab)
+
+    return run
