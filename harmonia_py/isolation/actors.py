@@ -101,8 +101,16 @@ class Cast:
         return {self.a.id: "A", self.b.id: "B"}
 
 
-def cast(model: TenancyModel, roles: tuple[str, ...] = ("anon", "authenticated")) -> Cast:
-    """Make the actors a model calls for; ``roles`` are the API roles that exist."""
+def cast(
+    model: TenancyModel,
+    roles: tuple[str, ...] = ("anon", "authenticated"),
+    *,
+    one_each: bool = False,
+) -> Cast:
+    """Make the actors a model calls for; ``roles`` are the API roles that exist.
+
+    ``one_each`` says that a user can be a member of one tenant only.
+    """
     a, b = _tenant(model, "A", "hza"), _tenant(model, "B", "hzab")
     actors: list[Actor] = []
     membership = model.membership
@@ -121,7 +129,8 @@ def cast(model: TenancyModel, roles: tuple[str, ...] = ("anon", "authenticated")
         actors.append(_actor(model, "A.removed", a, usual, "removed"))
         actors.append(_actor(model, "A.moved", a, usual, "moved"))
         both = _actor(model, "both", a, model.roles[0], "both")
-        actors.append(replace(both, tenants={"A": model.roles[0], "B": weakest}))
+        if not one_each:
+            actors.append(replace(both, tenants={"A": model.roles[0], "B": weakest}))
     if model.tenant_table or membership or model.claims:
         actors.append(_actor(model, "stranger", None, None, "stranger"))
     actors.append(_actor(model, "A.fresh", a, usual, "fresh"))

@@ -68,7 +68,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("realtime"):
         result.signals += realtime.probe(lab)
     with timer("escalation"):
-        result.signals += escalation.probe(lab)
+        result.signals += escalation.probe(lab, result.allowed)
     with timer("claims"):
         result.signals += claims.probe(lab, result.signals)
     with timer("temporary tables"):

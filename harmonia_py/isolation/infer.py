@@ -32,7 +32,7 @@ _USES_UID = re.compile(
     re.I,
 )
 _CLAIM = re.compile(
-    r"jwt\(\)(?:\s+AS\s+\w+\s*\))?((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
+    r"jwt\(\)(?:\s+AS\s+\w+)?\s*\)*((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
 )
 _SETTING = re.compile(r"current_setting\(\s*'([\w.]+)'", re.I)
 

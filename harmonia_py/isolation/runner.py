@@ -13,6 +13,7 @@ from harmonia_py.dsn import connect, require_session
 from harmonia_py.errors import CouldNotVerify
 from harmonia_py.isolation import channels
 from harmonia_py.isolation.actors import cast
+from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Coverage, Finding, Report
 from harmonia_py.isolation.fixtures import seed
 from harmonia_py.isolation.infer import infer
@@ -55,7 +56,7 @@ def laboratory(
             _check(catalog.roles, len(catalog.tables))
             inferred = infer(catalog)
             final = overlay(inferred, model) if model else inferred
-            people = cast(final, catalog.roles)
+            people = cast(final, catalog.roles, one_each=_one_each(catalog, final))
             fixtures = seed(conn, catalog, final, people)
             yield Lab(conn, catalog, final, people, fixtures, timeout=timeout)
     except psycopg.errors.InsufficientPrivilege as error:
@@ -68,6 +69,17 @@ def laboratory(
             f"the database went away or refused: {str(error).strip().splitlines()[0]}",
             hint="nothing was left behind; run again",
         ) from error
+
+
+def _one_each(catalog: Catalog, model: TenancyModel) -> bool:
+    """Whether a user can be in one tenant only: the user alone is a key of the membership."""
+    membership = model.membership
+    table = catalog.tables.get(membership.table) if membership else None
+    return (
+        table is not None
+        and membership is not None
+        and any(u.columns == (membership.user,) and not u.predicate for u in table.uniques)
+    )
 
 
 def _check(roles: Sequence[str], tables: int) -> None:

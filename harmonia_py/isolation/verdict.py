@@ -18,6 +18,8 @@ __all__ = ["findings", "script"]
 _TITLES = {
     "cross_tenant": "{object}: another tenant's rows can be reached ({commands})",
     "rls_off": "Row level security is off on {count} relation(s) that clients may use",
+    "rpc": "{object}: a function reaches another tenant's rows",
+    "lifecycle.rpc": "{object}: a function serves people who lost access",
     "user_rows.public": "{count} table(s) of user rows are readable by everybody",
     "lifecycle.access": "Access outlives the membership ({actors}) on {count} relation(s)",
     "lifecycle.own_rows": "Former members keep access to rows that name them ({count} table(s))",
@@ -25,16 +27,44 @@ _TITLES = {
     "role.other_tenant": "{object}: a role held in one tenant counts in another ({commands})",
     "error.text": "{object}: an error message tells another tenant's values",
 }
+_WORST = ("cross_tenant", "rpc.reads", "rpc.writes", "view", "storage", "realtime")
+_ECHOES = frozenset(
+    "rpc.differs lifecycle.rpc.reads lifecycle.rpc.writes lifecycle.view lifecycle.realtime"
+    " publication error.text user_rows.public".split()
+)
 _ORDER = ("critical", "high", "medium", "low")
 
 
 def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
     """Group signals into findings, the worst first."""
     groups: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-    for signal in signals:
+    for signal in _without_echoes(list(signals)):
         groups[_place(lab, signal)].append(signal)
     found = [_finding(lab, rule, group, items) for (rule, group), items in groups.items()]
     return sorted(found, key=lambda f: f.rank)
+
+
+def _without_echoes(signals: list[Signal]) -> list[Signal]:
+    """Leave out what follows from something worse on the same object.
+
+    Where any stranger gets in, a suspended member does too; where a function hands out rows,
+    its answers differ as well.
+    """
+    worst = {s.object for s in signals if s.rule in _WORST and s.kind in ("breach", "escalation")}
+    commands = {(s.object, s.command) for s in signals if s.rule in _WORST}
+    out = []
+    for signal in signals:
+        echo = signal.object in worst and signal.rule in _ECHOES
+        same = (signal.object, signal.command) in commands and signal.rule in (
+            "lifecycle.access",
+            "lifecycle.own_rows",
+            "role.other_tenant",
+            "permission.excess",
+            "own_rows",
+        )
+        if not (echo or same):
+            out.append(signal)
+    return out
 
 
 def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
@@ -47,7 +77,9 @@ def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
         and (not table.rls)
     ):
         return "rls_off", table.schema
-    return signal.rule, signal.group or signal.object
+    rule = "rpc" if signal.rule in ("rpc.reads", "rpc.writes", "rpc.differs") else signal.rule
+    rule = "lifecycle.rpc" if rule.startswith("lifecycle.rpc") else rule
+    return rule, signal.group or signal.object
 
 
 def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import sql
@@ -14,12 +15,15 @@ from harmonia_py.isolation.lab import Lab, Probe
 __all__ = ["probe"]
 
 
-def probe(lab: Lab) -> list[Signal]:
+Allowed = Mapping[tuple[str, str, str], set[str]]
+
+
+def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
     """Try to rise through one's own membership row and one's own user rows."""
-    return [*_memberships(lab), *_profiles(lab)]
+    return [*_memberships(lab, allowed), *_profiles(lab)]
 
 
-def _memberships(lab: Lab) -> list[Signal]:
+def _memberships(lab: Lab, allowed: Allowed) -> list[Signal]:
     out: list[Signal] = []
     for m in lab.model.memberships:
         table = lab.catalog.tables.get(m.table)
@@ -33,7 +37,7 @@ def _memberships(lab: Lab) -> list[Signal]:
             if actor.is_member and m.role and not _manages(lab, table, m, actor):
                 own = actor.tenants.get("A")
                 for role in m.roles:
-                    if role != own and lab.model.roles.index(role) < len(lab.model.roles):
+                    if own and role != own and _more(lab, allowed, role, own):
                         out += _set(lab, table, m, actor, m.role, role, f"role {role}")
             elif actor.state.startswith("inactive:") and m.status and m.active:
                 out += _set(lab, table, m, actor, m.status, m.active, f"status {m.active}")
@@ -42,6 +46,16 @@ def _memberships(lab: Lab) -> list[Signal]:
             elif actor.state == "expired" and m.expires:
                 out += _set(lab, table, m, actor, m.expires, "2099-01-01", "a later expiry")
     return out
+
+
+def _more(lab: Lab, allowed: Allowed, role: str, own: str) -> bool:
+    """Whether ``role`` may do something ``own`` may not, or nothing tells the roles apart."""
+    can = {
+        r: {(k[0], k[1]) for k, v in allowed.items() if k[2] == f"A.{r}" and "A" in v}
+        for r in lab.model.roles
+    }
+    same = len({frozenset(c) for c in can.values()}) == 1
+    return same or bool(can.get(role, set()) - can.get(own, set()))
 
 
 def _manages(lab: Lab, table: Table, m: Any, actor: Actor) -> bool:

@@ -31,13 +31,8 @@ def _privileges(lab: Lab) -> Iterator[Signal]:
         for privilege, meaning in _BEYOND.items():
             holders = [t for t in tables if (role, privilege) in t.privileges]
             usual = len(holders) * 2 > len(tables) and len(tables) > 1
-            if usual or (
-                (role, privilege) in lab.catalog.default_privileges
-                and all(
-                    (role, "SELECT") in t.privileges and (role, "DELETE") in t.privileges
-                    for t in holders
-                )
-            ):
+            default = (role, privilege) in lab.catalog.default_privileges and len(tables) == 1
+            if usual or default:
                 continue
             for table in holders:
                 if lab.wants(table.key):

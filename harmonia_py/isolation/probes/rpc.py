@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
-from harmonia_py.isolation.catalog import Argument, Function
+from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 
@@ -310,12 +310,21 @@ def _by_name(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, 
             ):
                 value = row.get(name)
                 if value is not None and str(value) in lab.fixtures.canaries:
-                    text = kind in ("text", "character varying")
-                    out.append(([value] if many else value, True, key if text else None))
+                    secret = _is_secret(table, name)
+                    out.append(([value] if many else value, True, key if secret else None))
     if not out and kind == "uuid" and ("user" in stem or "member" in stem or "profile" in stem):
         victim = lab.cast.members(label)
         out += [([v.user] if many else v.user, True, None) for v in victim[-1:]]
     return out[:3]
+
+
+def _is_secret(table: Table, name: str) -> bool:
+    """Whether a column holds what only its bearer should know: a random text."""
+    column = table.column(name)
+    if column.category != "S":
+        return False
+    made = bool(column.default and re.search(r"random|encode|md5|uuid|nanoid", column.default))
+    return made or re.search(r"token|secret|hash|nonce|code$", name) is not None
 
 
 def _payload(lab: Lab, label: str) -> dict[str, Any]:
@@ -354,7 +363,6 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             actor,
             _tables(lab, function),
             group=function.key,
-            title="{object} returns another tenant's values",
         )
         break
     gone = [c for c in outcome.changes if c.kind == "gone"]
@@ -390,7 +398,6 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             actor,
             (*_tables(lab, function), change.table),
             group=function.key,
-            title="{object} changes another tenant's rows",
         )
         break
 
@@ -456,7 +463,6 @@ def _differences(
                     item.actor,
                     _tables(lab, function),
                     group=function.key,
-                    title="{object} answers differently for another tenant's ids",
                 )
                 return
 

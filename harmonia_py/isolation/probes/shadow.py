@@ -21,6 +21,8 @@ def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
     loose = [f for f in lab.catalog.functions.values() if _is_loose(lab, f)]
     if not loose:
         return []
+    # A plan made before does not look for new temporary tables; a fresh session would.
+    lab.conn.execute("discard plans")
     helpers = [f for f in loose if f.key in lab.refs.helpers]
     known = {(s.object, s.command) for s in signals if s.rule == "cross_tenant"}
     out: list[Signal] = []

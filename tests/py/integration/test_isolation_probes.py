@@ -110,7 +110,7 @@ LEAKS = {
         set search_path = '' as $$ select
         (select count(*) from public.contacts c where c.organization_id = p_organization_id),
         (select count(*) from public.deals d where d.organization_id = p_organization_id) $$""",
-        "rpc.differs",
+        "rpc",
     ),
     "function returns rows": (
         "helper",
@@ -118,7 +118,7 @@ LEAKS = {
         language sql stable security definer set search_path = '' as $$
         select * from public.contacts where email like '%' || p_email || '%' $$;
         grant execute on function public.find_contact(text) to authenticated""",
-        "rpc.reads",
+        "rpc",
     ),
     "function writes": (
         "helper",
@@ -126,7 +126,7 @@ LEAKS = {
         language sql security definer set search_path = '' as $$
         update public.contacts set full_name = p_name where id = p_contact_id $$;
         grant execute on function public.rename(uuid, text) to authenticated""",
-        "rpc.writes",
+        "rpc",
     ),
     "function tells in a notice": (
         "helper",
@@ -135,7 +135,7 @@ LEAKS = {
         select string_agg(title, ',') into v from public.deals;
         raise exception 'not for you: %', v; end $$;
         grant execute on function public.peek() to authenticated""",
-        "rpc.reads",
+        "rpc",
     ),
     "foreign key oracle": (
         "helper",
@@ -188,13 +188,15 @@ LEAKS = {
     ),
     "user metadata": (
         "helper",
-        """create policy meta on public.deals for select to authenticated using (organization_id::text
+        """create policy meta on public.deals for select to authenticated
+        using (organization_id::text
         = (select auth.jwt()) -> 'user_metadata' ->> 'organization_id')""",
         "claims.forged",
     ),
     "request header": (
         "helper",
-        """create policy head on public.deals for select to authenticated using (organization_id::text
+        """create policy head on public.deals for select to authenticated
+        using (organization_id::text
         = current_setting('request.headers', true)::json ->> 'x-org')""",
         "claims.forged",
     ),
@@ -313,7 +315,8 @@ HARMLESS = {
     ),
     "an index and a comment": (
         "helper",
-        "create index on public.deals (organization_id, stage); comment on table public.deals is 'x'",
+        "create index on public.deals (organization_id, stage);"
+        " comment on table public.deals is 'x'",
     ),
     "another helper name": ("helper", "alter function private.is_member(uuid) rename to belongs"),
     "published under policies": (
@@ -337,6 +340,7 @@ def test_a_leak_is_found(judge: Judge, name: str) -> None:
     idiom, change, rule = LEAKS[name]
     report = judge(idiom, change)
     assert rule in {f.rule for f in report.findings}
+    assert len(report.findings) <= 8
     assert report.exit_code() == 5
 
 
