@@ -18,6 +18,7 @@ __all__ = ["findings", "script"]
 _TITLES = {
     "cross_tenant": "{object}: another tenant's rows can be reached ({commands})",
     "rls_off": "Row level security is off on {count} relation(s) that clients may use",
+    "helper": "{group} lets other tenants in: {count} relations and functions trust it",
     "rpc": "{object}: a function reaches another tenant's rows",
     "lifecycle.rpc": "{object}: a function serves people who lost access",
     "user_rows.public": "{count} table(s) of user rows are readable by everybody",
@@ -38,13 +39,15 @@ _ORDER = ("critical", "high", "medium", "low")
 def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
     """Group signals into findings, the worst first."""
     groups: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-    for signal in _without_echoes(list(signals)):
-        groups[_place(lab, signal)].append(signal)
+    kept = _without_echoes(lab, list(signals))
+    causes = _causes(lab, kept)
+    for signal in kept:
+        groups[_place(lab, signal, causes)].append(signal)
     found = [_finding(lab, rule, group, items) for (rule, group), items in groups.items()]
     return sorted(found, key=lambda f: f.rank)
 
 
-def _without_echoes(signals: list[Signal]) -> list[Signal]:
+def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     """Leave out what follows from something worse on the same object.
 
     Where any stranger gets in, a suspended member does too; where a function hands out rows,
@@ -62,12 +65,44 @@ def _without_echoes(signals: list[Signal]) -> list[Signal]:
             "permission.excess",
             "own_rows",
         )
-        if not (echo or same):
+        if not (echo or same or _passes_on(lab, signal, worst)):
             out.append(signal)
     return out
 
 
-def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
+def _passes_on(lab: Lab, signal: Signal, worst: set[str]) -> bool:
+    """Whether a view or function only shows what its caller could read anyway."""
+    if view := lab.catalog.tables.get(signal.object):
+        return view.kind == "view" and view.security_invoker and bool(worst & set(view.sources))
+    function = lab.catalog.functions.get(signal.object)
+    if function is None or function.definer:
+        return False
+    tables, called = lab.refs.reach(function.source)
+    return not any(lab.catalog.functions[f].definer for f in called) and bool(worst & tables)
+
+
+def _causes(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
+    """Find the helpers that explain many tables: every table that asks them is open.
+
+    Returns object -> helper for the tables, and for the functions that ask the same helper.
+    """
+    open_tables = {s.object for s in signals if s.rule == "cross_tenant"}
+    judged = {t.key for t in lab.catalog.reachable() if t.rls and t.policies}
+    out: dict[str, str] = {}
+    best: list[tuple[int, str, set[str]]] = []
+    for helper in lab.refs.helpers:
+        users = {k for k, (_, used) in lab.refs.by_table.items() if helper in used} & judged
+        if len(users) >= 3 and len(users & open_tables) >= 3 and users <= open_tables:
+            best.append((len(users), helper, users))
+    for _, helper, users in sorted(best):
+        out |= dict.fromkeys((*users, helper), helper)
+        for function in lab.catalog.functions.values():
+            if helper in lab.refs.reach(function.source)[1]:
+                out[function.key] = helper
+    return out
+
+
+def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
     """Decide which finding a signal belongs to: the cause, where it can be told."""
     table = lab.catalog.table(signal.object)
     if (
@@ -77,6 +112,9 @@ def _place(lab: Lab, signal: Signal) -> tuple[str, str]:
         and (not table.rls)
     ):
         return "rls_off", table.schema
+    cause = causes.get(signal.object)
+    if cause and signal.rule in ("cross_tenant", "rpc.reads", "rpc.writes", "rpc.differs"):
+        return "helper", cause
     rule = "rpc" if signal.rule in ("rpc.reads", "rpc.writes", "rpc.differs") else signal.rule
     rule = "lifecycle.rpc" if rule.startswith("lifecycle.rpc") else rule
     return rule, signal.group or signal.object
@@ -97,11 +135,14 @@ def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Findin
         line = f"{item.actor}: {item.command} {item.object}: {item.evidence}"
         if not any(e.split(": ", 2)[1:2] == line.split(": ", 2)[1:2] for e in evidence):
             evidence.append(line[:400])
-    title = (worst.title or _TITLES.get(rule, "{object}: " + worst.why)).format(
+    title = (
+        (rule != "helper" and worst.title) or _TITLES.get(rule, "{object}: " + worst.why)
+    ).format(
         object=objects[0] if len(objects) == 1 else f"{len(objects)} objects",
         commands=", ".join(commands),
         actors=", ".join(actors[:4]),
         count=len(objects),
+        group=group,
     )
     return Finding(
         id=Finding.identify(rule, group),

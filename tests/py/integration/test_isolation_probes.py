@@ -55,7 +55,7 @@ LEAKS = {
         language sql stable security definer set search_path = '' as $$ select exists (
         select 1 from public.memberships m where m.user_id = auth.uid()
         and m.status = 'active' and m.deleted_at is null) $$""",
-        "cross_tenant",
+        "helper",
     ),
     "role of any tenant": (
         "helper",
@@ -160,7 +160,7 @@ LEAKS = {
         "helper",
         "alter table public.deals disable row level security;"
         " alter publication supabase_realtime add table public.deals",
-        "publication",
+        "rls_off",
     ),
     "everybody's files": (
         "helper",
@@ -224,7 +224,7 @@ LEAKS = {
         """create or replace function public.current_accounts() returns setof bigint
         language sql stable security definer set search_path = '' as $$
         select m.account_id from public.account_users m where m.removed_at is null $$""",
-        "cross_tenant",
+        "helper",
     ),
     "child through the wrong column": (
         "memberships_in",
