@@ -27,7 +27,7 @@ select is(
 );
 select is(
     tests.error_of($$ update public.integrations set audience = 'https://evil.example/' $$),
-    '23514',
+    'integrations_audience_check',
     'a host is a host, not a URL'
 );
 select tests.as_user('mika.member');

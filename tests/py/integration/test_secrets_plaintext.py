@@ -53,8 +53,14 @@ def _places(admin: Connection, database: str) -> Iterator[tuple[str, bytes]]:
                 yield str(path.relative_to(data)), path.read_bytes()
     yield "server log", (data.parent / "log").read_bytes()
     dump = subprocess.run(
-        [f"{row[2]}/pg_dump", "--dbname", admin.info.dsn, "--inserts"],
-        env={**os.environ, "PGPASSWORD": admin.info.password},
+        [f"{row[2]}/pg_dump", "--inserts", database],
+        env={
+            **os.environ,
+            "PGHOST": admin.info.host,
+            "PGPORT": str(admin.info.port),
+            "PGUSER": admin.info.user,
+            "PGPASSWORD": admin.info.password,
+        },
         capture_output=True,
         check=True,
     )
