@@ -14,7 +14,8 @@ _PR_SET_DUMPABLE = 4
 def harden() -> None:
     """Write no core dumps, and keep other processes of the user from reading memory (Linux).
 
-    Python cannot wipe values, so this does not make memory safe: see docs/explanation/shredding-and-memory.md.
+    Python cannot wipe values, so this does not make memory safe: see
+    docs/explanation/shredding-and-memory.md.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
