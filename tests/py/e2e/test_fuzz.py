@@ -1,0 +1,262 @@
+"""Generated requests from the OpenAPI that PostgREST publishes, as two tenants.
+
+Bounded and reproducible: hypothesis draws the same cases every run. No answer may be a 5xx, and
+no answer to one tenant may hold a canary of the other.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from fix_api import ALDER, BIRCH, OLGA, OTTO, Api
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+EXAMPLES = 350
+CANARY = {ALDER: "canaryalder7f3a", BIRCH: "canarybirch91c2"}
+ORGANIZATIONS = [ALDER, BIRCH, "00000000-0000-7000-8000-000000000000"]
+
+odd_text = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["", "null", "NULL", "'", '"', "';--", "a\0b", "\u202e", "%00", "{}", "[]", "(", ")", ",",
+         "\\", "1e999", "-1", "9" * 30, "true", "not.null", "*", "%", "\ud7ff", "🦊", "x" * 3000]
+    ),
+)  # fmt: skip
+json_value = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), odd_text,
+        st.sampled_from(ORGANIZATIONS), st.sampled_from(["2026-01-01", "infinity", "P1D"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(odd_text, inner, max_size=4)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+operators = st.sampled_from(
+    ["eq", "neq", "gt", "lt", "like", "ilike", "match", "in", "is", "cs", "cd", "ov", "fts",
+     "plfts", "not.eq", "not.is", "eq(any)", "like(all)", "sl", "nope", ""]
+)  # fmt: skip
+prefer = st.sampled_from(
+    ["", "return=representation", "return=headers-only", "resolution=merge-duplicates",
+     "resolution=ignore-duplicates", "missing=default", "count=exact", "count=planned",
+     "tx=rollback", "handling=strict", "max-affected=1", "params=single-object", "nonsense=1"]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def surface(api: Api) -> dict[str, Any]:
+    with api.database.connect(autocommit=True) as conn:
+        conn.execute(
+            "update private.rate_limits set per_user = 1000000, per_organization = 1000000"
+        )
+        for organization, canary in CANARY.items():
+            conn.execute(
+                "insert into public.companies (organization_id, name, description)"
+                " values (%s, %s, %s)",
+                [organization, canary, canary],
+            )
+            conn.execute(
+                "insert into public.contacts (organization_id, first_name, email, description)"
+                " values (%s, %s, %s, %s)",
+                [organization, canary, f"{canary}@x.example", canary],
+            )
+            conn.execute(
+                "insert into public.deals (organization_id, name, pipeline_id)"
+                " select %s, %s, p.id from public.pipelines as p"
+                " where p.organization_id = %s and p.is_default",
+                [organization, canary, organization],
+            )
+            conn.execute(
+                "insert into public.tags (organization_id, name) values (%s, %s)",
+                [organization, canary],
+            )
+            conn.execute(
+                "insert into public.activities (organization_id, kind, subject, body_html)"
+                " values (%s, 'note', %s, %s)",
+                [organization, canary, canary],
+            )
+    with api.client(OLGA) as client:
+        document: dict[str, Any] = client.get("/").json()
+    assert len(document["paths"]) > 40
+    return document
+
+
+def arguments_of(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return the columns of a table or the arguments of a function, with their types."""
+    if not path.startswith("/rpc/"):
+        found: dict[str, Any] = document["definitions"].get(path[1:], {}).get("properties", {})
+        return found
+    for parameter in document["paths"][path].get("post", {}).get("parameters", []):
+        if parameter.get("in") == "body":
+            found = parameter["schema"].get("properties", {})
+            return found
+    return {}
+
+
+# They end the tenant's own access, which the rest of the run needs.
+FINAL = {"/rpc/close_organization", "/rpc/leave_organization"}
+
+
+def plausible(name: str, kind: str) -> st.SearchStrategy[Any]:
+    """Return values of a column's or argument's own type."""
+    if name == "organization_id":
+        return st.sampled_from(ORGANIZATIONS)
+    return {
+        "uuid": st.uuids().map(str),
+        "boolean": st.booleans(),
+        "integer": st.integers(-5, 500),
+        "bigint": st.integers(-5, 500),
+        "jsonb": st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+        "date": st.dates().map(str),
+        "timestamp with time zone": st.datetimes().map(str),
+    }.get(kind, st.one_of(st.sampled_from(["open", "contact", "canary", "x"]), odd_text))
+
+
+@st.composite
+def sensible(draw: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """Draw a request that a careful client could send."""
+    path = draw(st.sampled_from(sorted(set(document["paths"]) - FINAL)))
+    names = arguments_of(document, path)
+    query: list[tuple[str, str]] = []
+    body = None
+    if path.startswith("/rpc/"):
+        method = "POST"
+        body = {name: draw(plausible(name, kind.get("format", ""))) for name, kind in names.items()}
+    else:
+        method = draw(st.sampled_from(["GET", "GET", "GET", "POST"]))
+        if names:
+            name = draw(st.sampled_from(sorted(names)))
+            if method == "POST":
+                chosen = draw(st.lists(st.sampled_from(sorted(names)), max_size=5, unique=True))
+                body = {n: draw(plausible(n, names[n].get("format", ""))) for n in chosen}
+                body["organization_id"] = draw(st.sampled_from(ORGANIZATIONS))
+            else:
+                query = [(name, draw(st.sampled_from(["not.is.null", "is.null"])))]
+    return {
+        "method": method,
+        "path": path,
+        "query": query,
+        "body": body,
+        "prefer": draw(st.sampled_from(["count=exact", "return=representation", ""])),
+        "accept": draw(st.sampled_from(["application/json", "text/csv"])),
+        "range": "",
+    }
+
+
+@st.composite
+def requests(draw: Any, document: dict[str, Any]) -> dict[str, Any]:
+    path = draw(st.sampled_from(sorted(document["paths"])))
+    names = sorted(arguments_of(document, path)) or ["x"]
+    known = st.sampled_from(names)
+    name = st.one_of(known, known, known, odd_text)
+    methods = ["GET", "POST", "HEAD"]
+    if not path.startswith("/rpc/"):
+        methods += ["PATCH", "PUT", "DELETE"]
+    method = draw(st.sampled_from(methods))
+    query: list[tuple[str, str]] = []
+    for _ in range(draw(st.integers(0, 3))):
+        value = draw(st.one_of(odd_text, st.sampled_from(ORGANIZATIONS)))
+        query.append((draw(name), f"{draw(operators)}.{value}"))
+    if draw(st.booleans()):
+        select = draw(st.sampled_from([
+            "*", "id", "*,organizations(*)", "*,contacts(*)", "*,companies(*,contacts(*))",
+            "count()", "id::text", "x:id", "...organizations(name)", "*,*", "(", "a->b->>c",
+        ]))  # fmt: skip
+        query.append(("select", select))
+    if draw(st.booleans()):
+        query.append(("order", f"{draw(name)}.{draw(st.sampled_from(['asc', 'desc', 'x']))}"))
+    if draw(st.booleans()):
+        query.append(("limit", str(draw(st.integers(-1, 10**6)))))
+    if draw(st.booleans()):
+        query.append((draw(st.sampled_from(["or", "and", "not.or"])), draw(odd_text)))
+    body = None
+    if method in {"POST", "PATCH", "PUT"}:
+        body = {draw(name): draw(json_value) for _ in range(draw(st.integers(0, 5)))}
+        if draw(st.booleans()):
+            body["organization_id"] = draw(st.sampled_from(ORGANIZATIONS))
+        if draw(st.integers(0, 9)) == 0:
+            body = draw(json_value)  # type: ignore[assignment]
+    return {
+        "method": method,
+        "path": path,
+        "query": query,
+        "body": body,
+        "prefer": draw(prefer),
+        "accept": draw(
+            st.sampled_from(
+                [
+                    "application/json",
+                    "text/csv",
+                    "application/vnd.pgrst.object+json",
+                    "*/*",
+                    "text/html",
+                ]
+            )
+        ),  # fmt: skip
+        "range": draw(st.sampled_from(["", "0-1", "5-2", "-1", "0-999999999999"])),
+    }
+
+
+@pytest.mark.parametrize(("person", "own"), [(OLGA, ALDER), (OTTO, BIRCH)])
+def test_no_request_breaks_the_server_or_reaches_another_tenant(
+    api: Api, surface: dict[str, Any], person: Any, own: str
+) -> None:
+    foreign = CANARY[BIRCH if own == ALDER else ALDER]
+    seen: dict[int, int] = {}
+    shown = 0
+    client = api.client(person)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.one_of(sensible(surface), requests(surface)))
+    def attempt(case: dict[str, Any]) -> None:
+        nonlocal shown
+        headers = {"accept": case["accept"], "content-type": "application/json"}
+        if case["prefer"]:
+            headers["prefer"] = case["prefer"]
+        if case["range"]:
+            headers["range"] = case["range"]
+        content = None if case["body"] is None else json.dumps(case["body"])
+        try:
+            answer = client.request(
+                case["method"],
+                case["path"],
+                params=case["query"],
+                content=content,
+                headers=headers,
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            return
+        seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
+        assert answer.status_code < 500, (case, answer.text)
+        text = answer.text + str(answer.headers)
+        # What one sent oneself may come back; it never holds a canary.
+        assert foreign not in text, case
+        shown += CANARY[own] in text
+
+    try:
+        attempt()
+    finally:
+        client.close()
+    # The positive control: requests do succeed, and one's own canary does come back.
+    assert sum(count for status, count in seen.items() if status < 300) > 30, seen
+    assert shown > 0, seen
+    with api.database.connect() as conn:
+        for organization, canary in CANARY.items():
+            row = conn.execute(
+                "select count(*) from public.contacts where organization_id = %s"
+                " and first_name = %s",
+                [organization, canary],
+            ).fetchone()
+            if organization != own:
+                assert row == (1,), "another tenant's row was changed"
