@@ -1,0 +1,240 @@
+"""What a request costs: PostgREST with and without the guard, with and without RLS.
+
+    python -m benchmarks.api                 # 20,000 contacts, wrk on the loopback interface
+
+Rounds alternate between the servers, and medians are compared, because a busy machine makes
+single figures worthless. The guard itself is also timed inside one session, which no load of the
+machine around it distorts. Last, one user sends three times the limit over many connections at
+once, and the admitted requests are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from harmonia_py import migrations, tokens
+from harmonia_py.engines import Database, EmbeddedEngine
+from harmonia_py.postgrest import PostgREST, install
+
+ROOT = Path(__file__).parents[1]
+USER = "00000000-0000-7000-8000-0000000a9100"
+ORGANIZATION = "00000000-0000-7000-8000-0000000a9101"
+ROWS = 20_000
+PATHS = {
+    "one record": f"/contacts?organization_id=eq.{ORGANIZATION}&limit=1&select=id,full_name",
+    "latest 50": (
+        f"/contacts?organization_id=eq.{ORGANIZATION}&deleted_at=is.null"
+        "&order=created_at.desc,id&limit=50"
+    ),
+}
+SETUP = """
+insert into auth.users (id, email) values (%(user)s, 'bench@bench.example');
+insert into public.organizations (id, name, slug) values (%(organization)s, 'Bench', 'bench-api');
+insert into public.memberships (organization_id, user_id, role)
+values (%(organization)s, %(user)s, 'owner');
+insert into public.contacts (organization_id, first_name, email, created_at)
+select %(organization)s, 'Contact ' || n, 'c' || n || '@mail.example', now() - n * interval '1 min'
+from generate_series(1, %(rows)s) as n;
+create function private.bench_nothing() returns void language plpgsql set search_path = ''
+as 'begin end';
+grant execute on function private.bench_nothing() to authenticated, service_role;
+update private.rate_limits set per_user = 1000000, per_organization = 1000000;
+"""
+TIMING = """
+do $$
+declare
+    v_start timestamptz;
+begin
+    for i in 1..300 loop perform private.{0}(); end loop;
+    v_start := clock_timestamp();
+    for i in 1..{1} loop perform private.{0}(); end loop;
+    perform set_config(
+        'bench.us', (extract(epoch from clock_timestamp() - v_start) * 1e6 / {1})::text, false
+    );
+end;
+$$
+"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What wrk says of one run; latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+def wrk(url: str, token: str, *, seconds: int, connections: int) -> Round:
+    """Load one address for a bounded time."""
+    program = shutil.which("wrk")
+    if program is None:
+        sys.exit("this benchmark needs wrk: apt-get install wrk")
+    # The token is one of a throw-away database.
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["-H", f"Authorization: Bearer {token}", url]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in out:
+        sys.exit(f"the server refused requests:\n{out}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    assert rate
+    return Round(float(rate[1]), _latency(out, "50%"), _latency(out, "99%"))
+
+
+def _latency(out: str, row: str) -> float:
+    found = re.search(rf"^\s+{re.escape(row)}\s+([\d.]+)(us|ms|s)", out, re.MULTILINE)
+    assert found, out
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+def in_session(database: Database, function: str, calls: int = 4000) -> float:
+    """Return the microseconds of one call, the best of five batches."""
+    best = float("inf")
+    with database.connect_admin(autocommit=True) as conn:
+        settings = {
+            "role": "authenticated",
+            "request.jwt.claims": f'{{"sub": "{USER}", "role": "authenticated", "aal": "aal1"}}',
+            "request.method": "GET",
+            "request.path": "/contacts",
+            "request.headers": '{"host": "x", "accept": "*/*", "user-agent": "wrk"}',
+            "request.cookies": "{}",
+        }
+        conn.execute("grant all on schema private to authenticated")
+        for name, value in settings.items():
+            conn.execute("select set_config(%s, %s, false)", [name, value])
+        for _ in range(5):
+            query = sql.SQL(TIMING.replace("{1}", str(calls)).replace("{0}", function))
+            conn.execute(query)
+            row = conn.execute("select current_setting('bench.us')::float").fetchone()
+            assert row is not None
+            best = min(best, row[0])
+    return best
+
+
+def exactness(api: PostgREST, database: Database, token: str, limit: int) -> dict[int, int]:
+    """Send three times the limit at once and count the answers by status."""
+    with database.connect(autocommit=True) as conn:
+        conn.execute(
+            "update private.rate_limits set per_user = %s, window_seconds = 20"
+            " where route_class = 'read'",
+            [limit],
+        )
+    headers = {"authorization": f"Bearer {token}"}
+    address = api.url + PATHS["one record"]
+    time.sleep(20 - time.time() % 20 + 0.05)
+    started = time.time()
+    limits = httpx.Limits(max_connections=40)
+    with httpx.Client(headers=headers, limits=limits, timeout=30) as client:
+        with ThreadPoolExecutor(40) as pool:
+            codes = Counter(pool.map(lambda _: client.get(address).status_code, range(3 * limit)))
+        # What connections still hold of their slots is spent by going on, one by one.
+        for _ in range(limit // 4):
+            codes[client.get(address).status_code] += 1
+    if int(started) // 20 != int(time.time()) // 20:
+        sys.exit("the machine was too slow: the requests fell into two windows")
+    with database.connect(autocommit=True) as conn:
+        conn.execute("update private.rate_limits set per_user = 1000000, window_seconds = 10")
+    return dict(codes)
+
+
+def main() -> None:
+    """Run everything and print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--pg-bin", default=None)
+    options = parser.parse_args()
+    secret = tokens.new_secret()
+    user = tokens.sign(tokens.user_claims(USER, "bench@bench.example"), secret)
+    service = tokens.sign({"role": "service_role", "exp": 2_100_000_000}, secret)
+    binary = install(ROOT)
+    engine = EmbeddedEngine(options.pg_bin)
+    try:
+        with engine.database() as database:
+            migrations.apply(database.owner_dsn, ROOT / "supabase" / "migrations")
+            _set_up(database)
+            _report(database, binary, secret, user, service, options)
+    finally:
+        engine.close()
+
+
+def _set_up(database: Database) -> None:
+    names = {"user": USER, "organization": ORGANIZATION, "rows": ROWS}
+    with database.connect(autocommit=True) as conn:
+        cursor = psycopg.ClientCursor(conn)
+        cursor.execute(SETUP, names)
+        conn.execute("analyze")
+
+
+def _report(
+    database: Database, binary: Path, secret: str, user: str, service: str, options: Any
+) -> None:
+    dsn = database.dsn_as("authenticator")
+    with (
+        PostgREST(dsn, secret=secret, binary=binary) as guarded,
+        PostgREST(dsn, secret=secret, binary=binary, pre_request="private.bench_nothing") as empty,
+        PostgREST(dsn, secret=secret, binary=binary, pre_request=None) as bare,
+    ):
+        ways = {
+            "no pre-request": (bare, user),
+            "empty pre-request": (empty, user),
+            "guard": (guarded, user),
+            "no pre-request, no RLS": (bare, service),
+        }
+        print(f"\nPostgreSQL {database.server_version}, {ROWS} contacts,", end=" ")
+        print(f"{options.connections} connections, medians of {options.rounds} rounds\n")
+        print("| request | way | requests/s | of no pre-request | p50 ms | p99 ms |")
+        print("|---|---|---|---|---|---|")
+        for name, path in PATHS.items():
+            runs: dict[str, list[Round]] = {way: [] for way in ways}
+            for _ in range(options.rounds):
+                for way, (server, token) in ways.items():
+                    url = server.url + path
+                    runs[way].append(
+                        wrk(url, token, seconds=options.seconds, connections=options.connections)
+                    )
+            base = statistics.median(run.rate for run in runs["no pre-request"])
+            for way, found in runs.items():
+                rate = statistics.median(run.rate for run in found)
+                p50 = statistics.median(run.p50 for run in found)
+                p99 = statistics.median(run.p99 for run in found)
+                print(
+                    f"| {name} | {way} | {rate:.0f} | {rate / base:.2f} | {p50:.2f} | {p99:.1f} |"
+                )
+        one = statistics.median(
+            wrk(bare.url + PATHS["latest 50"], user, seconds=2, connections=1).p50 for _ in range(3)
+        )
+        guard = in_session(database, "pre_request")
+        nothing = in_session(database, "bench_nothing")
+        share = (guard - nothing) / (one * 1000)
+        print(
+            f"\nguard in one session: {guard:.0f} us a call (an empty function: {nothing:.1f} us),"
+        )
+        print(f"{share:.1%} of a request for the latest 50 alone on the server ({one:.2f} ms)")
+        codes = exactness(guarded, database, user, options.limit)
+        admitted = codes.get(200, 0)
+        print(f"\nlimit {options.limit} over 40 connections: {codes}, ", end="")
+        print(f"{admitted - options.limit:+d} ({(admitted - options.limit) / options.limit:+.1%})")
+        if admitted > options.limit * 1.01:
+            sys.exit("more than 1 % over the limit were admitted")
+
+
+if __name__ == "__main__":
+    main()
