@@ -196,7 +196,7 @@ def requests(draw: Any, document: dict[str, Any]) -> dict[str, Any]:
                     "text/html",
                 ]
             )
-        ),  # fmt: skip
+        ),
         "range": draw(st.sampled_from(["", "0-1", "5-2", "-1", "0-999999999999"])),
     }
 
