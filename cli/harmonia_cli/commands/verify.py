@@ -15,8 +15,9 @@ from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stder
 from harmonia_cli.verify_view import show
 
 if TYPE_CHECKING:
-    from harmonia_py.isolation.finding import Report
     from harmonia_py.isolation.lab import Lab
+    from harmonia_py.isolation.finding import Finding, Report
+    from harmonia_py.isolation.model import TenancyModel
     from harmonia_py.isolation.source import Source
     from harmonia_py.project import Project
 
@@ -69,6 +70,19 @@ def verify(
         Path | None,
         typer.Option("--emit-pgtap", help="Write pgTAP files for `supabase test db` here."),
     ] = None,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            "--through-postgrest",
+            help="Run the matrix over HTTP through this PostgREST (with --db-url; local only).",
+        ),
+    ] = None,
+    jwt_secret_env: Annotated[
+        str,
+        typer.Option(
+            "--jwt-secret-env", help="Environment variable with the HS256 secret of PostgREST."
+        ),
+    ] = "PGRST_JWT_SECRET",
     github: Annotated[
         bool, typer.Option("--github", help="Print GitHub annotations on stderr.")
     ] = False,
@@ -99,6 +113,11 @@ def verify(
             raise UsageError(f"there is no file {path}")
         intent = load(path) if path.exists() else None
         accepted = load_baseline(baseline) if baseline is not None else None
+        if through is not None:
+            report = _over_http(through, db_url, jwt_secret_env, intent)
+            _write(report, found, sarif=sarif, junit=junit, html=html, github=github)
+            emit(report.as_dict(), output, lambda _: _say(_matrix_over_http(report)))
+            raise typer.Exit(report.exit_code(strict=strict))
         origin: AbstractContextManager[Source]
         if db_url is not None:
             origin = nullcontext(source.from_url(db_url, not_production=not_production))
@@ -143,6 +162,30 @@ def verify(
         if code == 0 and target.unapplied:
             code = 1
         raise typer.Exit(code)
+
+
+def _over_http(url: str, db_url: str | None, variable: str, intent: TenancyModel | None) -> Report:
+    import os
+
+    from harmonia_py.errors import UsageError
+    from harmonia_py.isolation.through import through_postgrest
+
+    if db_url is None:
+        raise UsageError("--through-postgrest needs --db-url: the database behind it")
+    secret = os.environ.get(variable, "")
+    if not secret:
+        raise UsageError(f"the environment variable {variable} is empty")
+    return through_postgrest(db_url, url, secret, model=intent, progress=_tell)
+
+
+def _matrix_over_http(report: Report) -> str:
+    agreed = sum(cell.ok for cell in report.cells)
+    lines = [f"{agreed} of {len(report.cells)} cells are the same over HTTP as in SQL"]
+    lines += [
+        f"{item.object}: {evidence}" for item in report.findings for evidence in item.evidence
+    ]
+    lines += [f"not judged: {item.object}: {item.reason}" for item in report.not_judged]
+    return "\n".join(lines)
 
 
 def _write(

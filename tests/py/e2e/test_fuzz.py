@@ -179,7 +179,7 @@ def requests(draw: Any, document: dict[str, Any]) -> dict[str, Any]:
         if draw(st.booleans()):
             body["organization_id"] = draw(st.sampled_from(ORGANIZATIONS))
         if draw(st.integers(0, 9)) == 0:
-            body = draw(json_value)  # type: ignore[assignment]
+            body = draw(json_value)
     return {
         "method": method,
         "path": path,

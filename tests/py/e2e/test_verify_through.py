@@ -1,0 +1,98 @@
+"""The matrix over HTTP says what it says in SQL, and notices when it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fix_api import SECRET
+from harmonia_cli.main import app
+from typer.testing import CliRunner
+
+from harmonia_py.engines import Database, Engine
+from harmonia_py.errors import UsageError
+from harmonia_py.isolation.through import through_postgrest
+from harmonia_py.postgrest import PostgREST
+
+Server = tuple[Database, PostgREST]
+
+
+@pytest.fixture
+def server(engine: Engine, template_database: str, postgrest_binary: Path) -> Iterator[Server]:
+    with (
+        engine.database(template=template_database) as database,
+        PostgREST(
+            database.dsn_as("authenticator"),
+            secret=SECRET,
+            binary=postgrest_binary,
+            settings={"PGRST_DB_TX_END": "commit-allow-override"},
+        ) as postgrest,
+    ):
+        with database.connect(autocommit=True) as conn:
+            conn.execute(
+                "update private.rate_limits set per_user = 1000000, per_organization = 1000000"
+            )
+        yield database, postgrest
+
+
+def test_http_and_sql_agree_in_every_cell(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, postgrest = server
+    monkeypatch.setenv("PGRST_JWT_SECRET", SECRET)
+    result = CliRunner().invoke(
+        app,
+        [
+            "verify",
+            "--through-postgrest",
+            postgrest.url,
+            "--db-url",
+            database.owner_dsn,
+            "-o",
+            "json",
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)["data"]
+    cells = report["cells"]
+    assert len(cells) > 300
+    assert all(cell["expected"] == cell["actual"] for cell in cells)
+    assert {cell["command"] for cell in cells} == {"select", "insert", "update", "delete"}
+    assert {cell["actual"] for cell in cells if cell["scope"] == "foreign"} == {"deny"}
+    # The positive control: people do reach their own rows, by every command.
+    allowed = {cell["command"] for cell in cells if cell["actual"] == "allow"}
+    assert allowed == {"select", "insert", "update", "delete"}
+    # And nothing stayed behind.
+    with database.connect() as conn:
+        before = conn.execute("select count(*) from public.contacts").fetchone()
+    assert before is not None
+    assert before[0] > 0
+
+
+def test_a_hole_and_a_difference_are_found(server: Server) -> None:
+    database, postgrest = server
+    with database.connect(autocommit=True) as conn:
+        conn.execute("create policy hole on public.tags for select to authenticated using (true)")
+        # The guard refuses over HTTP what SQL allows.
+        conn.execute(
+            "create or replace function private.pre_request() returns void language plpgsql as $$"
+            " begin if current_setting('request.path') = '/pipelines' then"
+            " perform private.fail(403, 'x', 'x'); end if; end $$"
+        )
+    report = through_postgrest(database.owner_dsn, postgrest.url, SECRET)
+    assert report.exit_code() == 5
+    assert {f.object for f in report.findings if f.is_breach} == {"public.tags"}
+    differs = {f.object for f in report.findings if f.rule == "http.differs"}
+    assert differs == {"public.pipelines"}
+
+
+def test_a_server_that_keeps_writes_is_only_read(server: Server, postgrest_binary: Path) -> None:
+    database, _ = server
+    with PostgREST(
+        database.dsn_as("authenticator"), secret=SECRET, binary=postgrest_binary
+    ) as keeps:
+        report = through_postgrest(database.owner_dsn, keeps.url, SECRET)
+    assert {cell.command for cell in report.cells} == {"select"}
+    assert any(item.object == "writes" for item in report.not_judged)
+    with pytest.raises(UsageError):
+        through_postgrest(database.owner_dsn, "https://db.example.com", SECRET)
