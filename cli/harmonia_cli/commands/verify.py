@@ -77,7 +77,7 @@ def verify(
             help="Run the matrix over HTTP through this PostgREST (with --db-url; local only).",
         ),
     ] = None,
-    jwt_secret_env: Annotated[
+    signing_env: Annotated[
         str,
         typer.Option(
             "--jwt-secret-env", help="Environment variable with the HS256 secret of PostgREST."
@@ -114,7 +114,7 @@ def verify(
         intent = load(path) if path.exists() else None
         accepted = load_baseline(baseline) if baseline is not None else None
         if through is not None:
-            report = _over_http(through, db_url, jwt_secret_env, intent)
+            report = _over_http(through, db_url, signing_env, intent)
             _write(report, found, sarif=sarif, junit=junit, html=html, github=github)
             emit(report.as_dict(), output, lambda _: _say(_matrix_over_http(report)))
             raise typer.Exit(report.exit_code(strict=strict))
