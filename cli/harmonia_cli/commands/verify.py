@@ -15,8 +15,8 @@ from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stder
 from harmonia_cli.verify_view import show
 
 if TYPE_CHECKING:
+    from harmonia_py.isolation.finding import Report
     from harmonia_py.isolation.lab import Lab
-    from harmonia_py.isolation.finding import Finding, Report
     from harmonia_py.isolation.model import TenancyModel
     from harmonia_py.isolation.source import Source
     from harmonia_py.project import Project
