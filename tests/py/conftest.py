@@ -10,4 +10,5 @@ pytest_plugins: list[str] = [
     "fix_api",
     "fix_vault",
     "fix_pgtap",
+    "fix_browser",
 ]

@@ -10,20 +10,19 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from fix_npm import missing, npm_package
 
 from harmonia_py import dsn
 from harmonia_py.engines import Database
 
 VERSION = "3.1.0"
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".harmonia" / "tools" / f"supabase-{VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,9 @@ def url(database: Database) -> str:
 @pytest.fixture(scope="session")
 def supabase_cli(tmp_path_factory: pytest.TempPathFactory) -> SupabaseCli:
     """The pinned CLI. Its absence fails the run in CI and skips elsewhere."""
-    binary = _find() or _install()
+    binary = _find()
     if binary is None:
-        reason = "no Supabase CLI: install npm, or set HARMONIA_SUPABASE_CLI"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no Supabase CLI: install npm, or set HARMONIA_SUPABASE_CLI")
     return SupabaseCli(binary, tmp_path_factory.mktemp("home"))
 
 
@@ -98,22 +94,6 @@ def _find() -> Path | None:
     named = os.environ.get("HARMONIA_SUPABASE_CLI")
     if named:
         return Path(named)
-    binary = TOOLS / "node_modules" / ".bin" / "supabase"
-    return binary if binary.exists() else None
-
-
-def _install() -> Path | None:
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    TOOLS.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=TOOLS.parent) as scratch:
-        done = subprocess.run(
-            [npm, "install", "--no-fund", "--no-audit", "--prefix", scratch, f"supabase@{VERSION}"],
-            capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            return None
-        if not TOOLS.exists():
-            shutil.copytree(scratch, TOOLS, symlinks=True)
-    return _find()
+    modules = npm_package(f"supabase-{VERSION}", "supabase", VERSION)
+    binary = modules / ".bin" / "supabase" if modules else None
+    return binary if binary and binary.exists() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from harmonia_py import __version__
 from harmonia_py.isolation.finding import Finding, Report
@@ -71,7 +72,7 @@ def _result(finding: Finding, places: Mapping[str, tuple[str, int]]) -> dict[str
     place = locate(places, finding.object)
     if place is not None:
         location["physicalLocation"] = {
-            "artifactLocation": {"uri": place[0], "uriBaseId": "%SRCROOT%"},
+            "artifactLocation": {"uri": quote(place[0]), "uriBaseId": "%SRCROOT%"},
             "region": {"startLine": place[1]},
         }
     lines = [finding.title, *finding.evidence]
