@@ -25,7 +25,7 @@ from harmonia_py.engines import Database
 from harmonia_py.engines.embedded import EmbeddedEngine
 from isolation_bench import database, variants
 from isolation_bench.database import Bench
-from isolation_bench.result import Result, markdown, ratio, spread
+from isolation_bench.result import Result, markdown, ratio, save, spread
 from isolation_bench.variants import Variant
 
 TIMEOUT = 180.0
@@ -250,5 +250,5 @@ def run(options: argparse.Namespace) -> int:
         verb = {"clean": "false alarm", "harmless": "false alarm"}.get(result.kind, "missed")
         print(f"{verb}: {result.id} ({result.channel}), exit {result.exit_code}: {result.detail}")
     if options.json:
-        Path(options.json).write_text(json.dumps([r.as_dict() for r in results], indent=1) + "\n")
+        save(results, Path(options.json))
     return 3 if wrong else 0

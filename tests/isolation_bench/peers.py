@@ -8,7 +8,6 @@ tool that is already red on correct code cannot guard anything.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from harmonia_py.engines.embedded import EmbeddedEngine
 from isolation_bench import peer_tools, variants
 from isolation_bench.database import Bench
 from isolation_bench.peer_tools import TOOLS, Answer, Peers, Target
-from isolation_bench.result import Result, markdown, ratio, spread
+from isolation_bench.result import Result, markdown, ratio, save, spread
 from isolation_bench.variants import Variant
 
 HELPER_SCHEMAS = {"fleet": "internal", "studio": "app", "salesroom": ""}
@@ -157,10 +156,10 @@ def run(options: argparse.Namespace) -> int:
                     Path(temporary),
                 )
                 print(f"{schema} compared", file=sys.stderr)
+                if options.json:  # after each schema: a run over all of them takes long
+                    save(results, Path(options.json))
     print(table(results))
     troubled = [r for r in results if r.detail]
     for result in troubled:
         print(f"trouble: {result.tool} on {result.id}: {result.detail!r}", file=sys.stderr)
-    if options.json:
-        Path(options.json).write_text(json.dumps([r.as_dict() for r in results], indent=1) + "\n")
     return 0

@@ -36,6 +36,12 @@ class Result:
         return asdict(self)
 
 
+def save(results: Sequence[Result], path: Path) -> None:
+    """Write results where :func:`load` finds them."""
+    text = json.dumps([result.as_dict() for result in results], indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def load(path: Path) -> list[Result]:
     """Return the results in a file that ``--json`` wrote."""
     return [Result(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
