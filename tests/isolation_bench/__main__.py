@@ -11,6 +11,8 @@ from pathlib import Path
 
 from isolation_bench.variants import KINDS, schemas, variants
 
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--tool", action="append", help="only this tool (repeatable)")
     command = commands.add_parser("table", help="print one table of saved results, all tools")
     command.add_argument("files", nargs="+", help="files written by --json")
+    command.add_argument("--into", help="also put the tables into this page, between its marks")
     options = parser.parse_args(arguments)
     if options.command == "table":
         return _table(options)
@@ -68,11 +71,16 @@ def _table(options: argparse.Namespace) -> int:
     results = [result for name in options.files for result in load(Path(name))]
     # The bench's own tool comes first, the others in the order they ran.
     results.sort(key=lambda result: result.tool != "harmonia")
-    print(peers.table([result for result in results if result.kind != "broken"]))
+    text = peers.table([result for result in results if result.kind != "broken"])
     mine = [result for result in results if result.tool == "harmonia"]
     if mine:
-        print(measure.table(mine))
-        print(measure.channels(mine))
+        text += "\n" + measure.table(mine) + "\n" + measure.channels(mine)
+    print(text)
+    if options.into:
+        page = Path(options.into)
+        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
     return 0
 
 
