@@ -85,7 +85,7 @@ def export_organization(
             about = catalog.organization(conn, organization_id)
             if about["status"] == "purged":
                 raise Refused("this organization is purged", code="organization.purged", status=409)
-            job = _Job(conn, status, organization_id, export_id, folder, key, ndjson)
+            job = _Job(conn, organization_id, folder, key, ndjson)
             written = _tables(job, had, progress)
             manifest = {
                 "format": FORMAT,
@@ -114,9 +114,7 @@ def export_organization(
 @dataclass(frozen=True, slots=True)
 class _Job:
     conn: Connection
-    status: Connection
     organization_id: UUID
-    export_id: UUID
     folder: Path
     key: bytes | None
     ndjson: bool
@@ -168,7 +166,6 @@ def _tables(job: _Job, had: dict[str, dict[str, Any]], progress: Progress | None
             }
             written.entries.append(entry)
         (job.folder / _PARTIAL).write_text(json.dumps(written.entries), encoding="utf-8")
-        _beat(job)
         if progress:
             progress(name, rows)
     return written
@@ -277,26 +274,21 @@ def _scalar(conn: Connection, query: str) -> Any:
 
 
 def _register(status: Connection, organization_id: UUID) -> UUID:
+    """Take the export lock, which lasts as long as the session, and open or take over a row."""
     catalog.organization(status, organization_id)
+    locked = status.execute(
+        "select pg_try_advisory_lock(486104, private.export_lock(%s))", [organization_id]
+    ).fetchone()
+    if locked is None or not locked[0]:
+        raise Refused(
+            "an export of this organization is running", code="export.running", status=409
+        )
     row = status.execute(
         statements.load("export_start"), {"organization": organization_id}
     ).fetchone()
     if row is None:
-        raise Refused(
-            "an export of this organization is running",
-            code="export.running",
-            status=409,
-            hint="wait for it; one that died is taken over after 10 minutes",
-        )
+        raise AssertionError("one of the two branches has a row")
     return UUID(str(row[0]))
-
-
-def _beat(job: _Job) -> None:
-    job.status.execute(
-        "update public.organization_exports set heartbeat_at = clock_timestamp()"
-        " where organization_id = %s and id = %s",
-        [job.organization_id, job.export_id],
-    )
 
 
 def _finish(

@@ -336,7 +336,6 @@ create table public.organization_exports (
     requested_by uuid default auth.uid(),
     requested_at timestamptz not null default now(),
     started_at timestamptz,
-    heartbeat_at timestamptz,
     finished_at timestamptz,
     row_count bigint,
     manifest_sha256 text,
@@ -352,6 +351,39 @@ comment on table public.organization_exports is
 'Requests to take everything of an organization away, and what became of them.';
 call private.lock_down('public.organization_exports');
 call private.audit_table('public.organization_exports');
+
+create function private.export_lock(p_organization_id uuid)
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select pg_catalog.hashtext(p_organization_id::text) & 2147483647
+$$;
+comment on function private.export_lock(uuid) is
+'The second key of the advisory lock (486104, ...) that a running export holds.';
+
+create function private.is_exporting(p_organization_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    -- A lock and not a row: an exporter that was killed leaves its row behind, but no lock.
+    select exists (
+        select 1
+        from pg_catalog.pg_locks as l
+        inner join pg_catalog.pg_database as d on l.database = d.oid
+        where
+            d.datname = pg_catalog.current_database()
+            and l.locktype = 'advisory'
+            and l.classid = 486104
+            and l.objid = private.export_lock(p_organization_id)::oid
+            and l.granted
+    )
+$$;
+comment on function private.is_exporting(uuid) is
+'Whether an export of the organization is running right now.';
 
 create function private.request_export(p_organization_id uuid)
 returns uuid
@@ -593,15 +625,7 @@ begin
             'wait, or reopen it'
         );
     end if;
-    if exists (
-        select 1
-        from public.organization_exports as e
-        where
-            e.organization_id = p_organization_id
-            and e.status = 'running'
-            -- An exporter that died does not hold up the deletion for ever.
-            and e.heartbeat_at > pg_catalog.clock_timestamp() - interval '10 minutes'
-    ) then
+    if private.is_exporting(p_organization_id) then
         perform private.fail(
             409, 'organization.exporting', 'an export of this organization is running',
             'run it again when the export is done'
@@ -815,14 +839,7 @@ begin
                 from private.legal_holds as h
                 where h.organization_id = c.organization_id and h.released_at is null
             )
-            and not exists (
-                select 1
-                from public.organization_exports as e
-                where
-                    e.organization_id = c.organization_id
-                    and e.status = 'running'
-                    and e.heartbeat_at > pg_catalog.clock_timestamp() - interval '10 minutes'
-            )
+            and not private.is_exporting(c.organization_id)
         order by c.purge_after, c.organization_id
     loop
         call private.purge_organization(v_organization_id, p_batch);

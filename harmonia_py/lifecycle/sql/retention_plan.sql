@@ -10,14 +10,7 @@ select
             where h.organization_id = o.id and h.released_at is null
         ) then 'legal hold'
         when c.purge_after > pg_catalog.clock_timestamp() then 'export window'
-        when exists (
-            select 1
-            from public.organization_exports as e
-            where
-                e.organization_id = o.id
-                and e.status = 'running'
-                and e.heartbeat_at > pg_catalog.clock_timestamp() - interval '10 minutes'
-        ) then 'export running'
+        when private.is_exporting(o.id) then 'export running'
     end as blocked
 from private.closures as c
 inner join public.organizations as o on c.organization_id = o.id

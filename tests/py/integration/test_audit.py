@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fix_database import Connection, as_service, as_user
+from fix_killed import killable
 from psycopg import sql
 
 from harmonia_py import audit
@@ -388,6 +389,35 @@ def test_sealing_refuses_a_broken_chain(conn: Connection, database: Database, or
     with pytest.raises(AuditTampered, match="event 1"):
         audit.seal(database.owner_dsn, KEY)
     assert conn.execute("select count(*) from audit.seals").fetchone() == (0,)
+
+
+SEAL = """
+import sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from harmonia_py import audit
+from harmonia_py.audit import digests
+
+message = digests.seal_message
+
+def slowly(*arguments):
+    import time
+    print("sealing", flush=True)
+    time.sleep(60)
+    return message(*arguments)
+
+digests.seal_message = slowly
+audit.seal(sys.stdin.readline().strip(), Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+"""
+
+
+def test_sealing_killed_in_the_middle_left_nothing(
+    conn: Connection, database: Database, org: UUID
+) -> None:
+    with killable(SEAL, database.owner_dsn) as lines:
+        assert next(lines) == "sealing\n"
+    assert conn.execute("select count(*) from audit.seals").fetchone() == (0,)
+    assert audit.seal(database.owner_dsn, KEY) is not None
+    assert audit.verify(database.owner_dsn, public_key=KEY.public_key()).ok
 
 
 def test_seals_and_receipts(

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fix_killed import eventually, killable
 
 from harmonia_py import audit, dsn
 from harmonia_py.connection import session
@@ -126,3 +127,36 @@ def test_nowhere_to_write_and_nothing_to_write_with(
     with pytest.raises(ToolMissing, match="no pg_dump for PostgreSQL"):
         backup.create(url, tmp_path, KEY)
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from harmonia_py.lifecycle import backup, stream
+
+opened, calls = stream.opened, []
+
+def slowly(path, key):
+    calls.append(path)
+    for piece in opened(path, key):
+        if len(calls) == 2:  # the first reading proves the file, the second restores
+            yield piece[:20000]
+            print("restoring", flush=True)
+            time.sleep(60)
+        yield piece
+
+stream.opened = slowly
+backup.restore(Path(sys.argv[1]), bytes(range(32)), sys.stdin.readline().strip())
+"""
+
+
+def test_a_restore_killed_in_the_middle_starts_again(database: Database, tmp_path: Path) -> None:
+    url = admin_of(database)
+    made = backup.create(url, tmp_path, KEY)
+    target = dsn.replace(url, dbname=f"scratch_{uuid4().hex[:8]}")
+    with killable(KILLED, target, str(made.path)) as lines:
+        assert next(lines) == "restoring\n"
+    done = eventually(lambda: backup.restore(made.path, KEY, target))
+    assert done.rows == made.rows
+    with session(url) as conn:
+        conn.execute(f'drop database "{dsn.parse(target)["dbname"]}" with (force)'.encode())

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,7 +10,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fix_database import ROOT, Connection, as_service, as_user
+from fix_database import Connection, as_service, as_user
+from fix_killed import eventually, killable
 
 from harmonia_py import audit
 from harmonia_py.connection import session
@@ -132,14 +127,11 @@ def test_what_may_not_be_purged(database: Database, conn: Connection, org: UUID)
     retention.release_hold(
         database.owner_dsn, org, hold, reason="the case is over", released_by="legal"
     )
-    conn.execute(
-        "insert into public.organization_exports (organization_id, status, heartbeat_at)"
-        " values (%s, 'running', now())",
-        [org],
-    )
-    conn.commit()
+    lock = "select {}(486104, private.export_lock(%s))"
+    conn.execute(lock.format("pg_advisory_lock").encode(), [org])
     no("organization.exporting")
-    conn.execute("update public.organization_exports set status = 'done'")
+    assert retention.plan(database.owner_dsn)[0].blocked == "export running"
+    conn.execute(lock.format("pg_advisory_unlock").encode(), [org])
     conn.commit()
     assert retention.plan(database.owner_dsn)[0].blocked is None
     with pytest.raises(Refused, match="not purged"):
@@ -227,12 +219,15 @@ def test_the_scheduled_procedure_does_the_same(
 
 
 PURGE = """
-import sys
+import sys, time
 from uuid import UUID
 from harmonia_py.lifecycle import retention
-retention.purge(sys.stdin.readline().strip(), UUID(sys.argv[1]), batch=1,
-                progress=lambda name, count: print(name, flush=True))
-print("done", flush=True)
+
+def progress(name, rows):
+    print(name, flush=True)
+    time.sleep(0.01)
+
+retention.purge(sys.stdin.readline().strip(), UUID(sys.argv[1]), batch=1, progress=progress)
 """
 
 
@@ -241,31 +236,12 @@ def test_killed_in_the_middle_it_goes_on(database: Database, conn: Connection, o
     conn.commit()
     let_it_be_due(conn, org)
     before = prints(database, but=org)
-    for lines in (10, 60):
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PURGE), str(org)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert process.stdin and process.stdout
-        process.stdin.write(database.owner_dsn + "\n")
-        process.stdin.flush()
-        seen = [process.stdout.readline() for _ in range(lines)]
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-        assert all(seen) and "done\n" not in seen
+    for count in (10, 60):
+        with killable(PURGE, database.owner_dsn, str(org)) as lines:
+            for _ in range(count):
+                next(lines)
         assert audit.verify(database.owner_dsn).ok
-    for _ in range(50):  # the server notices the lost client a moment later
-        try:
-            retention.purge(database.owner_dsn, org)
-            break
-        except Refused as error:
-            assert error.database_code == "purge.busy"
-            time.sleep(0.1)
+    eventually(lambda: retention.purge(database.owner_dsn, org))
     assert prints(database, but=org) == before
     content = json.loads(retention.certify(database.owner_dsn, org, KEY).document)
     assert content["rows_left"] == 0

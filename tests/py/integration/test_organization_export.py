@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from fix_database import Connection
+from fix_killed import eventually, killable
 
 from harmonia_py.connection import session
 from harmonia_py.engines import Database, Engine
@@ -159,20 +160,43 @@ def test_interrupted_export_goes_on(
     assert prints(elsewhere, org) == prints(database, org)
 
 
-def test_a_second_exporter_waits_its_turn(
+def test_one_exporter_at_a_time(
     database: Database, conn: Connection, org: UUID, tmp_path: Path
 ) -> None:
-    conn.execute(
-        "insert into public.organization_exports (organization_id, status, heartbeat_at)"
-        " values (%s, 'running', now())",
-        [org],
-    )
-    conn.commit()
+    lock = "select {}(486104, private.export_lock(%s))"
+    conn.execute(lock.format("pg_advisory_lock").encode(), [org])
     with pytest.raises(Refused, match="is running"):
         export_organization(database.owner_dsn, org, tmp_path / "out")
-    conn.execute("update public.organization_exports set heartbeat_at = now() - interval '1 hour'")
-    conn.commit()
+    conn.execute(lock.format("pg_advisory_unlock").encode(), [org])
     assert export_organization(database.owner_dsn, org, tmp_path / "out2").rows
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from uuid import UUID
+from harmonia_py.lifecycle.exporting import export_organization
+
+def progress(name, rows):
+    print(name, flush=True)
+    if name == "public.contacts":
+        time.sleep(60)
+
+export_organization(sys.stdin.readline().strip(), UUID(sys.argv[1]), Path(sys.argv[2]),
+                    progress=progress)
+"""
+
+
+def test_killed_in_the_middle_it_goes_on(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path
+) -> None:
+    with killable(KILLED, database.owner_dsn, str(org), str(tmp_path / "out")) as lines:
+        while next(lines).strip() != "public.contacts":
+            pass
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    eventually(lambda: export_organization(database.owner_dsn, org, tmp_path / "out", resume=True))
+    import_organization(elsewhere.owner_dsn, tmp_path / "out")
+    assert prints(elsewhere, org) == prints(database, org)
 
 
 def test_a_full_disk_is_said_and_leaves_no_file(database: Database, org: UUID) -> None:
