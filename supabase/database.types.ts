@@ -1302,7 +1302,6 @@ export type Database = {
           requested_by: string | null
           requested_at: string
           started_at: string | null
-          heartbeat_at: string | null
           finished_at: string | null
           row_count: number | null
           manifest_sha256: string | null
