@@ -1,0 +1,11 @@
+"""The floor under the cost of sealing; the full table is ``python -m benchmarks.secrets``."""
+
+from __future__ import annotations
+
+from benchmarks.secrets import FLOOR, envelopes
+
+
+def test_sealing_stays_near_bare_aes_gcm() -> None:
+    seconds = envelopes(1024, rounds=60, loops=200)
+    ratio = seconds["raw AESGCM, key kept"] / seconds["harmonia seal + open, handle kept"]
+    assert ratio >= FLOOR, f"{ratio:.1%} of bare AES-GCM"
