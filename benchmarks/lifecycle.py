@@ -158,6 +158,13 @@ class Traffic(threading.Thread):
                 time.sleep(0.02)
 
 
+def until_free(database: Database) -> None:
+    """Wait until the server has noticed that the killed client is gone."""
+    with session(database.owner_dsn) as conn:
+        conn.execute("select pg_advisory_lock(486103)")
+        conn.execute("select pg_advisory_unlock(486103)")
+
+
 def purge_under_traffic(database: Database, org: UUID, others: list[UUID], batch: int) -> None:
     """Measure part 2."""
     step = {"what": "purge", "url": database.owner_dsn, "org": str(org), "batch": str(batch)}
@@ -183,7 +190,7 @@ def purge_under_traffic(database: Database, org: UUID, others: list[UUID], batch
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
             process.wait()
-            time.sleep(1)
+            until_free(database)
         last = run(**step)
     finally:
         for client in clients:

@@ -1,0 +1,164 @@
+"""The commands of audit, support, organizations, retention, backups and incidents, as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fix_database import Connection, as_user
+from harmonia_cli.main import app
+from typer.testing import CliRunner
+
+from harmonia_py.engines import Database
+
+OWNER = "e0000000-0000-4000-8000-000000000001"
+AGENT = "e0000000-0000-4000-8000-000000000021"
+ORG = "a0000000-0000-7000-8000-000000000001"
+
+
+class Shell:
+    """Runs a command with ``--output json`` against the test's database."""
+
+    def __init__(self, url: str) -> None:
+        self.env = {"DATABASE_URL": url}
+
+    def __call__(self, *arguments: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(app, [*arguments, "--output", "json"], env=self.env)
+        assert result.exit_code == code, result.output
+        answer = json.loads(result.stdout.splitlines()[-1]) if code in (0, 3) else None
+        return answer["data"] if answer and answer["ok"] else json.loads(result.stdout)
+
+    def text(self, *arguments: str, code: int = 0) -> str:
+        """Return what a person sees."""
+        result = CliRunner().invoke(app, list(arguments), env=self.env)
+        assert result.exit_code == code, result.output
+        return result.output
+
+
+@pytest.fixture
+def run(database: Database) -> Shell:
+    assert database.admin_dsn is not None
+    return Shell(database.admin_dsn)
+
+
+@pytest.fixture
+def key(run: Shell, tmp_path: Path) -> str:
+    run.public = run("audit", "keygen", str(tmp_path / "key"))["public_key"]  # type: ignore[attr-defined]
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    return f"file:{tmp_path / 'key'}"
+
+
+def test_audit(run: Shell, key: str, tmp_path: Path) -> None:
+    receipts = str(tmp_path / "receipts")
+    assert run("audit", "seal", "--key", key, "--receipts", receipts)["number"] == 1
+    assert run("audit", "seal", "--key", key) is None
+    public = run.public  # type: ignore[attr-defined]
+    good = run("audit", "verify", "--public-key", public, "--receipts", receipts)
+    assert good["verified"] and good["sealed_events"] == good["events"]
+    assert not run("audit", "verify", "--public-key", "00" * 31 + "01", code=3)["verified"]
+    assert "as recorded" in run.text("audit", "verify")
+    last = run("audit", "tail", "--organization", ORG, "-n", "1")[0]
+    run(
+        "audit",
+        "erase-payload",
+        "--organization",
+        ORG,
+        "--number",
+        str(last["number"]),
+        "--reason",
+        "request 12",
+    )
+    assert run("audit", "export", "--organization", ORG, "--out", str(tmp_path / "e"))["events"]
+    again = run("audit", "export", "--organization", ORG, "--out", str(tmp_path / "e"), code=2)
+    assert "not overwritten" in again["error"]["message"]
+    assert "payload.erased" in run.text("audit", "tail", "--organization", ORG)
+
+
+def test_support(run: Shell) -> None:
+    run("support", "staff", "add", AGENT)
+    ask = ["support", "request", "--organization", ORG, "--agent", AGENT, "--permission",
+           "contacts.read", "--reason", "ticket 4711: imports fail"]  # fmt: skip
+    request = run(*ask)["request"]
+    decide = ["support", "approve", "--organization", ORG, "--request", request, "--as"]
+    assert run(*decide, AGENT, code=1)["error"]["code"] == "refused"
+    run(*decide, OWNER)
+    assert "live" in run.text("support", "list", "--organization", ORG)
+    assert run("support", "revoke", "--organization", ORG)["ended"] == 1
+    assert run("support", "staff", "remove", AGENT)["ended"] == 0
+    run(*ask, code=1)
+
+
+def test_export_hold_close_purge(run: Shell, key: str, conn: Connection, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    assert run("organization", "export", "--organization", ORG, "--out", out, "--key", key)["rows"]
+    again = run("organization", "export", "--organization", ORG, "--out", out, code=1)
+    assert "not overwritten" in again["error"]["message"]
+    assert run("organization", "import", out, "--key", key, code=1)["error"]["code"] == "refused"
+    purge = ["retention", "run", "--key", key, "--organization", ORG]
+    assert "not_closing" in run(*purge, code=1)["error"]["message"]
+    with as_user(conn, OWNER, aal="aal2"):
+        conn.execute("select public.close_organization(%s)", [ORG])
+    conn.execute(
+        "update private.closures set closing_at = now() - interval '40 days',"
+        " purge_after = now() - interval '1 day'"
+    )
+    conn.commit()
+    hold = run("organization", "hold", "--organization", ORG, "--reason", "court order 17/2026",
+               "--by", "legal")["hold"]  # fmt: skip
+    assert "live" in run.text("organization", "holds")
+    assert "legal hold" in run.text("retention", "plan")
+    assert "on_hold" in run(*purge, code=1)["error"]["message"]
+    run("organization", "release", "--organization", ORG, "--hold", hold, "--reason", "case closed",
+        "--by", "legal")  # fmt: skip
+    assert len(run(*purge, "--dry-run")) == 1
+    (done,) = run(*purge)
+    assert done["rows"] > 50 and len(done["signature"]) == 128
+    assert run("retention", "run", "--key", key) == []
+    # What was taken away can come back: nothing of it is left to collide with but the tombstone.
+    refused = run("organization", "import", out, "--key", key, code=1)
+    assert "exists here already" in refused["error"]["message"]
+
+
+def test_backup(run: Shell, key: str, tmp_path: Path) -> None:
+    folder = ["--folder", str(tmp_path)]
+    made = run("backup", "create", "--key", key, *folder)
+    assert run("backup", "verify", made["path"], "--key", key)["rows"] == made["rows"]
+    assert [b["path"] for b in run("backup", "list", *folder)] == [made["path"]]
+    assert run("backup", "prune", *folder)["deleted"] == []
+    into = ["backup", "restore", made["path"], "--key", key, "--into", run.env["DATABASE_URL"]]
+    assert "not empty" in run(*into, code=1)["error"]["message"]
+    Path(made["path"]).write_bytes(Path(made["path"]).read_bytes()[:-1])
+    assert run("backup", "verify", made["path"], "--key", key, code=1)["error"]["code"] == (
+        "file.damaged"
+    )
+
+
+def test_incident_outbox_subprocessors(run: Shell) -> None:
+    incident = run(
+        "incident", "open", "--title", "Stolen laptop", "--summary", "A laptop was stolen.",
+        "--from", "2026-01-01T00:00:00", "--to", "2099-01-01T00:00:00", "--by", "security",
+    )["incident"]  # fmt: skip
+    notify = ["incident", "notify", incident, "--subject", "About your data"]
+    assert "not_assessed" in run(*notify, code=1)["error"]["message"]
+    assert ORG in run("incident", "assess", incident)["organizations"]
+    assert run(*notify)["messages"] >= 2
+    assert run(*notify)["messages"] == 0
+    assert "Stolen laptop" in run.text("incident", "list")
+    assert json.loads(run.text("incident", "timeline", incident))["timeline"]
+    send = ["outbox", "send", "--smtp", "smtp+plain://127.0.0.1:9", "--from", "a@b.example"]
+    assert run(*send, code=4)["error"]["code"] == "mail.refused"
+    run("incident", "close", incident, "--resolution", "wiped remotely")
+    put = ["subprocessors", "set", "mailer", "--name", "Mailer", "--purpose", "mail",
+           "--location", "EU", "--effective-from", "2099-01-01"]  # fmt: skip
+    assert run(*put)["version"] == 1 and run(*put)["version"] == 2
+    assert run("subprocessors", "announce")["messages"] == 0
+    assert "mailer/2" in run.text("subprocessors", "list")
+
+
+def test_doctor(run: Shell, conn: Connection) -> None:
+    run.text("doctor")
+    conn.execute("grant select on public.contacts to anon")
+    conn.commit()
+    assert "revoke select on" in run.text("doctor", code=3)
