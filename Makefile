@@ -21,6 +21,9 @@ $(VENV)/.installed: pyproject.toml
 
 venv: $(VENV)/.installed
 
+demo: venv
+	"$(BIN)/harmonia" verify
+
 # On every engine of this machine; PYTEST="-k audit" narrows it.
 test: venv
 	"$(BIN)/python" tests/run.py $(PYTEST)

@@ -782,8 +782,9 @@ comment on function private.finish_purge(uuid) is
 
 create procedure private.purge_organization(p_organization_id uuid, p_batch integer default 5000)
 language plpgsql
--- No set search_path: PostgreSQL allows no COMMIT inside a procedure that has one. Every name
--- below is qualified, and only the owner may call it.
+-- One transaction: PostgreSQL allows no COMMIT in a procedure that pins its search path. The
+-- command line commits each batch instead; an interrupted call here leaves nothing behind.
+set search_path = ''
 as $$
 declare
     v_table record;
@@ -793,7 +794,6 @@ begin
     perform private.start_purge(p_organization_id);
     -- Keys first: from here on the secrets are unreadable, whatever happens next.
     perform private.shred_organization_keys(p_organization_id);
-    commit;
     -- Children first. Rows that refer to each other need a second round.
     loop
         v_total := 0;
@@ -803,27 +803,24 @@ begin
             loop
                 v_count := private.purge_batch(p_organization_id, v_table.relation, p_batch);
                 v_total := v_total + v_count;
-                commit;
-                exit when v_count < p_batch;
+                            exit when v_count < p_batch;
             end loop;
         end loop;
         exit when v_total = 0;
     end loop;
     loop
         v_count := private.erase_audit_payloads(p_organization_id, p_batch);
-        commit;
-        exit when v_count = 0;
+            exit when v_count = 0;
     end loop;
     perform private.finish_purge(p_organization_id);
-    commit;
 end;
 $$;
 comment on procedure private.purge_organization is
-'Purges one organization in batches, each committed; called again it goes on where it was.';
+'Purges one organization, whole or not at all; goes on where a batched purge stopped.';
 
 create procedure private.retention_run(p_batch integer default 5000)
 language plpgsql
--- No set search_path: see private.purge_organization.
+set search_path = ''
 as $$
 declare
     v_organization_id uuid;
