@@ -2,9 +2,9 @@
 
     python -m benchmarks.api                 # 20,000 contacts, wrk on the loopback interface
 
-Rounds alternate between the servers, and medians are compared, because a busy machine makes
-single figures worthless. The guard itself is also timed inside one session, which no load of the
-machine around it distorts. Last, one user sends three times the limit over many connections at
+Rounds alternate between the servers and medians are compared. Processor time per request, of
+PostgREST and its backends together, is what a busy machine does not distort: ``ratio`` compares
+that. Linux only. Last, one user sends three times the limit over many connections at
 once, and the admitted requests are counted.
 """
 
@@ -19,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,29 +55,16 @@ as 'begin end';
 grant execute on function private.bench_nothing() to authenticated, service_role;
 update private.rate_limits set per_user = 1000000, per_organization = 1000000;
 """
-TIMING = """
-do $$
-declare
-    v_start timestamptz;
-begin
-    for i in 1..300 loop perform private.{0}(); end loop;
-    v_start := clock_timestamp();
-    for i in 1..{1} loop perform private.{0}(); end loop;
-    perform set_config(
-        'bench.us', (extract(epoch from clock_timestamp() - v_start) * 1e6 / {1})::text, false
-    );
-end;
-$$
-"""
 
 
 @dataclass(frozen=True)
 class Round:
-    """What wrk says of one run; latencies in milliseconds."""
+    """What wrk says of one run, and the processor time of servers and backends; milliseconds."""
 
     rate: float
     p50: float
     p99: float
+    cpu: float = 0.0
 
 
 def wrk(url: str, token: str, *, seconds: int, connections: int) -> Round:
@@ -102,27 +89,44 @@ def _latency(out: str, row: str) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
 
 
-def in_session(database: Database, function: str, calls: int = 4000) -> float:
-    """Return the microseconds of one call, the best of five batches."""
+def processor_seconds(server: PostgREST, database: Database) -> float:
+    """Return the processor time of a PostgREST and its backends so far (Linux only).
+
+    Unlike wall-clock time it does not depend on what else the machine does.
+    """
+    with database.connect_admin() as conn:
+        rows = conn.execute(
+            "select pid from pg_catalog.pg_stat_activity where usename = 'authenticator'"
+        ).fetchall()
+    folders = [Path(f"/proc/{pid}") for (pid,) in rows]
+    folders += list(Path(f"/proc/{server.pid}/task").iterdir())
+    total = 0
+    for folder in folders:
+        total += int((folder / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def in_session(database: Database, function: str, calls: int = 3000) -> float:
+    """Return the microseconds of processor time of one call, the best of five batches."""
     best = float("inf")
-    with database.connect_admin(autocommit=True) as conn:
+    with database.connect(autocommit=True) as conn:
         settings = {
-            "role": "authenticated",
             "request.jwt.claims": f'{{"sub": "{USER}", "role": "authenticated", "aal": "aal1"}}',
             "request.method": "GET",
             "request.path": "/contacts",
             "request.headers": '{"host": "x", "accept": "*/*", "user-agent": "wrk"}',
             "request.cookies": "{}",
         }
-        conn.execute("grant all on schema private to authenticated")
         for name, value in settings.items():
             conn.execute("select set_config(%s, %s, false)", [name, value])
+        backend = Path(f"/proc/{conn.info.backend_pid}/schedstat")
+        loop = sql.SQL(
+            "do $$ begin for i in 1..{} loop perform private.{}(); end loop; end $$"
+        ).format(sql.Literal(calls), sql.Identifier(function))
         for _ in range(5):
-            query = sql.SQL(TIMING.replace("{1}", str(calls)).replace("{0}", function))
-            conn.execute(query)
-            row = conn.execute("select current_setting('bench.us')::float").fetchone()
-            assert row is not None
-            best = min(best, row[0])
+            before = int(backend.read_text().split()[0])
+            conn.execute(loop)
+            best = min(best, (int(backend.read_text().split()[0]) - before) / calls / 1000)
     return best
 
 
@@ -200,34 +204,35 @@ def _report(
         }
         print(f"\nPostgreSQL {database.server_version}, {ROWS} contacts,", end=" ")
         print(f"{options.connections} connections, medians of {options.rounds} rounds\n")
-        print("| request | way | requests/s | of no pre-request | p50 ms | p99 ms |")
-        print("|---|---|---|---|---|---|")
+        print("| request | way | requests/s | p50 ms | p99 ms | processor ms | ratio |")
+        print("|---|---|---|---|---|---|---|")
         for name, path in PATHS.items():
             runs: dict[str, list[Round]] = {way: [] for way in ways}
             for _ in range(options.rounds):
                 for way, (server, token) in ways.items():
-                    url = server.url + path
-                    runs[way].append(
-                        wrk(url, token, seconds=options.seconds, connections=options.connections)
+                    # Only this server works now, so all backends' time is its own.
+                    before = processor_seconds(server, database)
+                    run = wrk(
+                        server.url + path,
+                        token,
+                        seconds=options.seconds,
+                        connections=options.connections,
                     )
-            base = statistics.median(run.rate for run in runs["no pre-request"])
+                    used = processor_seconds(server, database) - before
+                    runs[way].append(replace(run, cpu=used * 1000 / (run.rate * options.seconds)))
+            base = statistics.median(run.cpu for run in runs["no pre-request"])
             for way, found in runs.items():
                 rate = statistics.median(run.rate for run in found)
                 p50 = statistics.median(run.p50 for run in found)
                 p99 = statistics.median(run.p99 for run in found)
-                print(
-                    f"| {name} | {way} | {rate:.0f} | {rate / base:.2f} | {p50:.2f} | {p99:.1f} |"
-                )
-        one = statistics.median(
-            wrk(bare.url + PATHS["latest 50"], user, seconds=2, connections=1).p50 for _ in range(3)
-        )
+                cpu = statistics.median(run.cpu for run in found)
+                print(f"| {name} | {way} | {rate:.0f} | {p50:.2f} | {p99:.1f}", end=" ")
+                print(f"| {cpu:.2f} | {cpu / base:.2f} |")
         guard = in_session(database, "pre_request")
         nothing = in_session(database, "bench_nothing")
-        share = (guard - nothing) / (one * 1000)
         print(
-            f"\nguard in one session: {guard:.0f} us a call (an empty function: {nothing:.1f} us),"
+            f"\nthe guard: {guard:.0f} us of processor time a call; an empty function {nothing:.1f}"
         )
-        print(f"{share:.1%} of a request for the latest 50 alone on the server ({one:.2f} ms)")
         codes = exactness(guarded, database, user, options.limit)
         admitted = codes.get(200, 0)
         print(f"\nlimit {options.limit} over 40 connections: {codes}, ", end="")

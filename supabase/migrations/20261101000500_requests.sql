@@ -118,9 +118,9 @@ declare
     v_end constant bigint := (v_now / p_window + 1) * p_window;
     -- The window's end is the seed: every window has its own slots.
     v_key constant bigint := pg_catalog.hashtextextended(p_subject, v_end);
-    -- Sixteen registers a connection: bounded memory, and each stays small.
+    -- Eight registers a connection: bounded memory, and each stays small.
     v_register constant text :=
-    'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 15)::text;
+    'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 7)::text;
     -- Per subject: key, end of window, credit left, rest of the limit not yet looked at.
     v_state bigint[];
     -- Per lock held: lock, end of window.
@@ -168,7 +168,7 @@ begin
     -- would be given its own lock again), so the search only ever moves forward.
     while v_state[v_at + 2] = 0 and v_state[v_at + 3] > 0 loop
         v_worth := (v_state[v_at + 3] + 7) / 8;
-        if pg_catalog.cardinality(v_locks) >= 192 then
+        if pg_catalog.cardinality(v_locks) >= 96 then
             -- Past this many locks the limit holds for each connection by itself.
             v_state[v_at + 2] := v_worth;
         elsif pg_catalog.pg_try_advisory_lock(v_key # v_state[v_at + 3]) then
