@@ -51,6 +51,9 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.not_judged += found.not_judged
         result.probes += found.probes
         result.allowed = found.allowed
+    with timer("permissions"):
+        signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
+        result.signals += signals
     with timer("views"):
         signals, counts = views.probe(lab)
         result.signals += signals
@@ -73,9 +76,6 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += claims.probe(lab, result.signals)
     with timer("temporary tables"):
         result.signals += shadow.probe(lab, result.signals)
-    with timer("permissions"):
-        signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
-        result.signals += signals
     with timer("legitimate access"):
         signals, left = denied.probe(lab, result.cells, result.allowed)
         result.signals += signals

@@ -124,6 +124,12 @@ class TenancyModel:
         """Whether users share tenants; otherwise each user is a tenant of their own."""
         return bool(self.tenant_table or self.memberships or self.claims or self.settings)
 
+    def mapped(self, table: str) -> bool:
+        """Whether permission tables decide about this table."""
+        entry = self.tables.get(table)
+        said = entry and (entry.permissions or entry.own or entry.team)
+        return bool(self.permission_tables and said)
+
     def of(self, table: str) -> TableModel:
         """Return the model of one table; kind unknown when nothing is said about it."""
         return self.tables.get(table) or TableModel(table, "unknown", reason="not in the model")

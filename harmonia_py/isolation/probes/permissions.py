@@ -61,9 +61,12 @@ def held(lab: Lab) -> dict[str, set[str]]:
 
 
 def probe(
-    lab: Lab, cells: list[Cell], allowed: Mapping[tuple[str, str, str], set[str]]
+    lab: Lab, cells: list[Cell], allowed: dict[tuple[str, str, str], set[str]]
 ) -> tuple[list[Signal], list[Cell]]:
-    """Compare every cell the model has a say on; return signals and judged cells."""
+    """Compare every cell the model has a say on; return signals and judged cells.
+
+    What was allowed is added to ``allowed``, as the table channel does.
+    """
     permissions = held(lab)
     signals: list[Signal] = []
     expected: dict[tuple[str, str, str], str] = {}
@@ -72,22 +75,30 @@ def probe(
         signals += _by_role(lab, table, model, allowed, expected)
         if not lab.model.permission_tables:
             continue
-        if not (model.permissions or model.own or model.team):
+        if not lab.model.mapped(table.key):
             continue
         for actor in lab.cast.members("A"):
             keys = permissions.get(actor.tenants["A"], set())
-            signals += _held_to(lab, table, model, actor, keys)
+            signals += _held_to(lab, table, model, actor, keys, allowed)
             for command in ("select", "insert", "update", "delete"):
                 reach = _reach(lab, model, actor, keys, command)
                 may = reach.every or reach.team or reach.own
                 expected[table.key, command, actor.name] = "allow" if may else "deny"
-    judged = [
-        replace(c, expected=expected.get((c.table, c.command, c.actor), c.expected))
-        if c.scope == "own"
-        else c
-        for c in cells
-    ]
-    return signals, judged
+    return signals, [_judged(lab, c, expected, allowed) for c in cells]
+
+
+def _judged(
+    lab: Lab,
+    cell: Cell,
+    expected: Mapping[tuple[str, str, str], str],
+    allowed: Mapping[tuple[str, str, str], set[str]],
+) -> Cell:
+    if cell.scope != "own":
+        return cell
+    key = cell.table, cell.command, cell.actor
+    if lab.model.mapped(cell.table) and "A" in allowed.get(key, ()):
+        cell = replace(cell, actual="allow", detail="")
+    return replace(cell, expected=expected.get(key, cell.expected))
 
 
 def _by_role(
@@ -147,7 +158,12 @@ def _teams(lab: Lab, actor: Actor) -> frozenset[str]:
 
 
 def _held_to(
-    lab: Lab, table: Table, model: TableModel, actor: Actor, keys: set[str]
+    lab: Lab,
+    table: Table,
+    model: TableModel,
+    actor: Actor,
+    keys: set[str],
+    allowed: dict[tuple[str, str, str], set[str]],
 ) -> Iterable[Signal]:
     rows = [r.values for r in lab.fixtures.of(table.key, "A")]
     places = [
@@ -167,6 +183,8 @@ def _held_to(
             for scope, data in known.get(mark, ())
             if scope == lab.cast.a.id
         }
+        if seen:
+            allowed.setdefault((table.key, "select", actor.name), set()).add("A")
         yield from _compare(table, actor, "select", item, seen, visible, outcome)
     elif lab.tries("select") and visible:
         yield _missing(table, actor, "select", "no SELECT privilege")
@@ -189,9 +207,12 @@ def _held_to(
             for c in outcome.changes
             if c.table == table.key and c.kind == "gone" and c.scope == lab.cast.a.id
         }
+        if done:
+            allowed.setdefault((table.key, command, actor.name), set()).add("A")
         yield from _compare(table, actor, command, change, done, wanted, outcome)
     if lab.tries("insert"):
-        yield from _inserts(lab, table, model, actor, _reach(lab, model, actor, keys, "insert"))
+        reach = _reach(lab, model, actor, keys, "insert")
+        yield from _inserts(lab, table, model, actor, reach, allowed)
 
 
 def _write(lab: Lab, table: Table, actor: Actor, command: str, where: str) -> str | None:
@@ -205,7 +226,12 @@ def _write(lab: Lab, table: Table, actor: Actor, command: str, where: str) -> st
 
 
 def _inserts(
-    lab: Lab, table: Table, model: TableModel, actor: Actor, reach: Reach
+    lab: Lab,
+    table: Table,
+    model: TableModel,
+    actor: Actor,
+    reach: Reach,
+    allowed: dict[tuple[str, str, str], set[str]],
 ) -> Iterable[Signal]:
     spare = lab.fixtures.spares.get((table.key, "A"))
     if spare is None:
@@ -248,6 +274,8 @@ def _inserts(
                 _resolve(lab, table, made[0], model.team_column),
             )
         done = outcome.constraint or bool(made)
+        if done:
+            allowed.setdefault((table.key, "insert", actor.name), set()).add("A")
         if outcome.constraint and not told:
             continue
         mark = {"a row of the tenant"}

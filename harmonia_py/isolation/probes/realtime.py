@@ -67,12 +67,12 @@ def _topics(lab: Lab, text: str, label: str) -> list[str]:
             heads |= {f"{clean}:", f"{clean}-", f"{clean}/", f"{clean}_"}
     out = [f"{h}{k}" for k in keys for h in sorted(heads)]
     out += [f"{h}{k}:hz" for k in keys[:1] for h in sorted(heads)]
-    return out[:60]
+    return out[:24]
 
 
 def _actors(lab: Lab, label: str) -> list[Actor]:
     if label == "A":
-        return [a for a in lab.cast.actors if a.former == "A" and a.user][:4]
+        return [a for a in lab.cast.actors if a.former == "A" and a.user][:2]
     members = lab.cast.members("A")
     chosen = [*members[:1], *members[-1:]]
     chosen += [a for a in lab.cast.actors if a.state in ("stranger", "anon")]

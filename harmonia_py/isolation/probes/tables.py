@@ -149,16 +149,27 @@ def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
         return [p for p in [statements.select(lab, table, actor)] if p]
     own = next(iter(actor.tenants), "A")
     victim = actor.former or ("A" if own == "B" else "B")
+    look = [p for p in [statements.select(lab, table, actor)] if p]
     if own == "B" and actor.is_member:
-        # The second tenant's people are victims; one look each keeps the controls honest.
-        return [p for p in [statements.select(lab, table, actor)] if p]
-    out: list[Probe] = [p for p in [statements.select(lab, table, actor)] if p]
-    out += statements.inserts(lab, table, actor, victim)
+        # The second tenant's people are victims; one look keeps the controls honest.
+        return look if actor.tenants["B"] == lab.model.roles[-1] else []
+    shapes: tuple[str, ...]
+    if actor.role == "anon" or actor.user is None or actor.state == "anonymous":
+        # No claim that could matter but a missing user: three blind writes tell.
+        shapes = ("self",)
+    elif actor.state == "moved":
+        shapes = ()
+    else:
+        ends = (*lab.cast.members(own)[:1], *lab.cast.members(own)[-1:])
+        full = not actor.is_member or actor.name in {a.name for a in ends}
+        shapes = ("self", "other", "minimal") if full else ("self",)
+    out = look + [p for p in statements.inserts(lab, table, actor, victim) if p.tag[1] in shapes]
     out += statements.updates(lab, table, actor, victim)
     out += statements.deletes(lab, table, actor, victim)
     if actor.is_member or actor.state == "moved":
         out += statements.moves(lab, table, actor, own, victim)
-        out += statements.upserts(lab, table, actor, own, victim)
+        if len(shapes) > 1:
+            out += statements.upserts(lab, table, actor, own, victim)
     return out
 
 
@@ -168,6 +179,9 @@ def _controls(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
     weakest = lab.model.roles[-1]
     for label, role in actor.tenants.items():
         if label == "B" and not (actor.state == "both" or (actor.is_member and role == weakest)):
+            continue
+        if actor.is_member and label == "A" and lab.model.mapped(table.key):
+            # The permission tables say more, and their channel tries it row by row.
             continue
         out += statements.inserts(lab, table, actor, label)
         if actor.is_member and label == "A":
