@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from fix_database import DEBIAN_15
 from fix_pgtap import run_psql
+from harmonia_cli.main import app
+from typer.testing import CliRunner
 
 from harmonia_py.engines import Database, Engine
 from harmonia_py.engines.embedded import EmbeddedEngine
@@ -193,7 +195,14 @@ def test_what_leaks_already_is_not_written_down_as_right(
     with debian.database(template=template) as database:
         with database.connect() as conn:
             conn.execute(CHANGES["a policy lets everybody read"][0].encode())
-        emit(database, tmp_path)
+        model = tmp_path / "harmonia.toml"
+        model.write_text("[isolation]\n")
+        url = database.admin_dsn or database.owner_dsn
+        done = CliRunner().invoke(
+            app, ["verify", "--db-url", url, "--model", str(model), "--emit-pgtap", str(tmp_path)]
+        )
+        assert done.exit_code == 5, done.output
+        assert "not judged; " in done.stdout
         assert "A.guest reads none of rows of another tenant" in failures(
             run_psql(database, tmp_path / NOTES)
         )
