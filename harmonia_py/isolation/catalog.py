@@ -144,6 +144,11 @@ class Table:
     privileges: frozenset[tuple[str, str]] = frozenset()
     comment: str | None = None
     exposed: bool = True
+    by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        """Index the columns: they are looked up far more often than anything else."""
+        object.__setattr__(self, "by_name", {c.name: c for c in self.columns})
 
     @property
     def key(self) -> str:
@@ -176,14 +181,11 @@ class Table:
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; raises KeyError."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
+        return self.by_name[name]
 
     def has(self, name: str) -> bool:
         """Whether there is a column called ``name``."""
-        return any(column.name == name for column in self.columns)
+        return name in self.by_name
 
     def can(self, role: str, privilege: str) -> bool:
         """Whether ``role`` holds ``privilege`` on the table or on any column of it."""

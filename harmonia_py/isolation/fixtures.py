@@ -55,7 +55,8 @@ class Fixtures:
             for r in self.rows.get(table, ())
             if r.owner == owner and (user is None or r.user == user)
         ]
-        return sorted(rows, key=lambda r: r.variant)
+        plain = [r for r in rows if not r.variant]
+        return plain if len(plain) == len(rows) else plain + [r for r in rows if r.variant]
 
     def owner_of(self, text: str) -> dict[str, str]:
         """Return the canaries inside ``text``: value -> owner."""

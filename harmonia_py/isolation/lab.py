@@ -105,6 +105,8 @@ class Lab:
         self.timeout = timeout
         self.count = 0
         self.only: frozenset[str] | None = None
+        #: What channels work out once from the catalog and the rows as seeded.
+        self.memo: dict[Any, Any] = {}
         self.commands: frozenset[str] | None = None
         self._scopes: dict[str, str] = {}
         self._states: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import re
@@ -236,6 +237,18 @@ def _texts(column: Column, token: str, n: int, text: str) -> Iterator[str]:
 
 def sample(pattern: str, seed: str) -> str | None:
     """Return a string that a (POSIX-like) regular expression should match, or None."""
+    tree = _tree(pattern)
+    if tree is None:
+        return None
+    try:
+        return _emit(tree, random.Random(seed))  # noqa: S311 (test data, not secrets)
+    except (NotImplementedError, IndexError):
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _tree(pattern: str) -> Any:
+    """Parse a pattern; the same few patterns come back for every row."""
     posix = {
         "[:alpha:]": "a-zA-Z",
         "[:digit:]": "0-9",
@@ -250,12 +263,8 @@ def sample(pattern: str, seed: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            tree = _parser.parse(pattern)
+            return _parser.parse(pattern)
     except (re.error, RecursionError, OverflowError):
-        return None
-    try:
-        return _emit(tree, random.Random(seed))  # noqa: S311 (test data, not secrets)
-    except (NotImplementedError, IndexError):
         return None
 
 

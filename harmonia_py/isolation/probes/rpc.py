@@ -206,6 +206,14 @@ def _singulars(name: str) -> set[str]:
 
 
 def _options(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
+    """Return the options of an argument; worked out once for each argument and label."""
+    key = ("options", argument, label)
+    if key not in lab.memo:
+        lab.memo[key] = _choices(lab, argument, label)
+    return list(lab.memo[key])
+
+
+def _choices(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
     """Return (value, specific, bearer table) for an argument, best first.
 
     A specific value belongs to the label's tenant; a bearer value is a text that only its
