@@ -435,6 +435,8 @@ stable
 -- Reads memberships, roles and auth tables that the caller may not read.
 security definer
 set search_path = ''
+-- Its values change with every caller, its plan does not: planning would cost more than running.
+set plan_cache_mode = 'force_generic_plan'
 rows 5
 as $$
 declare
@@ -529,6 +531,7 @@ stable
 -- Reads team_members past the policies that call it.
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 rows 5
 as $$
 begin
@@ -549,6 +552,7 @@ stable
 -- Reads memberships past their policies.
 security definer
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 rows 50
 as $$
 begin

@@ -97,8 +97,9 @@ begin
             elsif (p ->> 'replica')::boolean then
                 perform pg_catalog.set_config('session_replication_role', 'replica', true);
             end if;
+            -- What was never written to need not be compared; without counters, all is compared.
             before := null;
-            if p ? 'watch' then
+            if p ? 'watch' and pg_catalog.current_setting('track_counts')::boolean then
                 select pg_catalog.jsonb_object_agg(h.relation, pg_temp.hx_writes(h.stored))
                 into before
                 from pg_temp.hx_state as h
@@ -124,19 +125,21 @@ begin
                     from pg_temp.hx_state as h
                     where
                         (p -> 'watch' ? h.relation or p -> 'watch' ? '*')
-                        and pg_temp.hx_writes(h.stored)
-                        is distinct from (before ->> h.relation)::bigint
+                        and (
+                            before is null
+                            or pg_temp.hx_writes(h.stored)
+                            is distinct from (before ->> h.relation)::bigint
+                        )
                 loop
                     execute pg_catalog.format(
-                        'with s as materialized (%s) '
+                        -- Rows are only turned into JSON when they are new.
                         'select pg_catalog.jsonb_build_object(''new'', ('
                         'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.mark, s.scope, '
-                        's.data)) from s where not exists (select from pg_temp.hx_before as b '
-                        'where b.relation = %L and b.mark = s.mark)), ''gone'', ('
-                        'select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
-                        'where b.relation = %L and not exists ('
-                        'select from s where s.mark = b.mark)))',
-                        item.query, item.relation, item.relation
+                        's.data)) from (%s) as s where not exists (select from '
+                        'pg_temp.hx_before as b where b.relation = %L and b.mark = s.mark)), '
+                        '''gone'', (select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
+                        'where b.relation = %L and b.mark not in (select s.mark from (%s) as s)))',
+                        item.query, item.relation, item.relation, item.query
                     ) into change;
                     if change -> 'new' <> 'null' or change -> 'gone' <> 'null' then
                         changes := changes || pg_catalog.jsonb_build_object(item.relation, change);
