@@ -524,6 +524,49 @@ comment on function private.org_ids(text[]) is
 'The one authorizer: the organizations in which the caller holds any of the permissions now.';
 grant execute on function private.org_ids(text[]) to authenticated;
 
+create function private.partial_reach(p_permission text)
+returns boolean
+language plpgsql
+stable
+-- Reads memberships and roles past their policies.
+security definer
+set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+as $$
+declare
+    v_user_id constant uuid := auth.uid();
+begin
+    -- API keys and staff come in by other doors: for them nothing is assumed.
+    return
+        v_user_id is null
+        or exists (
+            select 1
+            from public.memberships as m
+            where
+                m.user_id = v_user_id
+                and m.status = 'active'
+                and not exists (
+                    select 1
+                    from public.builtin_role_permissions as b
+                    where b.role = m.role and b.permission = p_permission
+                )
+                and not exists (
+                    select 1
+                    from public.role_permissions as r
+                    where
+                        r.organization_id = m.organization_id
+                        and r.role = m.role
+                        and r.permission = p_permission
+                )
+        )
+        or exists (select 1 from private.support_grants as g where g.agent_id = v_user_id);
+end;
+$$;
+comment on function private.partial_reach(text) is
+'False only when every role of the caller holds the permission for whole organizations, so that
+policies need not look at the owner and the team of each row. Gives no access by itself.';
+grant execute on function private.partial_reach(text) to authenticated;
+
 create function private.team_ids()
 returns setof uuid
 language plpgsql

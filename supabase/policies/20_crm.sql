@@ -1,6 +1,7 @@
 -- Records have an owner and a team, and three reaches: everything, one's teams', one's own. The
 -- first condition of each such policy is the union of the three, so that one index range on
--- (organization_id, ...) finds the candidates; the rest is decided on columns of the same index.
+-- (organization_id, ...) finds the candidates; the rest is decided on columns of the same index,
+-- and not at all for callers whose roles reach whole organizations (partial_reach is false).
 -- Without IS TRUE the planner would take the alternatives for an OR of index conditions and give up
 -- the order of the index: the latest 50 rows of a large organization then cost a sort of all.
 
@@ -29,7 +30,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.read')))
+        not (select private.partial_reach('companies.read'))
+        or organization_id = any(array(select private.org_ids('companies.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.read_team')))
@@ -54,7 +56,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.write')))
+        not (select private.partial_reach('companies.write'))
+        or organization_id = any(array(select private.org_ids('companies.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.write_team')))
@@ -79,7 +82,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.write')))
+        not (select private.partial_reach('companies.write'))
+        or organization_id = any(array(select private.org_ids('companies.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.write_team')))
@@ -99,7 +103,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.write')))
+        not (select private.partial_reach('companies.write'))
+        or organization_id = any(array(select private.org_ids('companies.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.write_team')))
@@ -124,7 +129,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.delete')))
+        not (select private.partial_reach('companies.delete'))
+        or organization_id = any(array(select private.org_ids('companies.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.delete_team')))
@@ -162,7 +168,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.read')))
+        not (select private.partial_reach('contacts.read'))
+        or organization_id = any(array(select private.org_ids('contacts.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.read_team')))
@@ -187,7 +194,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.write')))
+        not (select private.partial_reach('contacts.write'))
+        or organization_id = any(array(select private.org_ids('contacts.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.write_team')))
@@ -212,7 +220,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.write')))
+        not (select private.partial_reach('contacts.write'))
+        or organization_id = any(array(select private.org_ids('contacts.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.write_team')))
@@ -232,7 +241,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.write')))
+        not (select private.partial_reach('contacts.write'))
+        or organization_id = any(array(select private.org_ids('contacts.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.write_team')))
@@ -257,7 +267,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.delete')))
+        not (select private.partial_reach('contacts.delete'))
+        or organization_id = any(array(select private.org_ids('contacts.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.delete_team')))
@@ -365,7 +376,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.read')))
+        not (select private.partial_reach('deals.read'))
+        or organization_id = any(array(select private.org_ids('deals.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.read_team')))
@@ -390,7 +402,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -415,7 +428,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -435,7 +449,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -460,7 +475,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.delete')))
+        not (select private.partial_reach('deals.delete'))
+        or organization_id = any(array(select private.org_ids('deals.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.delete_team')))
@@ -490,7 +506,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.read')))
+        not (select private.partial_reach('deals.read'))
+        or organization_id = any(array(select private.org_ids('deals.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.read_team')))
@@ -524,7 +541,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.read')))
+        not (select private.partial_reach('deals.read'))
+        or organization_id = any(array(select private.org_ids('deals.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.read_team')))
@@ -549,7 +567,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -574,7 +593,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -594,7 +614,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -619,7 +640,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -659,7 +681,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.read')))
+        not (select private.partial_reach('activities.read'))
+        or organization_id = any(array(select private.org_ids('activities.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.read_team')))
@@ -684,7 +707,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -709,7 +733,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -729,7 +754,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -754,7 +780,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.delete')))
+        not (select private.partial_reach('activities.delete'))
+        or organization_id = any(array(select private.org_ids('activities.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.delete_team')))
@@ -790,7 +817,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.read')))
+        not (select private.partial_reach('activities.read'))
+        or organization_id = any(array(select private.org_ids('activities.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.read_team')))
@@ -815,7 +843,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -840,7 +869,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -860,7 +890,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.write')))
+        not (select private.partial_reach('activities.write'))
+        or organization_id = any(array(select private.org_ids('activities.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.write_team')))
@@ -885,7 +916,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('activities.delete')))
+        not (select private.partial_reach('activities.delete'))
+        or organization_id = any(array(select private.org_ids('activities.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('activities.delete_team')))
@@ -922,7 +954,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.read')))
+        not (select private.partial_reach('conversations.read'))
+        or organization_id = any(array(select private.org_ids('conversations.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.read_team')))
@@ -947,7 +980,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.write')))
+        not (select private.partial_reach('conversations.write'))
+        or organization_id = any(array(select private.org_ids('conversations.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.write_team')))
@@ -972,7 +1006,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.write')))
+        not (select private.partial_reach('conversations.write'))
+        or organization_id = any(array(select private.org_ids('conversations.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.write_team')))
@@ -992,7 +1027,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.write')))
+        not (select private.partial_reach('conversations.write'))
+        or organization_id = any(array(select private.org_ids('conversations.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.write_team')))
@@ -1017,7 +1053,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.delete')))
+        not (select private.partial_reach('conversations.delete'))
+        or organization_id = any(array(select private.org_ids('conversations.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.delete_team')))
@@ -1051,7 +1088,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.read')))
+        not (select private.partial_reach('conversations.read'))
+        or organization_id = any(array(select private.org_ids('conversations.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.read_team')))
@@ -1076,7 +1114,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.write')))
+        not (select private.partial_reach('conversations.write'))
+        or organization_id = any(array(select private.org_ids('conversations.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.write_team')))
@@ -1101,7 +1140,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('conversations.delete')))
+        not (select private.partial_reach('conversations.delete'))
+        or organization_id = any(array(select private.org_ids('conversations.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('conversations.delete_team')))
@@ -1164,7 +1204,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.read')))
+        not (select private.partial_reach('contacts.read'))
+        or organization_id = any(array(select private.org_ids('contacts.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.read_team')))
@@ -1189,7 +1230,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.write')))
+        not (select private.partial_reach('contacts.write'))
+        or organization_id = any(array(select private.org_ids('contacts.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.write_team')))
@@ -1214,7 +1256,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('contacts.write')))
+        not (select private.partial_reach('contacts.write'))
+        or organization_id = any(array(select private.org_ids('contacts.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('contacts.write_team')))
@@ -1245,7 +1288,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.read')))
+        not (select private.partial_reach('companies.read'))
+        or organization_id = any(array(select private.org_ids('companies.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.read_team')))
@@ -1270,7 +1314,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.write')))
+        not (select private.partial_reach('companies.write'))
+        or organization_id = any(array(select private.org_ids('companies.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.write_team')))
@@ -1295,7 +1340,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('companies.write')))
+        not (select private.partial_reach('companies.write'))
+        or organization_id = any(array(select private.org_ids('companies.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('companies.write_team')))
@@ -1326,7 +1372,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.read')))
+        not (select private.partial_reach('deals.read'))
+        or organization_id = any(array(select private.org_ids('deals.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.read_team')))
@@ -1351,7 +1398,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -1376,7 +1424,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('deals.write')))
+        not (select private.partial_reach('deals.write'))
+        or organization_id = any(array(select private.org_ids('deals.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('deals.write_team')))
@@ -1449,7 +1498,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('files.read')))
+        not (select private.partial_reach('files.read'))
+        or organization_id = any(array(select private.org_ids('files.read')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('files.read_team')))
@@ -1474,7 +1524,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('files.write')))
+        not (select private.partial_reach('files.write'))
+        or organization_id = any(array(select private.org_ids('files.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('files.write_team')))
@@ -1499,7 +1550,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('files.write')))
+        not (select private.partial_reach('files.write'))
+        or organization_id = any(array(select private.org_ids('files.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('files.write_team')))
@@ -1519,7 +1571,8 @@ with check (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('files.write')))
+        not (select private.partial_reach('files.write'))
+        or organization_id = any(array(select private.org_ids('files.write')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('files.write_team')))
@@ -1544,7 +1597,8 @@ using (
         )
     )
     and (
-        organization_id = any(array(select private.org_ids('files.delete')))
+        not (select private.partial_reach('files.delete'))
+        or organization_id = any(array(select private.org_ids('files.delete')))
         or (
             team_id = any(array(select private.team_ids()))
             and organization_id = any(array(select private.org_ids('files.delete_team')))
