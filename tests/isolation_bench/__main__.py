@@ -9,9 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks import report
 from isolation_bench.variants import KINDS, schemas, variants
-
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--tool", action="append", help="only this tool (repeatable)")
     command = commands.add_parser("table", help="print one table of saved results, all tools")
     command.add_argument("files", nargs="+", help="files written by --json")
-    command.add_argument("--into", help="also put the tables into this page, between its marks")
+    report.add_option(command)
     options = parser.parse_args(arguments)
     if options.command == "table":
         return _table(options)
@@ -75,12 +74,7 @@ def _table(options: argparse.Namespace) -> int:
     mine = [result for result in results if result.tool == "harmonia"]
     if mine:
         text += "\n" + measure.table(mine) + "\n" + measure.channels(mine)
-    print(text)
-    if options.into:
-        page = Path(options.into)
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
+    report.publish("results", text, options.into)
     return 0
 
 
