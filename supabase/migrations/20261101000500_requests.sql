@@ -116,8 +116,11 @@ declare
         extract(epoch from pg_catalog.clock_timestamp())
     )::bigint;
     v_end constant bigint := (v_now / p_window + 1) * p_window;
-    -- The window's end is the seed: every window has its own slots.
-    v_key constant bigint := pg_catalog.hashtextextended(p_subject, v_end);
+    -- The window's end is the seed: every window has its own slots. So has every limit: slots of
+    -- an old one are worth something else, and a limit just changed has to hold at once.
+    v_key constant bigint := pg_catalog.hashtextextended(
+        p_limit::text || ':' || p_subject, v_end
+    );
     -- Eight registers a connection: bounded memory, and each stays small.
     v_register constant text :=
     'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 7)::text;

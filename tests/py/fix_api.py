@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fix_database import Connection
 
 from harmonia_py import tokens
 from harmonia_py.engines import Database, Engine
@@ -71,4 +72,31 @@ def api(engine: Engine, template_database: str, postgrest_binary: Path) -> Itera
             database.dsn_as("authenticator"), secret=SECRET, binary=postgrest_binary
         ) as server,
     ):
+        with database.connect() as conn:
+            reset_guard(conn)
         yield Api(server.url, database, server)
+
+
+@pytest.fixture(autouse=True)
+def known_guard(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give every test of a shared API the same settings and limits, whatever tests did before."""
+    yield
+    if "api" in request.fixturenames:
+        api: Api = request.getfixturevalue("api")
+        with api.database.connect() as conn:
+            reset_guard(conn)
+
+
+def reset_guard(conn: Connection) -> None:
+    """Set the guard as shipped, but for limits no test meets by accident (one transaction)."""
+    conn.execute("delete from private.request_settings")
+    conn.execute("insert into private.request_settings (id) values (true)")
+    conn.execute("delete from private.rate_limits")
+    conn.execute(
+        "insert into private.rate_limits"
+        " select c, 10, 1000000, 1000000, 1000000, 1000000"
+        " from unnest(array['read', 'write', 'rpc', 'sensitive']) as c"
+    )
+    conn.execute("update auth.users set banned_until = null where banned_until is not null")
+    conn.execute("delete from public.allowed_origins")
+    conn.commit()

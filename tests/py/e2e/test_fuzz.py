@@ -50,9 +50,6 @@ prefer = st.sampled_from(
 @pytest.fixture(scope="module")
 def surface(api: Api) -> dict[str, Any]:
     with api.database.connect(autocommit=True) as conn:
-        conn.execute(
-            "update private.rate_limits set per_user = 1000000, per_organization = 1000000"
-        )
         for organization, canary in CANARY.items():
             conn.execute(
                 "insert into public.companies (organization_id, name, description)"

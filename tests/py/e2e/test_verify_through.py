@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fix_api import SECRET
+from fix_api import SECRET, reset_guard
 from harmonia_cli.main import app
 from typer.testing import CliRunner
 
@@ -30,10 +30,8 @@ def server(engine: Engine, template_database: str, postgrest_binary: Path) -> It
             settings={"PGRST_DB_TX_END": "commit-allow-override"},
         ) as postgrest,
     ):
-        with database.connect(autocommit=True) as conn:
-            conn.execute(
-                "update private.rate_limits set per_user = 1000000, per_organization = 1000000"
-            )
+        with database.connect() as conn:
+            reset_guard(conn)
         yield database, postgrest
 
 
