@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from harmonia_py.errors import KeysShredded, MasterKeyMismatch, UnknownKey
+from harmonia_py.errors import KeysShredded, MasterKeyMismatch
 from harmonia_py.secrets.context import WrapContext
 from harmonia_py.secrets.hierarchy import OrganizationKey, new_root
 from harmonia_py.secrets.providers import KeyProvider
@@ -168,12 +168,13 @@ class KeyRing:
                 return entry[1]
         row = session.run("active_key").fetchone()
         if row is None:
-            if session.run("any_key").fetchone() is not None:
-                raise KeysShredded(f"the keys of organization {organization_id} were destroyed")
-            self.add_generation(session, 1)
+            # Another writer may make the first key at the same time: whose it is does not matter,
+            # so look again instead of believing the first look.
+            if session.run("any_key").fetchone() is None:
+                self.add_generation(session, 1)
             row = session.run("active_key").fetchone()
         if row is None:
-            raise UnknownKey(str(organization_id), "the organization has no active key")
+            raise KeysShredded(f"the keys of organization {organization_id} were destroyed")
         key = self.unwrap(*row)
         self._active[organization_id] = (time.monotonic(), key.id)
         return key

@@ -109,6 +109,8 @@ class Vault:
         if connection.info.transaction_status is not TransactionStatus.IDLE:
             raise UsageError("the vault needs a connection of its own, outside a transaction")
         connection.autocommit = True
+        # Whoever waited for another's lock must see what that other did.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         self._connection = connection
 
     @contextmanager

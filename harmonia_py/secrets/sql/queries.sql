@@ -101,13 +101,14 @@ order by generation
 for update;
 
 -- name: add_key
+-- No conflict target: several unique indexes hold back a second key, and all of them are meant.
 insert into private.organization_keys (
     id, organization_id, generation, master_key_id, wrapped, commitment
 )
 values (
     %(id)s, %(organization_id)s, %(generation)s, %(master_key_id)s, %(wrapped)s, %(commitment)s
 )
-on conflict (organization_id, generation) do nothing
+on conflict do nothing
 returning id;
 
 -- name: retire_key
