@@ -79,11 +79,17 @@ def probe(
             continue
         for actor in lab.cast.members("A"):
             keys = permissions.get(actor.tenants["A"], set())
-            signals += _held_to(lab, table, model, actor, keys, allowed)
+            said = list(_held_to(lab, table, model, actor, keys, allowed))
+            signals += said
             for command in ("select", "insert", "update", "delete"):
                 reach = _reach(lab, model, actor, keys, command)
                 may = reach.every or reach.team or reach.own
-                expected[table.key, command, actor.name] = "allow" if may else "deny"
+                key = table.key, command, actor.name
+                expected[key] = "allow" if may else "deny"
+                # No row within reach was ever tried with success: that is not a pass.
+                tried = lab.tries(command) and not any(s.command == command for s in said)
+                if may and tried and "A" not in allowed.get(key, ()):
+                    signals.append(_missing(table, actor, command, "no row within its reach"))
     return signals, [_judged(lab, c, expected, allowed) for c in cells]
 
 
@@ -245,8 +251,11 @@ def _inserts(
             apart |= {model.team_column: None}
         shapes.append(apart)
         shapes.append(own | ({model.team_column: None} if model.team_column else {}))
-    elif model.owner and "." in model.owner:
-        shapes += _under_other_parents(lab, table, model, own)
+    # Where the owner is not the client's to give, it is the parent's.
+    if model.owner and (
+        "." in model.owner or (actor.role, "INSERT") not in table.column(model.owner).privileges
+    ):
+        shapes += _under_other_parents(lab, table, own, actor)
     for values in shapes:
         text = statements.insert_sql(lab, table, actor, values)
         # A trigger may decide the owner: then the row that came out is what is judged.
@@ -291,19 +300,19 @@ def _inserts(
 
 
 def _under_other_parents(
-    lab: Lab, table: Table, model: TableModel, own: dict[str, Any]
+    lab: Lab, table: Table, own: dict[str, Any], actor: Actor
 ) -> list[dict[str, Any]]:
-    """Offer the row under each kind of parent: another's, a team's, nobody's."""
-    column = (model.owner or "").split(".")[0]
-    fk = next(
-        (f for f in table.foreign_keys if column in f.columns and f.columns[-1] == column), None
-    )
-    if fk is None:
-        return []
-    ref = fk.ref_columns[fk.columns.index(column)]
-    rows = lab.fixtures.of(fk.target, "A")
-    by_owner = {str(r.values.get((model.owner or "").split(".")[1])): r for r in rows}
-    return [own | {column: r.values.get(ref)} for r in by_owner.values()][:4]
+    """Offer the row under each kind of parent: the actor's, another's, a team's, nobody's."""
+    out: list[dict[str, Any]] = []
+    for fk in table.foreign_keys:
+        owner = lab.model.of(fk.target).owner
+        if owner is None or "." in owner or own.get(fk.columns[-1]) is None:
+            continue
+        rows = lab.fixtures.of(fk.target, "A")
+        by_owner = {str(r.values.get(owner)): r for r in rows}
+        for name in sorted(by_owner, key=lambda name: name != actor.user)[:4]:
+            out.append(own | {fk.columns[-1]: by_owner[name].values.get(fk.ref_columns[-1])})
+    return out
 
 
 def _resolve(lab: Lab, table: Table, values: dict[str, Any], spec: str | None) -> str | None:
