@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["closing", "grid", "show"]
 
 _GAP = 2
-_LEGEND = "r read  c create  u update  d delete  - nothing  ! another tenant's rows"
+_LEGEND = (
+    "r read  c create  u update  d delete  - nothing  (empty) not tried  ! another tenant's rows"
+)
 _STATES = ("proven", "tested", "locked", "not judged")
 
 
@@ -35,9 +37,9 @@ def show(report: Report, target: Source) -> None:
         stdout.print(f"[dim]{_LEGEND}[/dim]", highlight=False)
     for item in (*report.findings, *report.errors):
         _finding(item)
-    for left in report.not_judged:
+    for name, reason in _not_judged(report):
         stdout.print("[yellow]not judged[/yellow] ", end="")
-        stdout.print(f"{left.object}: {left.reason}", markup=False, highlight=False)
+        stdout.print(f"{name}: {reason}", markup=False, highlight=False)
     for name in report.stand_ins:
         stdout.print(f"[dim]stand-in: {name}[/dim]", highlight=False)
     for remedy in target.remedied:
@@ -53,6 +55,16 @@ def show(report: Report, target: Source) -> None:
     else:
         stdout.print("[red]no verdict[/red]: ", end="")
     stdout.print(f"{closing(report)} ({target.label})", markup=False, highlight=False)
+
+
+def _not_judged(report: Report) -> Iterator[tuple[str, str]]:
+    """Name what has no verdict: what probes gave up on, and relations without rows."""
+    errors = {name for error in report.errors for name in error.members}
+    seen = {left.object for left in report.not_judged} | errors
+    yield from ((left.object, left.reason) for left in report.not_judged)
+    for item in report.coverage:
+        if item.status == "not judged" and item.table not in seen:
+            yield item.table, item.reason
 
 
 def closing(report: Report) -> str:

@@ -484,7 +484,13 @@ class _Seeder:
         if self.model.of(fk.target).kind in ("tenant", "root", "user"):
             match = own or ([] if owner else match)
         by_user = [r for r in match if r.user == user]
-        match = by_user or match
+        # Two references to one table rarely mean the same row, and a check may forbid it.
+        match = (
+            self._apart(table, fk, values, by_user)
+            or self._apart(table, fk, values, match)
+            or by_user
+            or match
+        )
         if not match:
             if optional:
                 values[optional[0]] = None
@@ -494,6 +500,20 @@ class _Seeder:
         for column, ref in zip(fk.columns, fk.ref_columns, strict=True):
             values[column] = row.values.get(ref)
         return None
+
+    def _apart(
+        self, table: Table, fk: ForeignKey, values: dict[str, Any], pool: list[Row]
+    ) -> list[Row]:
+        """Leave out the rows that another foreign key of this row already points at."""
+        taken = {
+            tuple(str(values.get(c)) for c in other.columns)
+            for other in table.foreign_keys
+            if other.target == fk.target
+            and other.ref_columns == fk.ref_columns
+            and other.columns != fk.columns
+            and all(values.get(c) is not None for c in other.columns)
+        }
+        return [r for r in pool if tuple(str(r.values.get(c)) for c in fk.ref_columns) not in taken]
 
     def _kept(self, table: Table, fk: ForeignKey, values: dict[str, Any]) -> str | None:
         """Drop a reference to a membership that does not exist: a former member's."""

@@ -171,7 +171,8 @@ def _held_to(
     keys: set[str],
     allowed: dict[tuple[str, str, str], set[str]],
 ) -> Iterable[Signal]:
-    rows = [r.values for r in lab.fixtures.of(table.key, "A")]
+    # As they are, not as they were seeded: triggers write rows of the tenant too.
+    rows = [data for scope, data in lab.before(table).values() if scope == lab.cast.a.id]
     places = [
         (r, _resolve(lab, table, r, model.owner), _resolve(lab, table, r, model.team_column))
         for r in rows
@@ -305,11 +306,11 @@ def _under_other_parents(
     """Offer the row under each kind of parent: the actor's, another's, a team's, nobody's."""
     out: list[dict[str, Any]] = []
     for fk in table.foreign_keys:
-        owner = lab.model.of(fk.target).owner
-        if owner is None or "." in owner or own.get(fk.columns[-1]) is None:
+        if lab.model.of(fk.target).kind != "tenant" or own.get(fk.columns[-1]) is None:
             continue
+        owner = lab.model.of(fk.target).owner or ""
         rows = lab.fixtures.of(fk.target, "A")
-        by_owner = {str(r.values.get(owner)): r for r in rows}
+        by_owner = {str(r.values.get(owner, r.user)): r for r in rows}
         for name in sorted(by_owner, key=lambda name: name != actor.user)[:4]:
             out.append(own | {fk.columns[-1]: by_owner[name].values.get(fk.ref_columns[-1])})
     return out
