@@ -13,7 +13,9 @@ import typer
 
 from harmonia_cli.main import app
 
-__all__ = ["render"]
+__all__ = ["examples", "render"]
+
+_EXAMPLE = "Example: "
 
 _HEAD = """# Command line
 
@@ -51,7 +53,8 @@ def _sections(command: Any, path: str) -> Iterator[str]:
     level = "###" if path.count(" ") > 1 else "##"
     arguments = [item for item in command.params if _is_argument(item)]
     usage = " ".join([path, "[OPTIONS]", *(_metavar(item) for item in arguments)])
-    yield f"\n{level} {path}\n\n{_text(command)}\n\n```\n{usage}\n```\n\n"
+    lines = "\n".join([usage, *(["", *examples(command)] if examples(command) else [])])
+    yield f"\n{level} {path}\n\n{_text(command)}\n\n```\n{lines}\n```\n\n"
     rows = [_row(item) for item in command.params if item.name != "help"]
     if rows:
         yield "| option | meaning |\n|---|---|\n" + "".join(rows)
@@ -61,8 +64,15 @@ def _is_argument(item: Any) -> bool:
     return bool(item.param_type_name == "argument")
 
 
+def examples(command: Any) -> list[str]:
+    """Return the command lines that a command's help offers as examples."""
+    paragraphs = [" ".join(p.split()) for p in (command.help or "").split("\n\n")]
+    return [p.removeprefix(_EXAMPLE) for p in paragraphs if p.startswith(_EXAMPLE)]
+
+
 def _text(command: Any) -> str:
-    return " ".join((command.help or "").split("\f")[0].split())
+    paragraphs = [" ".join(p.split()) for p in (command.help or "").split("\f")[0].split("\n\n")]
+    return " ".join(p for p in paragraphs if not p.startswith(_EXAMPLE))
 
 
 def _metavar(item: Any) -> str:

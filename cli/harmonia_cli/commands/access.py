@@ -57,7 +57,10 @@ def matrix(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Print what each API role may do to each table, before any row is looked at."""
+    """Print what each API role may do to each table, before any row is looked at.
+
+    Example: harmonia policies matrix
+    """
     with command(output):
         from harmonia_py.dsn import connect
         from harmonia_py.isolation.explain.matrix import matrix as cells

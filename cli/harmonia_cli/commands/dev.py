@@ -34,7 +34,12 @@ def up(
     project: ProjectOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Start the development database, then apply migrations and seed."""
+    """Start the development database, then apply migrations and seed.
+
+    Example: harmonia up
+
+    Example: harmonia up --port 54322
+    """
     with command(output):
         from harmonia_py import development
 
@@ -50,7 +55,10 @@ def down(
     project: ProjectOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Stop the development database (its data stays)."""
+    """Stop the development database (its data stays).
+
+    Example: harmonia down
+    """
     with command(output):
         from harmonia_py import development
 
@@ -66,7 +74,10 @@ def status(
     project: ProjectOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show whether the development database runs, and where (exit 3 when it does not)."""
+    """Show whether the development database runs, and where (exit 3 when it does not).
+
+    Example: harmonia status --output json
+    """
     with command(output):
         from harmonia_py import development
         from harmonia_py.errors import CheckFailed

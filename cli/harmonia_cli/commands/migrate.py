@@ -34,7 +34,12 @@ def status(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """List every migration and whether it is applied, pending, or not as it was applied."""
+    """List every migration and whether it is applied, pending, or not as it was applied.
+
+    Example: harmonia migrate status --db-url "$DATABASE_URL"
+
+    Example: harmonia migrate status --output json
+    """
     with command(output):
         from harmonia_py import migrations, project
 
@@ -48,7 +53,10 @@ def verify(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Check that folder and database agree and nothing is pending (exit 3 otherwise)."""
+    """Check that folder and database agree and nothing is pending (exit 3 otherwise).
+
+    Example: harmonia migrate verify || echo "not as committed"
+    """
     with command(output):
         from harmonia_py import migrations, project
 
@@ -66,7 +74,10 @@ def plan(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show every statement that `apply` would run, and the table lock it takes."""
+    """Show every statement that `apply` would run, and the table lock it takes.
+
+    Example: harmonia migrate plan --to 20261101000310
+    """
     with command(output):
         from dataclasses import asdict
 
@@ -96,7 +107,12 @@ def apply(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Apply pending migrations, each in one transaction with its history row."""
+    """Apply pending migrations, each in one transaction with its history row.
+
+    Example: harmonia migrate apply --dry-run
+
+    Example: harmonia migrate apply --yes
+    """
     with command(output):
         from harmonia_py import migrations, project
 
@@ -121,7 +137,10 @@ def new(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Create an empty migration whose version sorts last."""
+    """Create an empty migration whose version sorts last.
+
+    Example: harmonia migrate new add_contact_birthday
+    """
     with command(output):
         from harmonia_py import migrations, project
 
@@ -137,7 +156,10 @@ def record(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write the history row of a migration without running it."""
+    """Write the history row of a migration without running it.
+
+    Example: harmonia migrate record 20261101000310
+    """
     with command(output):
         from harmonia_py import migrations, project
 
@@ -155,7 +177,10 @@ def forget(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Delete the history row of a migration; what it changed stays."""
+    """Delete the history row of a migration; what it changed stays.
+
+    Example: harmonia migrate forget 20261101000310
+    """
     with command(output):
         from harmonia_py import migrations
 

@@ -31,7 +31,10 @@ def prepare(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Create roles, schemas, auth, storage and the rest; does nothing on a real Supabase."""
+    """Create roles, schemas, auth, storage and the rest; does nothing on a real Supabase.
+
+    Example: harmonia platform prepare --db-url postgresql://postgres@127.0.0.1:5432/postgres
+    """
     with command(output):
         from harmonia_py import dsn, platform
 

@@ -39,7 +39,12 @@ def compile_(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write changed policy files into a generated migration that sorts last."""
+    """Write changed policy files into a generated migration that sorts last.
+
+    Example: harmonia policies compile --dry-run
+
+    Example: harmonia policies compile
+    """
     with command(output):
         from harmonia_py import policies, project
 
@@ -64,7 +69,12 @@ def check(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Check that the generated migrations say what the policy files say (exit 3 otherwise)."""
+    """Check that the generated migrations say what the policy files say (exit 3 otherwise).
+
+    Example: harmonia policies check
+
+    Example: harmonia policies check --replay
+    """
     with command(output):
         from harmonia_py import policies, project
 
@@ -86,7 +96,10 @@ def status(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Say which policy files are live in a database, by the hashes in its history."""
+    """Say which policy files are live in a database, by the hashes in its history.
+
+    Example: harmonia policies status --db-url "$DATABASE_URL"
+    """
     with command(output):
         from harmonia_py import policies, project
 
@@ -104,7 +117,10 @@ def diff(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show what compile would change or, with --db-url, what a database has otherwise."""
+    """Show what compile would change or, with --db-url, what a database has otherwise.
+
+    Example: harmonia policies diff
+    """
     with command(output):
         from harmonia_py import policies, project
 

@@ -43,7 +43,12 @@ def apply(
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Run the seed files of config.toml once (same seed history as the Supabase CLI)."""
+    """Run the seed files of config.toml once (same seed history as the Supabase CLI).
+
+    Example: harmonia seed apply
+
+    Example: harmonia seed apply --again
+    """
     with command(output):
         from harmonia_py import project
         from harmonia_py.seed.apply import apply as apply_seeds

@@ -92,6 +92,14 @@ def verify(
     """Try everything every role could try against another tenant, and judge what happened.
 
     Exit codes: 0 clean, 5 isolation breach, 3 another finding, 1 could not judge.
+
+    Example: harmonia verify
+
+    Example: harmonia verify --strict --github --sarif isolation.sarif --html isolation.html
+
+    Example: harmonia verify --db-url "$DATABASE_URL" --output json
+
+    Example: harmonia verify --mutate
     """
     with command(output):
         from harmonia_py import project

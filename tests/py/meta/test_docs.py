@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from harmonia_cli.main import app
 
 import harmonia_py
 
+SHELL = {"|", "||", "&&", ">", "<", "<<<", ";", "&"}
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
@@ -41,6 +44,18 @@ def test_every_command_and_option_explains_itself() -> None:
         for item in command.params:
             if item.param_type_name == "option":
                 assert item.help, f"{path} {item.opts[0]} has no help"
+
+
+def test_every_example_can_be_typed() -> None:
+    """An example is parsed by the command that shows it, up to where the shell takes over."""
+    for path, command in commands(typer.main.get_command(app), "harmonia").items():
+        for line in reference.examples(command):
+            words = shlex.split(line.replace('"$(', " ").replace(')"', " "), comments=True)
+            start = next(n for n, word in enumerate(words) if word == "harmonia")
+            mine = list(itertools.takewhile(lambda word: word not in SHELL, words[start:]))
+            name = path.split()
+            assert mine[: len(name)] == name, f"{path}: {line}"
+            command.make_context(path, mine[len(name) :])
 
 
 def test_the_public_names_are_the_documented_ones() -> None:
