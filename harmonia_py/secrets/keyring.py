@@ -74,18 +74,30 @@ class KeyRing:
     def register(self, vault: Vault) -> MasterKeyState:
         """Make the current provider's key the active one of an empty database."""
         key_id = self._current.master_key_id
-        check_value = self._current.wrap(_CHECK, _CHECK_CONTEXT)
+        check_value = self._proven()
         with vault.open(None) as session:
-            known = session.run("lock_master_keys").fetchall()
+            session.run("lock_keys")
+            known = [row[:3] for row in session.run("master_keys")]
             if not known:
-                self._insert(session, check_value, "active")
-            elif (key_id, "active") not in [tuple(row) for row in known]:
+                self._insert(session, check_value)
+            elif not any(row[0] == key_id and row[2] == "active" for row in known):
                 raise MasterKeyMismatch(
                     "the database already has another master key",
                     hint="to change it: harmonia keys rewrap",
                 )
-        self.check(vault)
-        return MasterKeyState(key_id, self._current.kind, "active")
+        return self.check(vault)
+
+    def _proven(self) -> bytes:
+        """Return the check value of the current key, after opening it again.
+
+        A cloud key that may encrypt and not decrypt would lock everything up.
+        """
+        check_value = self._current.wrap(_CHECK, _CHECK_CONTEXT)
+        if self._current.unwrap(check_value, _CHECK_CONTEXT) != _CHECK:
+            raise MasterKeyMismatch(
+                f"master key {self._current.master_key_id} does not open what it wraps"
+            )
+        return check_value
 
     def check(self, vault: Vault) -> MasterKeyState:
         """Open the check value of the active master key; ``MasterKeyMismatch`` says which is due.
@@ -94,37 +106,51 @@ class KeyRing:
         """
         with vault.open(None) as session:
             rows = session.run("master_keys").fetchall()
-        for key_id, kind, state, value, *_ in rows:
-            if state == "active":
-                if self.named(key_id).unwrap(bytes(value), _CHECK_CONTEXT) != _CHECK:
-                    raise MasterKeyMismatch(f"master key {key_id} opens the wrong check value")
-                return MasterKeyState(key_id, kind, state)
+        for row in rows:
+            if row[2] == "active":
+                self._opens(*row[:4])
+                return MasterKeyState(*row[:3])
         raise MasterKeyMismatch(
             "the database has no master key yet", hint="run: harmonia keys init"
         )
 
+    def _opens(self, key_id: str, kind: str, state: str, check_value: bytes) -> None:
+        if self.named(key_id).unwrap(bytes(check_value), _CHECK_CONTEXT) != _CHECK:
+            raise MasterKeyMismatch(f"master key {key_id} opens the wrong check value")
+
     def add_successor(self, vault: Vault) -> str:
-        """Make the current provider's key active and the former one retiring; return its id."""
+        """Make the current provider's key active and the former one retiring; return its id.
+
+        Every key that still wraps something must be at hand and open: a database whose active
+        master key is a new one, with the former missing, would be of no use to anybody.
+        """
         key_id = self._current.master_key_id
-        check_value = self._current.wrap(_CHECK, _CHECK_CONTEXT)
+        check_value = self._proven()
         with vault.open(None) as session:
-            states = dict(session.run("lock_master_keys").fetchall())
+            session.run("lock_keys")
+            rows = session.run("master_keys").fetchall()
+            for row in rows:
+                if row[2] != "retired" and row[0] != key_id:
+                    self._opens(*row[:4])
+            states = {row[0]: row[2] for row in rows}
             active = next((name for name, state in states.items() if state == "active"), None)
+            if active is None:
+                raise MasterKeyMismatch(
+                    "the database has no master key yet", hint="run: harmonia keys init"
+                )
             if active != key_id:
-                if active is not None:
-                    session.run("set_master_key_state", id=active, state="retiring")
+                session.run("set_master_key_state", id=active, state="retiring")
                 if key_id in states:
                     session.run("set_master_key_state", id=key_id, state="active")
                 else:
-                    self._insert(session, check_value, "active")
+                    self._insert(session, check_value)
         return key_id
 
-    def _insert(self, session: Session, check_value: bytes, state: str) -> None:
+    def _insert(self, session: Session, check_value: bytes) -> None:
         session.run(
             "add_master_key",
             id=self._current.master_key_id,
             provider=self._current.kind,
-            state=state,
             check_value=check_value,
         )
 
@@ -168,8 +194,8 @@ class KeyRing:
                 return entry[1]
         row = session.run("active_key").fetchone()
         if row is None:
-            # Another writer may make the first key at the same time: whose it is does not matter,
-            # so look again instead of believing the first look.
+            # Another writer may be making the first key: wait, and look again.
+            session.run("lock_keys")
             if session.run("any_key").fetchone() is None:
                 self.add_generation(session, 1)
             row = session.run("active_key").fetchone()
@@ -180,7 +206,7 @@ class KeyRing:
         return key
 
     def add_generation(self, session: Session, generation: int) -> None:
-        """Store a new random key; harmless when somebody else just did."""
+        """Store a new random key. The caller holds the lock of the organization's keys."""
         organization_id = _of(session)
         states = {row[0]: row[2] for row in session.run("master_keys")}
         if not states:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 from harmonia_py.errors import KeysShredded, SecretError, StaleKey, UnknownOrganization
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
+_RETRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +98,24 @@ def rotate_organization(
     early after about so many versions.
     """
     done = Rotated()
-    old_id = _begin(vault, ring, organization_id, done)
+    old_id = _retried(ring, organization_id, lambda: _begin(vault, ring, organization_id, done))
     parked: set[UUID] = set()
     total = 0
+
+    def move() -> tuple[int, set[UUID]]:
+        nonlocal total
+        with vault.open(organization_id) as session:
+            total = total or _remaining(session, old_id, parked)
+            return _move_batch(session, ring, old_id, parked, batch, done)
+
     while limit is None or done.moved < limit:
-        try:
-            with vault.open(organization_id) as session:
-                if not total:
-                    total = _remaining(session, old_id)
-                moved, failed = _move_batch(session, ring, old_id, parked, batch, done)
-        except StaleKey:
-            # Somebody started the next rotation: seal under its key.
-            ring.forget(organization_id)
-            continue
+        moved, failed = _retried(ring, organization_id, move)
         done.moved += moved
         parked |= failed
         if progress is not None:
             progress(done.moved, total)
         if not moved and not failed:
-            if _finish(vault, organization_id, old_id, len(parked), done):
+            if _finish(vault, organization_id, old_id, parked, done):
                 break
             time.sleep(0.01)  # the rest is locked by another rotation
         elif pause:
@@ -122,9 +124,20 @@ def rotate_organization(
     return done
 
 
+def _retried(ring: KeyRing, organization_id: UUID, work: Callable[[], T]) -> T:
+    """Work again when another rotation, or another master key, came in between."""
+    for _ in range(_RETRIES):
+        try:
+            return work()
+        except StaleKey:
+            ring.forget(organization_id)
+    return work()
+
+
 def _begin(vault: Vault, ring: KeyRing, organization_id: UUID, done: Rotated) -> UUID:
     """Make sure there is a key to move away from and one to move to; return the former."""
     with vault.open(organization_id) as session:
+        session.run("lock_keys")
         usable = session.run("usable_keys").fetchall()
         retiring = [row for row in usable if row[3] == "retiring"]
         if not usable:
@@ -144,8 +157,8 @@ def _begin(vault: Vault, ring: KeyRing, organization_id: UUID, done: Rotated) ->
     return UUID(str(old[0]))
 
 
-def _remaining(session: Session, key_id: UUID) -> int:
-    row = session.run("count_under_key", key_id=key_id).fetchone()
+def _remaining(session: Session, key_id: UUID, parked: set[UUID]) -> int:
+    row = session.run("count_under_key", key_id=key_id, parked=list(parked)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -165,7 +178,9 @@ def _move_batch(
         return 0, set()
     new = ring.active(session)
     old = next((ring.unwrap(*row) for row in session.run("usable_keys") if row[0] == old_id), None)
-    if old is None or new.id == old_id:
+    if old is None:
+        raise KeysShredded(f"the keys of organization {organization_id} were destroyed")
+    if new.id == old_id:
         raise StaleKey
     failed: set[UUID] = set()
     secret_ids, versions, envelopes = [], [], []
@@ -193,22 +208,18 @@ def _move_batch(
     return len(secret_ids), failed
 
 
-def _finish(vault: Vault, organization_id: UUID, old_id: UUID, parked: int, done: Rotated) -> bool:
+def _finish(
+    vault: Vault, organization_id: UUID, old_id: UUID, parked: set[UUID], done: Rotated
+) -> bool:
     """Wipe the old key when nothing is under it; return whether there is nothing left to do."""
     with vault.open(organization_id) as session:
         if session.run("retire_key", id=old_id).fetchone() is not None:
             session.log("rotate", "*", Actor("harmonia keys"), version=done.new_generation)
             done.finished = True
-            return True
-        if _remaining(session, old_id) == 0:
+        elif not _remaining(session, old_id, set()):
             done.finished = True  # the other rotation wiped it
-            return True
-        if parked:
-            waiting = session.run(
-                "lock_versions", key_id=old_id, parked=[], batch=1_000_000
-            ).fetchall()
-            return len({row[0] for row in waiting}) <= parked
-    return False
+        # What is left and not parked is locked by another rotation.
+        return done.finished or not _remaining(session, old_id, parked)
 
 
 def rewrap(vault: Vault, ring: KeyRing, *, progress: Progress | None = None) -> Rewrapped:
@@ -219,6 +230,9 @@ def rewrap(vault: Vault, ring: KeyRing, *, progress: Progress | None = None) -> 
     """
     result = Rewrapped(ring.add_successor(vault))
     former = [state.id for state in ring.states(vault) if state.state == "retiring"]
+    if not former and isinstance(ring.provider, Rewraps):
+        # The same key in its newest version: the service moves the blobs itself.
+        former = [result.master_key_id]
     for old_id in former:
         organizations = _organizations(vault, old_id)
         for place, organization_id in enumerate(organizations):
@@ -226,9 +240,9 @@ def rewrap(vault: Vault, ring: KeyRing, *, progress: Progress | None = None) -> 
                 result.moved += item
             if progress is not None:
                 progress(place + 1, len(organizations))
-        if not _organizations(vault, old_id):
-            with vault.open(None) as session:
-                session.run("set_master_key_state", id=old_id, state="retired")
+        with vault.open(None) as session:
+            row = session.run("retire_master_key", master_key_id=old_id).fetchone()
+        if row is not None and row[0]:
             result.retired.append(old_id)
     ring.check(vault)
     return result

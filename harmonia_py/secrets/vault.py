@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
 from harmonia_py.errors import (
+    Busy,
     HarmoniaError,
     KeysShredded,
     SecretAccessDenied,
@@ -145,6 +146,8 @@ class Vault:
         return bool(row and row[0])
 
 
+# Deadlock or serialization failure, a lock not to be had, a time limit.
+_BUSY = ("40", "55P03", "57014")
 _BY_DETAIL: dict[str, type[SecretError]] = {
     "secret.stale_key": StaleKey,
     "secret.key_state": KeysShredded,
@@ -177,11 +180,17 @@ def _translated() -> Iterator[None]:
             raise StaleKey("another writer stored the same version first") from None
         raise SecretError(f"the database refused: {error.diag.constraint_name}") from None
     except psycopg.errors.Error as error:
+        hint = error.diag.message_hint or None
         known = _BY_DETAIL.get(error.diag.message_detail or "")
         if known is not None:
-            raise known(error.diag.message_primary) from None
+            raise known(error.diag.message_primary, hint=hint) from None
         if (error.sqlstate or "").startswith("PT"):
-            raise SecretError(error.diag.message_primary) from None
+            raise SecretError(error.diag.message_primary, hint=hint) from None
+        if (error.sqlstate or "").startswith(_BUSY):
+            raise Busy(
+                f"the database was busy (SQLSTATE {error.sqlstate}); nothing was changed",
+                hint="try again",
+            ) from None
         if isinstance(error, psycopg.OperationalError):
             raise HarmoniaError("the database did not answer") from None
         raise SecretError(f"the database failed with SQLSTATE {error.sqlstate}") from None

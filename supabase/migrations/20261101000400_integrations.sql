@@ -58,6 +58,20 @@ comment on function private.vault_organization() is
 'The organization that the vault has opened in this transaction; null closes everything.';
 grant execute on function private.vault_organization() to harmonia_vault;
 
+create function private.vault_organization_status()
+returns text
+language sql
+stable
+-- The vault has no rights on organizations.
+security definer
+set search_path = ''
+as $$
+    select o.status from public.organizations as o where o.id = private.vault_organization()
+$$;
+comment on function private.vault_organization_status() is
+'The status of the organization that the vault has opened.';
+grant execute on function private.vault_organization_status() to harmonia_vault;
+
 create function private.vault_authorize(
     p_organization_id uuid,
     p_permission text,
@@ -235,6 +249,23 @@ when (new.current_version < old.current_version)
 execute function private.tg_secrets__version_forward();
 
 -- Keys --------------------------------------------------------------------------------------
+create function private.lock_keys(p_organization_id uuid)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+    -- Taken before anything is read: what follows sees all that the former holder did.
+    select pg_catalog.pg_advisory_xact_lock(
+        pg_catalog.hashtextextended(
+            'harmonia.keys:' || coalesce(p_organization_id::text, 'master'), 0
+        )
+    )
+$$;
+comment on function private.lock_keys(uuid) is
+'One transaction at a time makes, rotates or destroys keys of an organization; null: master keys.';
+grant execute on function private.lock_keys(uuid) to harmonia_vault;
+
 create table private.master_keys (
     id text not null,
     provider text not null,
@@ -262,7 +293,6 @@ create table private.organization_keys (
     master_key_id text not null,
     wrapped bytea,
     commitment bytea not null,
-    seals bigint not null default 0,
     created_at timestamptz not null default now(),
     retired_at timestamptz,
     constraint organization_keys_pkey primary key (organization_id, id),
@@ -285,8 +315,6 @@ comment on table private.organization_keys is
 'The random keys of organizations, wrapped by a master key that is not in this database.';
 comment on column private.organization_keys.commitment is
 'The public name of the key; every sealed value begins with it.';
-comment on column private.organization_keys.seals is
-'Estimate of how many values it sealed: random nonces limit that to far below 2^32.';
 create unique index organization_keys_active_key on private.organization_keys (organization_id)
 where state = 'active';
 create index organization_keys_master_key_id_idx on private.organization_keys (master_key_id);
@@ -319,6 +347,106 @@ when (
     or old.commitment is distinct from new.commitment
 )
 execute function private.tg_organization_keys__forward();
+
+create function private.tg_organization_keys__admit()
+returns trigger
+language plpgsql
+-- Reads tables that the vault sees in part or not at all.
+security definer
+set search_path = ''
+as $$
+declare
+    v_state text;
+begin
+    -- FOR SHARE makes a change of the master key wait for this transaction, and this one see it:
+    -- a key that no provider holds any more must not wrap anything new.
+    select m.state
+    into v_state
+    from private.master_keys as m
+    where m.id = new.master_key_id
+    for share;
+    if v_state is distinct from 'active' then
+        perform private.fail(
+            409, 'secret.stale_key', 'the key was wrapped by a master key that was replaced',
+            'try again'
+        );
+    end if;
+    if
+        tg_op = 'INSERT'
+        and exists (
+            select 1
+            from public.organizations as o
+            where o.id = new.organization_id and o.status in ('closed', 'purged')
+        )
+    then
+        perform private.fail(
+            409, 'organization.closed', 'the organization is closed for good: it gets no new keys'
+        );
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_organization_keys__admit() is
+'Refuses keys under a master key that was replaced, and any for a closed organization.';
+
+create trigger tg_organization_keys__admit_insert
+before insert on private.organization_keys
+for each row
+execute function private.tg_organization_keys__admit();
+
+create trigger tg_organization_keys__admit_update
+before update on private.organization_keys
+for each row
+when (
+    new.wrapped is not null
+    and (
+        old.wrapped is distinct from new.wrapped
+        or old.master_key_id is distinct from new.master_key_id
+    )
+)
+execute function private.tg_organization_keys__admit();
+
+create function private.retire_master_key(p_id text)
+returns boolean
+language plpgsql
+volatile
+-- The vault sees the keys of one organization; whether a master key is in use concerns all.
+security definer
+set search_path = ''
+as $$
+begin
+    -- Waits for whoever wraps a key under it at this moment.
+    perform 1 from private.master_keys as m where m.id = p_id for update;
+    if exists (
+        select 1
+        from private.organization_keys as k
+        where k.master_key_id = p_id and k.wrapped is not null
+    ) then
+        return false;
+    end if;
+    update private.master_keys
+    set state = 'retired', retired_at = pg_catalog.now()
+    where id = p_id and state = 'retiring';
+    return found;
+end;
+$$;
+comment on function private.retire_master_key(text) is
+'Retires a master key that was replaced, unless a key is still wrapped by it.';
+grant execute on function private.retire_master_key(text) to harmonia_vault;
+
+create table private.key_seals (
+    organization_id uuid not null,
+    key_id uuid not null,
+    seals bigint not null,
+    constraint key_seals_pkey primary key (organization_id, key_id),
+    constraint key_seals_key_fkey
+    foreign key (organization_id, key_id)
+    references private.organization_keys (organization_id, id) on delete cascade
+);
+-- Not a column of the key: writers share a lock on its row, and would deadlock changing it.
+comment on table private.key_seals is
+'Estimates how many values a key sealed: random nonces limit that to far below 2^32.';
+call private.lock_down('private.key_seals');
 
 create function private.vault_organizations_under(p_master_key_id text)
 returns setof uuid
@@ -382,24 +510,15 @@ set search_path = ''
 as $$
 declare
     v_step constant integer := 1024;
-    v_count constant boolean := pg_catalog.random() < 1.0 / v_step;
     v_key record;
 begin
-    -- FOR SHARE makes a rotation wait for this transaction, and this one see the rotation. One
-    -- in 1024 takes the stronger lock at once to count: a lock taken twice would deadlock.
-    if v_count then
-        select k.state, k.commitment, k.seals
-        into v_key
-        from private.organization_keys as k
-        where k.organization_id = new.organization_id and k.id = new.key_id
-        for no key update;
-    else
-        select k.state, k.commitment, k.seals
-        into v_key
-        from private.organization_keys as k
-        where k.organization_id = new.organization_id and k.id = new.key_id
-        for share;
-    end if;
+    -- FOR SHARE makes a rotation wait for this transaction, and this one see the rotation.
+    select k.state, k.commitment, s.seals
+    into v_key
+    from private.organization_keys as k
+    left join private.key_seals as s on k.organization_id = s.organization_id and k.id = s.key_id
+    where k.organization_id = new.organization_id and k.id = new.key_id
+    for share of k;
     if v_key.state is distinct from 'active' then
         perform private.fail(
             409, 'secret.stale_key', 'the value was sealed under a key that was rotated', 'try again'
@@ -422,10 +541,12 @@ begin
             'run: harmonia keys rotate-organization'
         );
     end if;
-    if v_count then
-        update private.organization_keys
-        set seals = seals + v_step
-        where organization_id = new.organization_id and id = new.key_id;
+    -- One in 1024 counts for all: a busy key must not have a hot row.
+    if pg_catalog.random() < 1.0 / v_step then
+        insert into private.key_seals as s (organization_id, key_id, seals)
+        values (new.organization_id, new.key_id, v_step)
+        on conflict (organization_id, key_id) do update
+        set seals = s.seals + excluded.seals;
     end if;
     return new;
 end;
@@ -591,6 +712,8 @@ as $$
 declare
     v_count bigint;
 begin
+    -- A rotation that has just made the next key must not leave it behind.
+    perform private.lock_keys(p_organization_id);
     update private.organization_keys
     set state = 'shredded', wrapped = null, retired_at = pg_catalog.now()
     where organization_id = p_organization_id and wrapped is not null;

@@ -1042,3 +1042,34 @@ call private.audit_table('private.organization_keys', p_operations => '{insert,u
 -- The snapshot is the copy of a person that lets a merge be undone; it stays where it is.
 call private.audit_table('private.contact_merges', p_redacted => '{snapshot}');
 call private.audit_table('public.webhook_endpoints');
+
+-- Revealing a secret changes no row: its line in the access log is what is recorded.
+create function private.tg_secret_access__audit()
+returns trigger
+language plpgsql
+-- The vault may not append events.
+security definer
+set search_path = ''
+as $$
+begin
+    perform private.audit_record(
+        new.organization_id,
+        'secret.revealed',
+        pg_catalog.jsonb_build_object(
+            'name', new.name, 'version', new.version, 'actor', new.actor, 'user_id', new.user_id,
+            'purpose', new.purpose, 'outcome', new.outcome
+        ),
+        'private.secret_access',
+        new.id::text
+    );
+    return null;
+end;
+$$;
+comment on function private.tg_secret_access__audit() is
+'Puts every reveal of a secret, and every refusal of one, into the record that is chained.';
+
+create trigger tg_secret_access__audit
+after insert on private.secret_access
+for each row
+when (new.action = 'reveal')
+execute function private.tg_secret_access__audit();

@@ -127,6 +127,15 @@ with check (organization_id = (select private.vault_organization()));
 comment on policy update_vault on private.organization_keys is
 'The vault rewraps and retires keys of the organization it has opened.';
 
+call private.lock_down('private.key_seals');
+grant select on table private.key_seals to harmonia_vault;
+
+create policy select_vault on private.key_seals
+for select to harmonia_vault
+using (organization_id = (select private.vault_organization()));
+comment on policy select_vault on private.key_seals is
+'The vault reads how worn the keys of the organization it has opened are.';
+
 call private.lock_down('private.secret_versions');
 grant select, insert, update, delete on table private.secret_versions to harmonia_vault;
 

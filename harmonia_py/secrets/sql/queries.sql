@@ -31,22 +31,16 @@ from private.master_keys
 order by created_at, id;
 
 -- name: add_master_key
-insert into private.master_keys (id, provider, state, check_value)
-values (%(id)s, %(provider)s, %(state)s, %(check_value)s)
-on conflict (id) do nothing;
-
--- name: lock_master_keys
-select id, state
-from private.master_keys
-order by id
-for update;
+insert into private.master_keys (id, provider, check_value)
+values (%(id)s, %(provider)s, %(check_value)s);
 
 -- name: set_master_key_state
 update private.master_keys
-set
-    state = %(state)s,
-    retired_at = case when %(state)s = 'retired' then now() end
+set state = %(state)s, retired_at = null
 where id = %(id)s;
+
+-- name: retire_master_key
+select private.retire_master_key(%(master_key_id)s);
 
 -- name: organizations_under
 select private.vault_organizations_under(%(master_key_id)s) as organization_id;
@@ -72,13 +66,14 @@ where
 
 -- name: organization_keys
 select
-    k.id, k.generation, k.state, k.master_key_id, k.seals, k.created_at, k.retired_at,
+    k.id, k.generation, k.state, k.master_key_id, coalesce(n.seals, 0), k.created_at, k.retired_at,
     (
         select count(*)
         from private.secret_versions as v
         where v.organization_id = k.organization_id and v.key_id = k.id
     ) as versions
 from private.organization_keys as k
+left join private.key_seals as n on k.organization_id = n.organization_id and k.id = n.key_id
 where k.organization_id = %(organization_id)s
 order by k.generation;
 
@@ -97,19 +92,18 @@ limit 1;
 select id, organization_id, generation, state, master_key_id, wrapped
 from private.organization_keys
 where organization_id = %(organization_id)s and state in ('active', 'retiring')
-order by generation
-for update;
+order by generation;
+
+-- name: lock_keys
+select private.lock_keys(%(organization_id)s);
 
 -- name: add_key
--- No conflict target: several unique indexes hold back a second key, and all of them are meant.
 insert into private.organization_keys (
     id, organization_id, generation, master_key_id, wrapped, commitment
 )
 values (
     %(id)s, %(organization_id)s, %(generation)s, %(master_key_id)s, %(wrapped)s, %(commitment)s
-)
-on conflict do nothing
-returning id;
+);
 
 -- name: retire_key
 update private.organization_keys as k
@@ -133,7 +127,10 @@ where organization_id = %(organization_id)s and id = %(id)s and state = 'active'
 -- name: count_under_key
 select count(*)
 from private.secret_versions
-where organization_id = %(organization_id)s and key_id = %(key_id)s;
+where
+    organization_id = %(organization_id)s
+    and key_id = %(key_id)s
+    and not secret_id = any(%(parked)s::uuid[]);
 
 -- name: lock_versions
 select v.secret_id, v.version, v.kind, v.audience, v.envelope, s.name

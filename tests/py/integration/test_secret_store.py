@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -45,7 +42,7 @@ from harmonia_py.secrets.rotation import (
     verify,
 )
 from harmonia_py.secrets.store import SecretStore
-from harmonia_py.secrets.vault import Actor, Session, Vault
+from harmonia_py.secrets.vault import Actor, Vault
 
 HOST = "api.hubapi.com"
 NAME = "hubspot/token"
@@ -183,7 +180,9 @@ def test_a_secret_goes_to_its_host_only(vault_bench: VaultBench) -> None:
     assert seen[0].headers["authorization"].endswith("7Q4z")
 
 
-def test_a_user_needs_the_permission_and_the_second_factor(vault_bench: VaultBench) -> None:
+def test_a_user_needs_the_permission_and_the_second_factor(
+    vault_bench: VaultBench, conn: psycopg.Connection[Any]
+) -> None:
     store = vault_bench.store
     store.set(ALDER, NAME, VALUE, actor=_user(OLGA, "aal1"))
     assert store.reveal(ALDER, NAME, actor=_user(OLGA), purpose="moving").value == VALUE
@@ -205,6 +204,12 @@ def test_a_user_needs_the_permission_and_the_second_factor(vault_bench: VaultBen
     assert reveals[-1] == (OLGA, "granted", "moving")
     assert [r[1] for r in reveals[:-1]] == ["denied"] * 4
     assert log[-1].request_id == "req-1"
+    # The same in the record that is chained: whoever may change tables cannot change it quietly.
+    recorded = conn.execute(
+        "select payload ->> 'user_id', payload ->> 'outcome', payload ->> 'purpose'"
+        " from audit.events where action = 'secret.revealed' order by statement desc"
+    ).fetchall()
+    assert recorded == reveals
 
 
 # Attacks on rows, by somebody who may write every table --------------------------------------
@@ -486,96 +491,3 @@ def test_concurrent_writers_lose_nothing(vault_bench: VaultBench) -> None:
     assert failures == []
     assert vault_bench.store.show(ALDER, "shared", actor=WORKER).version == 20
     assert UUID(str(vault_bench.store.show(ALDER, "shared", actor=WORKER).id))
-
-
-# The first key of an organization, made by many at once ----------------------------------------
-
-# Both writers have looked and found no key, and both are in the middle of their insert when they
-# meet: behind the first of the indexes, which an expression of this test holds up.
-_MEET = """
-create function public.meet(uuid) returns uuid language plpgsql immutable as $$
-begin
-    perform pg_catalog.pg_advisory_lock_shared(4711);
-    perform pg_catalog.pg_advisory_unlock_shared(4711);
-    return $1;
-end;
-$$;
-grant execute on function public.meet(uuid) to harmonia_vault;
-create index meet_idx on private.organization_keys (public.meet(organization_id));
-alter table private.organization_keys drop constraint organization_keys_generation_key;
-alter table private.organization_keys add constraint organization_keys_generation_key
-unique (organization_id, generation);
-drop index private.organization_keys_active_key;
-create unique index organization_keys_active_key on private.organization_keys (organization_id)
-where state = 'active';
-"""
-
-
-def _waiting(admin: psycopg.Connection[Any]) -> int:
-    row = admin.execute(
-        "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    ).fetchone()
-    admin.commit()
-    assert row is not None
-    return int(row[0])
-
-
-def _at_once(acts: list[Callable[[], object]]) -> list[Thread]:
-    threads = [Thread(target=act, daemon=True) for act in acts]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def test_two_writers_make_the_first_key_at_once(
-    vault_bench: VaultBench, admin: psycopg.Connection[Any]
-) -> None:
-    admin.execute(_MEET)
-    admin.execute("select pg_advisory_lock(4711)")
-    admin.commit()
-    failures: list[BaseException] = []
-
-    def work(place: int) -> None:
-        try:
-            vault_bench.another().set(ALDER, f"s{place}", Secret(f"v{place}"), actor=WORKER)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = _at_once([partial(work, place) for place in range(2)])
-    deadline = time.monotonic() + 20
-    while _waiting(admin) < 2:
-        assert time.monotonic() < deadline and failures == []
-        time.sleep(0.01)
-    admin.execute("select pg_advisory_unlock(4711)")
-    admin.commit()
-    for thread in threads:
-        thread.join(20)
-    assert failures == []
-    store = vault_bench.store
-    for place in range(2):
-        found = store.get(ALDER, f"s{place}", audience="", actor=WORKER)
-        assert found.value == Secret(f"v{place}")
-    infos = key_infos(store.vault, ALDER)
-    assert [(info.generation, info.state, info.versions) for info in infos] == [(1, "active", 2)]
-
-
-def test_a_key_made_between_two_looks_is_used(
-    vault_bench: VaultBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It must not be taken for the remains of destroyed ones."""
-    real = Session.run
-    slow, quick = vault_bench.another(), vault_bench.another()
-    looks: list[str] = []
-
-    def run(session: Session, name: str, /, **values: object) -> psycopg.Cursor[Any]:
-        found = real(session, name, **values)
-        if name == "active_key" and not looks:
-            looks.append(name)
-            quick.set(ALDER, "quick", VALUE, actor=WORKER)
-        return found
-
-    monkeypatch.setattr(Session, "run", run)
-    slow.set(ALDER, "slow", VALUE, actor=WORKER)
-    assert looks
-    infos = key_infos(vault_bench.store.vault, ALDER)
-    assert [(info.generation, info.versions) for info in infos] == [(1, 2)]

@@ -22,6 +22,7 @@ OTTO = "e0000000-0000-4000-8000-000000000011"  # owner of Birch
 PRIVATE = (
     "master_keys",
     "organization_keys",
+    "key_seals",
     "secret_versions",
     "secret_leases",
     "secret_access",
