@@ -22,34 +22,6 @@ comment on schema private is
 -- Policies are evaluated as the calling role, so it must be able to name the helpers it calls.
 grant usage on schema private to anon, authenticated, service_role;
 
--- Locking down ------------------------------------------------------------------------------
-create procedure private.lock_down(p_table regclass)
-language plpgsql
-set search_path = ''
-as $$
-declare
-    v_policy record;
-begin
-    -- The order makes every prefix fail closed: without privileges nothing is reachable, and
-    -- permissive policies go before restrictive ones so that no step opens anything.
-    execute pg_catalog.format(
-        'revoke all on table %s from public, anon, authenticated, service_role', p_table
-    );
-    execute pg_catalog.format('alter table %s enable row level security', p_table);
-    execute pg_catalog.format('alter table %s force row level security', p_table);
-    for v_policy in
-        select p.polname as name
-        from pg_catalog.pg_policy as p
-        where p.polrelid = p_table
-        order by p.polpermissive desc, p.polname
-    loop
-        execute pg_catalog.format('drop policy %I on %s', v_policy.name, p_table);
-    end loop;
-end;
-$$;
-comment on procedure private.lock_down (regclass) is
-'Closes a table: no privileges for API roles, row level security enabled and forced, no policy.';
-
 -- Errors ------------------------------------------------------------------------------------
 create function private.fail(
     p_status integer,
@@ -75,6 +47,72 @@ comment on function private.fail(integer, text, text, text) is
 'Raises the one error shape: HTTP status, stable code (as DETAIL), message and hint.';
 grant execute on function private.fail(integer, text, text, text)
 to anon, authenticated, service_role;
+
+-- Estimates ---------------------------------------------------------------------------------
+-- The planner estimates from the rows of every tenant, whatever the policies let one see, and
+-- PostgREST shows its estimate to whoever asks (`Prefer: count=planned`). Declared immutable, a
+-- call without arguments is answered while a statement is planned, and never again: a query is
+-- planned with the constant true and costs nothing, and an EXPLAIN that came through PostgREST
+-- fails before it has an answer. The operator may explain, under any role.
+create function private.never_estimated()
+returns boolean
+language plpgsql
+immutable
+parallel safe
+set search_path = ''
+as $$
+begin
+    if session_user = 'authenticator' and pg_catalog.current_query() ~* '^\s*explain' then
+        perform private.fail(
+            400, 'request.count', 'an estimated count would tell of other organizations',
+            'ask for count=exact, with a filter'
+        );
+    end if;
+    return true;
+end;
+$$;
+comment on function private.never_estimated() is
+'True, but for an API role that asks for a plan or its estimates: those are refused.';
+grant execute on function private.never_estimated() to anon, authenticated, service_role;
+
+-- Locking down ------------------------------------------------------------------------------
+create procedure private.lock_down(p_table regclass)
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_policy record;
+begin
+    -- The order makes every prefix fail closed: without privileges nothing is reachable, and
+    -- permissive policies go before restrictive ones so that no step opens anything.
+    execute pg_catalog.format(
+        'revoke all on table %s from public, anon, authenticated, service_role', p_table
+    );
+    execute pg_catalog.format('alter table %s enable row level security', p_table);
+    execute pg_catalog.format('alter table %s force row level security', p_table);
+    for v_policy in
+        select p.polname as name
+        from pg_catalog.pg_policy as p
+        where p.polrelid = p_table
+        order by p.polpermissive desc, p.polname
+    loop
+        execute pg_catalog.format('drop policy %I on %s', v_policy.name, p_table);
+    end loop;
+    -- Only a restriction, so it opens nothing.
+    execute pg_catalog.format(
+        'create policy never_estimated on %s as restrictive for select '
+        'to anon, authenticated using (private.never_estimated())',
+        p_table
+    );
+    execute pg_catalog.format(
+        'comment on policy never_estimated on %s is %L',
+        p_table,
+        'The planner counts the rows of every tenant, so nobody is told what it expects.'
+    );
+end;
+$$;
+comment on procedure private.lock_down (regclass) is
+'Closes a table: no privileges for API roles, row level security enabled and forced.';
 
 -- Keys --------------------------------------------------------------------------------------
 create function private.uuid_v7()

@@ -32,7 +32,20 @@ create table private.request_settings (
     constraint request_settings_max_body_bytes_check check (
         max_body_bytes between 1024 and 104857600
     ),
-    constraint request_settings_max_path_bytes_check check (max_path_bytes between 64 and 8192)
+    constraint request_settings_max_path_bytes_check check (max_path_bytes between 64 and 8192),
+    -- An entry that could never match would switch its protection off without a word.
+    constraint request_settings_allowed_origins_check check (
+        pg_catalog.array_to_string(allowed_origins, ',', '?')
+        ~ '^(?:https?://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:,(?!$)|$))*$'
+    ),
+    constraint request_settings_csrf_headers_check check (
+        pg_catalog.array_to_string(csrf_headers, ',', '?') ~ '^[a-z0-9-]+(?:,[a-z0-9-]+)*$'
+    ),
+    constraint request_settings_address_header_check check (address_header ~ '^[a-z0-9-]+$'),
+    constraint request_settings_sensitive_paths_check check (
+        pg_catalog.array_to_string(sensitive_paths, ',', '?')
+        ~ '^(?:/rpc/[a-z0-9_]+(?:,(?!$)|$))*$'
+    )
 );
 comment on table private.request_settings is
 'What private.pre_request() holds every request against. One row, changed by the operator.';
@@ -43,7 +56,7 @@ comment on column private.request_settings.allowed_issuers is
 comment on column private.request_settings.csrf_headers is
 'A browser sends one of these only after a CORS preflight, so their presence proves consent.';
 comment on column private.request_settings.trusted_proxy_hops is
-'Which entry of the address header is believed, counted from the right; 0 believes none.';
+'Which entry of the address header is believed, counted from the right; 0 counts no addresses.';
 comment on column private.request_settings.sensitive_paths is
 'Functions somebody could use for guessing: their rate limits are those of `sensitive`.';
 call private.lock_down('private.request_settings');
@@ -121,9 +134,9 @@ declare
     v_key constant bigint := pg_catalog.hashtextextended(
         p_limit::text || ':' || p_subject, v_end
     );
-    -- Eight registers a connection: bounded memory, and each stays small.
+    -- Sixteen registers a connection: bounded memory, and each stays small.
     v_register constant text :=
-    'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 7)::text;
+    'harmonia_rate_' || (pg_catalog.hashtextextended(p_subject, 0) & 15)::text;
     -- Per subject: key, end of window, credit left, rest of the limit not yet looked at.
     v_state bigint[];
     -- Per lock held: lock, end of window.
@@ -143,7 +156,8 @@ begin
     v_at := pg_catalog.array_position(v_state, v_key);
     if v_at is null then
         -- Somebody's new window: give back what belongs to windows that are over, and beyond
-        -- eight subjects forget the oldest, so that a flood of subjects cannot fill the memory.
+        -- 24 subjects forget the oldest that still has credit, so that a flood of subjects can
+        -- neither fill the memory nor have it forgotten whose limit is used up.
         perform pg_catalog.pg_advisory_unlock(v_locks[e.i])
         from pg_catalog.generate_series(1, pg_catalog.cardinality(v_locks), 2) as e (i)
         where v_locks[e.i + 1] <= v_now;
@@ -155,24 +169,29 @@ begin
             order by e.i, f.field
         );
         v_state := array(
-            select v_state[e.i + f.field]
-            from pg_catalog.generate_series(1, pg_catalog.cardinality(v_state), 4) as e (i)
+            select v_state[k.i + f.field]
+            from (
+                select e.i
+                from pg_catalog.generate_series(1, pg_catalog.cardinality(v_state), 4) as e (i)
+                where v_state[e.i + 1] > v_now
+                order by (v_state[e.i + 2] = 0 and v_state[e.i + 3] = 0) desc, e.i desc
+                limit 23
+            ) as k
             cross join pg_catalog.generate_series(0, 3) as f (field)
-            where
-                v_state[e.i + 1] > v_now
-                and (e.i > 1 or pg_catalog.cardinality(v_state) < 32)
-            order by e.i, f.field
+            order by k.i, f.field
         );
         v_at := pg_catalog.cardinality(v_state) + 1;
         v_state := v_state || array[v_key, v_end, 0, p_limit];
     end if;
 
-    -- Slots already tried are somebody's until the window ends, one's own included (a session
-    -- would be given its own lock again), so the search only ever moves forward.
+    -- Slots already tried are somebody's until the window ends, so the search only ever moves
+    -- forward. A session would be given its own lock again: of a subject once forgotten.
     while v_state[v_at + 2] = 0 and v_state[v_at + 3] > 0 loop
         v_worth := (v_state[v_at + 3] + 7) / 8;
-        if pg_catalog.cardinality(v_locks) >= 96 then
-            -- Past this many locks the limit holds for each connection by itself.
+        if pg_catalog.array_position(v_locks, v_key # v_state[v_at + 3]) is not null then
+            v_state[v_at + 2] := 0;
+        elsif pg_catalog.cardinality(v_locks) >= 48 then
+            -- Past 24 locks the limit holds for each connection by itself.
             v_state[v_at + 2] := v_worth;
         elsif pg_catalog.pg_try_advisory_lock(v_key # v_state[v_at + 3]) then
             v_state[v_at + 2] := v_worth;
@@ -266,10 +285,17 @@ declare
 begin
     -- Every proxy appends whom it saw, so the trusted entry is counted from the right: all to
     -- its left is whatever the client wrote.
-    if p_hops = 0 or pg_catalog.cardinality(v_hops) < p_hops then
+    if p_hops = 0 then
         return null;
     end if;
-    v_address := pg_catalog.btrim(v_hops[pg_catalog.cardinality(v_hops) - p_hops::integer + 1]);
+    -- Nothing where a proxy should have written: one subject of all who came around it.
+    v_address := coalesce(
+        pg_catalog.btrim(v_hops[pg_catalog.cardinality(v_hops) - p_hops::integer + 1]), ''
+    );
+    -- Some proxies add the port, and some write IPv4 as IPv6.
+    v_address := pg_catalog.regexp_replace(v_address, '^([0-9.]+|\[.*\]):[0-9]{1,5}$', '\1');
+    v_address := pg_catalog.btrim(v_address, '[]');
+    v_address := pg_catalog.regexp_replace(v_address, '^::ffff:([0-9.]+)$', '\1', 'i');
     if v_address ~ '^[0-9]{1,3}([.][0-9]{1,3}){3}$' then
         return v_address;
     end if;
@@ -278,8 +304,8 @@ begin
         pg_catalog.network(pg_catalog.set_masklen(v_address::inet, 64))
     );
 exception
-    when invalid_text_representation then
-        return 'unreadable';
+    when invalid_text_representation or invalid_parameter_value then
+        return 'unknown';
 end;
 $$;
 comment on function private.client_address(text, bigint) is
@@ -348,17 +374,11 @@ begin
         and t.expires_at > pg_catalog.clock_timestamp()
         and k.expires_at > pg_catalog.clock_timestamp()
         and k.revoked_at is null;
-    if v_claims is null then
-        perform private.refuse(
-            401, 'api_key.token_invalid', 'the token is unknown, expired or revoked',
-            'exchange the API key again'
-        );
-    end if;
     return v_claims;
 end;
 $$;
 comment on function private.api_key_claims(text) is
-'The claims a short-lived token of an API key stands for.';
+'The claims a short-lived token of an API key stands for; null when it stands for none.';
 
 create function private.guard_write(
     p_headers jsonb,
@@ -376,17 +396,17 @@ declare
     v_length constant text := p_headers ->> 'content-length';
     v_origin constant text := p_headers ->> 'origin';
 begin
-    if v_length ~ '^[0-9]{1,15}$' then
-        if v_length::bigint > p_max_body_bytes then
-            perform private.refuse(
-                413, 'request.too_large',
-                pg_catalog.format('the body is over %s bytes', p_max_body_bytes),
-                'send it in parts, or as a file'
-            );
-        end if;
-    elsif p_headers ? 'transfer-encoding' then
+    -- A chunked body is as long as it likes, whatever length it also claims.
+    if p_headers ? 'transfer-encoding' or v_length !~ '^[0-9]{1,15}$' then
         perform private.refuse(
-            411, 'request.length_required', 'the body has no Content-Length', 'send the length'
+            411, 'request.length_required', 'the body has no readable Content-Length',
+            'send the length, and the body in one piece'
+        );
+    elsif v_length::bigint > p_max_body_bytes then
+        perform private.refuse(
+            413, 'request.too_large',
+            pg_catalog.format('the body is over %s bytes', p_max_body_bytes),
+            'send it in parts, or as a file'
         );
     end if;
 
@@ -437,18 +457,16 @@ declare
     v_reads constant boolean := coalesce(v_method in ('GET', 'HEAD'), false);
     v_subject constant text := v_claims ->> 'sub';
     v_user_id uuid;
+    -- Anybody can be an anonymous user, as often as they like.
+    v_nobody constant boolean := v_subject is null or v_claims ->> 'is_anonymous' = 'true';
     v_granted jsonb;
+    v_is_guess boolean := false;
     v_settings private.request_settings;
     v_class text;
     v_limits private.rate_limits;
 begin
     -- Reading the headers costs as much as everything else together that a plain read needs.
-    if
-        not v_reads
-        or v_subject is null
-        or pg_catalog.strpos(pg_catalog.lower(v_sent), 'count') > 0
-        or v_path like '/rpc/%'
-    then
+    if not v_reads or v_nobody or v_path like '/rpc/%' then
         v_headers := nullif(v_sent, '')::jsonb;
     end if;
     if v_subject is not null then
@@ -456,7 +474,8 @@ begin
         v_user_id := v_subject::uuid;
     elsif v_headers ? 'x-harmonia-token' then
         v_granted := private.api_key_claims(v_headers ->> 'x-harmonia-token');
-        v_claims := v_granted;
+        v_is_guess := v_granted is null;
+        v_claims := coalesce(v_granted, v_claims);
     end if;
 
     select * into strict v_settings from private.request_settings as s;
@@ -469,8 +488,9 @@ begin
             pg_catalog.jsonb_build_object('Retry-After', v_settings.maintenance_retry_seconds::text)
         );
     end if;
-    if v_role = 'service_role' then
-        return null;
+    if v_role = 'service_role' and not v_is_guess then
+        -- Sent together with a key's token, the token counts: it can do less.
+        return v_granted;
     end if;
     if
         v_role <> 'anon'
@@ -497,7 +517,7 @@ begin
     end if;
 
     v_class := case
-        when v_path = any(v_settings.sensitive_paths) then 'sensitive'
+        when v_is_guess or v_path = any(v_settings.sensitive_paths) then 'sensitive'
         when v_path like '/rpc/%' then 'rpc'
         when v_reads then 'read'
         else 'write'
@@ -520,8 +540,7 @@ begin
     -- Behind one address there may be a whole office of signed-in people.
     if
         v_limits.per_address is not null
-        and v_headers ? v_settings.address_header
-        and (v_class = 'sensitive' or v_role = 'anon' and v_granted is null)
+        and (v_class = 'sensitive' or v_nobody and v_granted is null)
     then
         perform private.limit_requests(
             'address',
@@ -530,6 +549,12 @@ begin
             ),
             v_limits.per_address,
             v_limits
+        );
+    end if;
+    if v_is_guess then
+        perform private.refuse(
+            401, 'api_key.token_invalid', 'the token is unknown, expired or revoked',
+            'exchange the API key again'
         );
     end if;
 
@@ -541,13 +566,6 @@ begin
         perform private.refuse(
             400, 'request.path', 'the path is too long or holds an escape',
             'names here are lower case letters, digits and underscores'
-        );
-    end if;
-    -- A planner's estimate is made from every tenant's rows, so it tells how many another has.
-    if v_headers ->> 'prefer' ~* 'count *= *"?(planned|estimated)' then
-        perform private.refuse(
-            400, 'request.count', 'an estimated count would tell of other organizations',
-            'ask for count=exact, with a filter'
         );
     end if;
     if not v_reads then

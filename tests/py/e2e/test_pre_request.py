@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psycopg
 import pytest
-from fix_api import ALDER, MIKA, OLGA, STEN, Api
+from fix_api import ALDER, MIKA, OLGA, STEN, Api, Person
+from fix_database import create_user
 
 Limits = Callable[..., None]
 
@@ -127,19 +129,52 @@ def test_visitors_are_limited_by_the_address_a_trusted_proxy_saw(api: Api, limit
     assert call("2001:db8:1:3::1") == 401
 
 
-def test_no_lock_is_left_when_windows_are_over(api: Api, limits: Limits) -> None:
-    limits("read", per_user=1000, window_seconds=1)
+def test_anonymous_users_are_counted_by_address_for_they_cost_nothing(
+    api: Api, limits: Limits
+) -> None:
+    limits("read", per_address=5, window_seconds=60)
+    with api.database.connect() as conn:
+        ids = [f"ee000000-0000-4000-8000-0000000000{n:02}" for n in range(8)]
+        for user_id in ids:
+            create_user(conn, user_id, "", anonymous=True)
+        conn.commit()
+    wait_for_room()
+    headers = {"x-forwarded-for": "203.0.113.20"}
+    answers = []
+    for user_id in ids:
+        with api.client(Person(user_id, ""), is_anonymous=True) as client:
+            answers.append(client.get("/tags", headers=headers))
+    assert codes(answers) == {200: 5, 429: 3}
     with api.client(OLGA) as client:
-        for _ in range(3):
-            burst(client, 60, ("GET", "/organizations?select=id"))
-            wait_for_window(1)
-        burst(client, 40, ("GET", "/organizations?select=id"))
-    with api.database.connect_admin() as conn:
-        locks = conn.execute(
-            "select count(*) from pg_catalog.pg_locks where locktype = 'advisory'"
-        ).fetchone()
-    assert locks is not None
-    assert locks[0] <= 60, locks
+        assert client.get("/tags", headers=headers).status_code == 200
+
+
+def test_guessing_tokens_of_api_keys_is_counted(api: Api, limits: Limits) -> None:
+    limits("sensitive", per_address=4, window_seconds=60)
+    wait_for_room()
+    with api.client() as client:
+        guesses = [
+            client.get(
+                "/tags", headers={"x-harmonia-token": f"ht_{n}", "x-forwarded-for": "203.0.113.30"}
+            )
+            for n in range(6)
+        ]
+    assert [guess.status_code for guess in guesses] == [401] * 4 + [429] * 2
+    assert guesses[0].json()["details"] == "api_key.token_invalid"
+
+
+def test_who_comes_around_the_proxy_is_counted_together(api: Api, limits: Limits) -> None:
+    limits("read", per_address=3, window_seconds=60)
+    with api.database.connect() as conn:
+        conn.execute("update private.request_settings set trusted_proxy_hops = 2")
+        conn.commit()
+    wait_for_room()
+    with api.client() as client:
+        sent = [{}, {"x-forwarded-for": "1.1.1.1"}, {"x-forwarded-for": "2.2.2.2"}]
+        answers = [client.get("/tags", headers=headers) for headers in [*sent, *sent]]
+        assert [answer.status_code == 429 for answer in answers] == [False] * 3 + [True] * 3
+        through = client.get("/tags", headers={"x-forwarded-for": "3.3.3.3, 10.0.0.1"})
+        assert through.status_code != 429
 
 
 def test_a_cookie_needs_the_header_that_another_site_cannot_send(api: Api) -> None:
@@ -207,11 +242,27 @@ def test_banned_and_unknown_accounts_are_refused(api: Api) -> None:
 
 def test_bodies_have_a_size_and_a_length(api: Api) -> None:
     with api.client(OLGA) as client:
-        big = client.post("/tags", content=b'{"name": "' + b"x" * 2_000_000 + b'"}')
+        big = client.post("/tags", content=b'{"name": "' + b"x" * 10_000_000 + b'"}')
         assert big.status_code == 413
         assert big.json()["details"] == "request.too_large"
         chunked = client.post("/tags", content=iter([b"{}"]))
         assert chunked.status_code == 411
+        assert client.post("/tags", json={"organization_id": ALDER, "name": "sized"}).is_success
+
+
+@pytest.mark.parametrize("claim", ["{0:030}", "5\r\nTransfer-Encoding: chunked"])
+def test_a_false_length_is_no_way_around_the_limit(api: Api, claim: str) -> None:
+    body = b'{"name": "' + b"x" * 2_000_000 + b'"}'
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    request = (
+        f"POST /tags HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token(OLGA)}\r\n"
+        f"Content-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {claim.format(len(body))}\r\n\r\n"
+    )
+    port = int(api.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(request.encode() + (chunked if "chunked" in claim else body))
+        assert peer.recv(200).startswith(b"HTTP/1.1 411 ")
 
 
 def test_an_escaped_path_does_not_dodge_its_class(api: Api) -> None:
