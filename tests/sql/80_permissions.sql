@@ -223,15 +223,45 @@ select is_empty(
         from pg_policy as p
         inner join tests.tenant_tables as t on p.polrelid = t.name
         where
-            p.polroles && array[0::oid, 'anon'::regrole::oid]
-            or p.polcmd = '*'
-            or not p.polpermissive
-            or 'true' in (
-                pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+            p.polname <> 'never_estimated'
+            and (
+                p.polroles && array[0::oid, 'anon'::regrole::oid]
+                or p.polcmd = '*'
+                or not p.polpermissive
+                or 'true' in (
+                    pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+                )
+                or obj_description(p.oid, 'pg_policy') is null
             )
-            or obj_description(p.oid, 'pg_policy') is null
     $$,
     'policies are for named roles, for one command, with a condition and a sentence'
+);
+select is_empty(
+    $$
+        select t.name
+        from tests.tenant_tables as t
+        where not exists (
+            select 1
+            from pg_policy as p
+            where
+                p.polrelid = t.name
+                and p.polname = 'never_estimated'
+                and p.polcmd = 'r'
+                and not p.polpermissive
+                and p.polroles @> array['anon'::regrole::oid, 'authenticated'::regrole::oid]
+                and pg_get_expr(p.polqual, p.polrelid) = 'private.never_estimated()'
+        )
+    $$,
+    'no table shows what the planner expects of it'
+);
+select is(
+    (
+        select p.provolatile
+        from pg_proc as p
+        where p.oid = 'private.never_estimated()'::regprocedure
+    ),
+    'i',
+    'the refusal of estimates is run while a statement is planned'
 );
 select is_empty(
     $$
