@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import TimeoutError as Late
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.model import TenancyModel
-from harmonia_py.isolation.proof.prover import Proof, prove
+from harmonia_py.isolation.proof.prover import Proof, prove_table, questions, unanswered
 
 __all__ = ["merge", "proving"]
 
@@ -23,19 +23,22 @@ PATIENCE = 60.0
 
 @contextmanager
 def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list[Proof]]]:
-    """Start proving; the yielded function returns the proofs, none when there are none in time.
+    """Start proving; the yielded function returns the proofs, ``unknown`` where time ran out.
 
     A fresh process: the solver is not made for threads, and a fork would share the database
     connection.
     """
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-    pending = pool.submit(prove, catalog, model)
+    pool = ProcessPoolExecutor(
+        1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare,
+        initargs=(catalog, model),
+    )
+    pending = {key: pool.submit(_prove, key) for key in questions(catalog, model)}
 
     def result() -> list[Proof]:
-        try:
-            return pending.result(timeout=PATIENCE)
-        except (Late, BrokenProcessPool):
-            return []
+        wait(pending.values(), timeout=PATIENCE)
+        return [proof for key, asked in pending.items() for proof in _answer(catalog, key, asked)]
 
     try:
         yield result
@@ -44,6 +47,31 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+
+
+#: What the worker process keeps between two tables.
+_worker: dict[str, Any] = {}
+
+
+def _prepare(catalog: Catalog, model: TenancyModel) -> None:
+    _worker.update(catalog=catalog, model=model, templates={})
+
+
+def _prove(key: str) -> list[Proof]:
+    catalog = _worker["catalog"]
+    return prove_table(catalog, _worker["model"], catalog.tables[key], _worker["templates"])
+
+
+def _answer(catalog: Catalog, key: str, asked: Future[list[Proof]]) -> list[Proof]:
+    if not asked.done():
+        return unanswered(catalog, key, "the solver had no time left")
+    error = asked.exception()
+    if isinstance(error, BrokenProcessPool):
+        return unanswered(catalog, key, "the solver's process ended early")
+    if error is not None:
+        # Never a proof, and never a reason to lose what the probes saw.
+        return unanswered(catalog, key, f"the question could not be put: {type(error).__name__}")
+    return asked.result()
 
 
 def merge(report: Report, proofs: Sequence[Proof]) -> Report:

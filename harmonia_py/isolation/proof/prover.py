@@ -18,7 +18,7 @@ from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, Term, World, truth
 from harmonia_py.isolation.proof.witness import Witness, describe, witness
 
-__all__ = ["Proof", "prove", "prove_table"]
+__all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
 
 _PRIVILEGE = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
 _TIMEOUT = 2_000  # milliseconds a question may take
@@ -61,9 +61,26 @@ def prove(catalog: Catalog, model: TenancyModel) -> list[Proof]:
     templates: dict[tuple[object, ...], bool] = {}
     return [
         proof
+        for key in questions(catalog, model)
+        for proof in prove_table(catalog, model, catalog.tables[key], templates)
+    ]
+
+
+def questions(catalog: Catalog, model: TenancyModel) -> list[str]:
+    """Return the tables that proofs are about."""
+    return [
+        table.key
         for table in catalog.tables.values()
         if table.is_base and model.of(table.key).kind in ("tenant", "root", "user")
-        for proof in prove_table(catalog, model, table, templates)
+    ]
+
+
+def unanswered(catalog: Catalog, key: str, reason: str) -> list[Proof]:
+    """Return what stands in the report for a table whose questions got no answer."""
+    return [
+        Proof(key, command, role, "unknown", reason)
+        for role in catalog.roles
+        for command in _PRIVILEGE
     ]
 
 

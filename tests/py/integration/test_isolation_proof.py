@@ -9,10 +9,11 @@ import pytest
 from isolation_idioms import BASE, LEAKY, SOUND, UNDECIDED, build, model
 
 from harmonia_py.engines import Database
+from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.infer import infer, merge
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.model import load
-from harmonia_py.isolation.proof import prove, prove_table
+from harmonia_py.isolation.proof import background, prove, prove_table, proving
 
 
 @pytest.fixture
@@ -108,3 +109,22 @@ def test_a_hole_in_the_authorizer_takes_every_proof_away(database: Database) -> 
     said = merge(infer(catalog), load(root / "harmonia.toml"))
     proofs = prove_table(catalog, said, catalog.tables["public.contacts"])
     assert {p.status for p in proofs if p.role == "authenticated"} == {"refuted"}
+
+
+def test_the_background_gives_the_same_proofs(conn: Any) -> None:
+    build(conn, "notes", next(iter(SOUND.values())))
+    catalog = introspect(conn)
+    with proving(catalog, model(conn)) as proofs:
+        assert proofs() == prove(catalog, model(conn))
+
+
+def test_what_was_not_asked_in_time_is_unknown(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.0)
+    build(conn, "notes", next(iter(SOUND.values())))
+    with proving(introspect(conn), model(conn)) as proofs:
+        found = proofs()
+    assert {(p.status, p.reason) for p in found} == {("unknown", "the solver had no time left")}
+    coverage = (Coverage("public.notes", "table", "tested"),)
+    merged = background.merge(Report(findings=(), cells=(), coverage=coverage), found)
+    (item,) = merged.coverage
+    assert (item.status, "no time left" in item.reason) == ("tested", True)
