@@ -225,6 +225,10 @@ declare
     v_user_id constant uuid := private.current_user_id();
     v_id uuid;
 begin
+    -- One at a time for one person, or requests sent together would each count what was before.
+    perform pg_catalog.pg_advisory_xact_lock(
+        pg_catalog.hashtextextended('create_organization ' || v_user_id::text, 0)
+    );
     -- Bounded, so that one account cannot fill the table or squat on names.
     if (
         select pg_catalog.count(*)
@@ -694,10 +698,20 @@ begin
     );
     delete from public.memberships as m
     where m.organization_id = p_organization_id and m.user_id = p_user_id;
+    -- Whoever changed their address may hold an invitation to the new one; it is no way back.
+    update public.invitations as i
+    set revoked_at = pg_catalog.now()
+    from auth.users as u
+    where
+        u.id = p_user_id
+        and i.organization_id = p_organization_id
+        and i.email = pg_catalog.lower(u.email)
+        and i.accepted_at is null
+        and i.revoked_at is null;
 end;
 $$;
 comment on function private.remove_member(uuid, uuid) is
-'Removes a member who ranks below the caller.';
+'Removes a member who ranks below the caller, and open invitations to the same address.';
 grant execute on function private.remove_member(uuid, uuid) to authenticated;
 
 create function public.remove_member(organization_id uuid, user_id uuid)
@@ -723,7 +737,14 @@ as $$
 declare
     v_user_id constant uuid := private.current_user_id();
 begin
-    perform private.lock_organization(p_organization_id);
+    -- Only members may wait for the lock: to others it would tell what goes on in there.
+    if exists (
+        select 1
+        from public.memberships as m
+        where m.organization_id = p_organization_id and m.user_id = v_user_id
+    ) then
+        perform private.lock_organization(p_organization_id);
+    end if;
     delete from public.memberships as m
     where
         m.organization_id = p_organization_id

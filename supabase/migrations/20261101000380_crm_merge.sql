@@ -54,6 +54,7 @@ declare
     v_survivor public.contacts;
     v_merged public.contacts;
     v_filled jsonb;
+    v_fields jsonb;
     v_moved jsonb;
     v_removed jsonb;
     v_added jsonb;
@@ -125,10 +126,16 @@ begin
     if v_merged.do_not_contact and not v_survivor.do_not_contact then
         v_filled := v_filled || '{"do_not_contact": true}';
     end if;
-    if not v_survivor.custom_fields @> (v_merged.custom_fields || v_survivor.custom_fields) then
-        v_filled := v_filled || pg_catalog.jsonb_build_object(
-            'custom_fields', v_merged.custom_fields || v_survivor.custom_fields
-        );
+    -- Values that nobody could enter today (of an archived field, or no longer an option) stay with
+    -- the one in the bin; they would stop the merge.
+    select coalesce(pg_catalog.jsonb_object_agg(f.key, f.value), '{}') into v_fields
+    from pg_catalog.jsonb_each(v_merged.custom_fields) as f
+    inner join public.custom_field_definitions as d
+        on d.organization_id = p_organization_id and d.object = 'contact' and f.key = d.key
+    where d.archived_at is null and private.custom_field_fits(d.type, d.options, f.value);
+    v_fields := v_fields || v_survivor.custom_fields;
+    if v_fields <> v_survivor.custom_fields then
+        v_filled := v_filled || pg_catalog.jsonb_build_object('custom_fields', v_fields);
     end if;
     update public.contacts as c
     set
@@ -298,8 +305,8 @@ declare
 begin
     select m.* into v_merge
     from private.contact_merges as m
-    where m.organization_id = p_organization_id and m.id = p_merge_id
-    for update;
+    where m.organization_id = p_organization_id and m.id = p_merge_id;
+    -- The contacts first and the merge after them, as when a contact is erased.
     for v_row in
         select c.*
         from public.contacts as c
@@ -315,6 +322,10 @@ begin
             v_merged := v_row;
         end if;
     end loop;
+    select m.* into v_merge
+    from private.contact_merges as m
+    where m.organization_id = p_organization_id and m.id = p_merge_id
+    for update;
     if v_survivor.id is null
         or v_merged.id is null
         or not private.in_reach(v_write, v_survivor.owner_id, v_survivor.team_id)

@@ -345,5 +345,40 @@ select is(
     'after 30 days it is final'
 );
 
+-- A field that was archived since, or lost an option, does not stop a merge -------------------
+select tests.as_owner();
+insert into public.custom_field_definitions (organization_id, object, key, label, type, options)
+values
+(tests.alder(), 'contact', 'nickname', 'Nickname', 'text', null),
+(tests.alder(), 'contact', 'team_shirt', 'Shirt', 'select', '["red", "blue"]'),
+(tests.alder(), 'contact', 'hobby', 'Hobby', 'text', null);
+with made as (
+    insert into public.contacts (organization_id, id, first_name, custom_fields) values
+    (tests.alder(), 'a7000000-0000-7000-8000-0000000000f1', 'Kept', '{}'),
+    (
+        tests.alder(),
+        'a7000000-0000-7000-8000-0000000000f2',
+        'Gone',
+        '{"nickname": "Mo", "team_shirt": "red", "hobby": "chess"}'
+    )
+    returning 1
+)
+
+select is(count(*), 2::bigint, 'two contacts with fields of their own') from made;
+update public.custom_field_definitions set archived_at = now()
+where key = 'nickname';
+update public.custom_field_definitions set options = '["blue"]'
+where key = 'team_shirt';
+select tests.as_user('adam.admin');
+select is(count(*), 1::bigint, 'merge although a field was archived and an option dropped')
+from public.merge_contacts(
+    tests.alder(),
+    'a7000000-0000-7000-8000-0000000000f1',
+    'a7000000-0000-7000-8000-0000000000f2'
+);
+select is(c.custom_fields, '{"hobby": "chess"}'::jsonb, 'what still fits goes along')
+from public.contacts as c
+where c.id = 'a7000000-0000-7000-8000-0000000000f1';
+
 select * from finish();
 rollback;
