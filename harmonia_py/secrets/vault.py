@@ -104,15 +104,19 @@ class Vault:
 
     The connection may belong to ``harmonia_vault`` or to a role that may become it. It needs no
     prepared statements and holds no transaction between calls, so poolers may stand between.
+    ``patience`` is how many seconds a statement may take (None: as the database says).
     """
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], *, patience: float | None = None
+    ) -> None:
         if connection.info.transaction_status is not TransactionStatus.IDLE:
             raise UsageError("the vault needs a connection of its own, outside a transaction")
         connection.autocommit = True
         # Whoever waited for another's lock must see what that other did.
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         self._connection = connection
+        self._patience = None if patience is None else f"{int(patience * 1000)}ms"
 
     @contextmanager
     def open(self, organization_id: UUID | None) -> Iterator[Session]:
@@ -120,7 +124,10 @@ class Vault:
         with _translated(), self._connection.transaction():
             self._connection.execute(
                 _SQL["open"],
-                {"organization_id": str(organization_id) if organization_id else ""},
+                {
+                    "organization_id": str(organization_id) if organization_id else "",
+                    "patience": self._patience,
+                },
             )
             yield Session(self._connection, organization_id)
 

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.errors import (
     InvalidSecret,
     KeyProviderError,
+    SecretAccessDenied,
     SecretError,
     SecretNotFound,
     UsageError,
@@ -50,12 +51,18 @@ class _Endpoint:
     loaded: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    reason: str
+    loaded: float
+
+
 class Inbox:
     """Receives events for endpoints. Not for several threads at once."""
 
     def __init__(self, store: SecretStore) -> None:
         self.store = store
-        self._endpoints: dict[tuple[UUID, UUID], _Endpoint] = {}
+        self._endpoints: dict[tuple[UUID, UUID], _Endpoint | _Unusable] = {}
 
     def receive(
         self,
@@ -88,10 +95,14 @@ class Inbox:
             tolerance=endpoint.tolerance,
         )
         with self.store.vault.open(organization_id) as session:
-            receipt = session.statement(
+            row = session.statement(
                 _SQL["receipt"], endpoint_id=endpoint_id, dedupe_key=verified.dedupe_key
             ).fetchone()
-            if receipt is None:
+            refusal, taken = row if row is not None else ("unknown_endpoint", False)
+            if refusal is not None:
+                self._endpoints.pop((organization_id, endpoint_id), None)
+                raise WebhookRejected(refusal)
+            if not taken:
                 return Received(None, duplicate=True)
             row = session.statement(
                 _SQL["event"],
@@ -139,6 +150,8 @@ class Inbox:
         endpoint = self._endpoint(organization_id, endpoint_id)
         if endpoint.scheme.name == "standard":
             standard_key(value.reveal())
+        if not self.store.vault.authorize(organization_id, actor, "secrets.write"):
+            raise SecretAccessDenied("this needs the permission secrets.write")
         with self.store.vault.open(organization_id) as session:
             row = session.statement(
                 _SQL["overlap"], endpoint_id=endpoint_id, seconds=overlap
@@ -152,31 +165,37 @@ class Inbox:
     def _endpoint(self, organization_id: UUID, endpoint_id: UUID) -> _Endpoint:
         key = (organization_id, endpoint_id)
         cached = self._endpoints.get(key)
-        if cached is not None and time.monotonic() - cached.loaded < CACHE_SECONDS:
-            return cached
-        self._endpoints.pop(key, None)
+        if cached is None or time.monotonic() - cached.loaded >= CACHE_SECONDS:
+            if len(self._endpoints) >= 1000:
+                self._endpoints.clear()
+            # What cannot verify is remembered too: opening its secret is a line in the access
+            # log, and strangers must not be able to write there at will.
+            cached = self._endpoints[key] = self._load(organization_id, endpoint_id)
+        if isinstance(cached, _Unusable):
+            raise WebhookRejected(cached.reason)
+        return cached
+
+    def _load(self, organization_id: UUID, endpoint_id: UUID) -> _Endpoint | _Unusable:
         with self.store.vault.open(organization_id) as session:
             row = session.statement(_SQL["endpoint"], endpoint_id=endpoint_id).fetchone()
-        if row is None:
-            raise WebhookRejected("unknown_endpoint")
-        _, _, scheme, options, tolerance, status, secret, previous = row
-        if status != "active":
-            raise WebhookRejected("endpoint_disabled")
-        if secret is None:
-            raise WebhookRejected("no_secret")
         try:
-            endpoint = _Endpoint(
+            if row is None:
+                raise WebhookRejected("unknown_endpoint")
+            scheme, options, tolerance, refusal, secret, previous = row
+            if refusal is not None:
+                raise WebhookRejected(refusal)
+            if secret is None:
+                raise WebhookRejected("no_secret")
+            return _Endpoint(
                 scheme_of(scheme, options),
                 float(tolerance),
                 tuple(self._secrets(organization_id, secret, previous)),
                 time.monotonic(),
             )
+        except WebhookRejected as error:
+            return _Unusable(error.reason, time.monotonic())
         except UsageError:
-            raise WebhookRejected("endpoint_misconfigured") from None
-        if len(self._endpoints) >= 1000:
-            self._endpoints.clear()
-        self._endpoints[key] = endpoint
-        return endpoint
+            return _Unusable("endpoint_misconfigured", time.monotonic())
 
     def _secrets(self, organization_id: UUID, name: str, previous: int | None) -> list[Secret]:
         found = []

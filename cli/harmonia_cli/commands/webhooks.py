@@ -58,9 +58,8 @@ def serve(
     """Run the receiver: POST /webhooks/ORGANIZATION/ENDPOINT."""
     with command(OutputFormat.text):
         try:
-            import uvicorn
-
-            from harmonia_py.webhooks.receiver import Pool, application
+            from harmonia_py.webhooks import server
+            from harmonia_py.webhooks.receiver import STATEMENT_SECONDS, Pool, application
         except ImportError:
             raise UsageError(
                 "the receiver is not installed", hint="pip install 'harmonia[serve]'"
@@ -72,29 +71,22 @@ def serve(
         harden()
         url = database_url(db_url)
         first = make_store(url, provider, old_provider)
-        first.ring.check(first.vault)
-        ring, spare = first.ring, [first]
+        with first.vault:
+            first.ring.check(first.vault)
+        ring = first.ring
 
         def make() -> SecretStore:
-            if spare:
-                return spare.pop()
             from harmonia_py import dsn
 
             # The master key was read once: a file or variable may be gone by now.
-            return SecretStore(Vault(dsn.connect(url, autocommit=True)), ring.copy())
+            connection = dsn.connect(url, autocommit=True)
+            return SecretStore(Vault(connection, patience=STATEMENT_SECONDS), ring.copy())
 
-        stderr.print(f"receiving on http://{host}:{port}/webhooks/ORGANIZATION/ENDPOINT")
-        uvicorn.run(
-            application(Pool(make, connections), public_url=public_url),
-            host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=5,
-            h11_max_incomplete_event_size=65_536,
-            limit_concurrency=200,
-        )
+        app = application(Pool(make, connections), public_url=public_url)
+        with server.listen(host, port) as on:
+            shown = f"http://{host}:{on.getsockname()[1]}/webhooks/ORGANIZATION/ENDPOINT"
+            stderr.print(f"receiving on {shown}", markup=False, highlight=False)
+            server.serve(app, on)
 
 
 @app.command()

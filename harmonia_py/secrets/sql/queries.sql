@@ -2,7 +2,12 @@
 select
     pg_catalog.set_config('role', 'harmonia_vault', true),
     pg_catalog.set_config('harmonia.organization_id', %(organization_id)s, true),
-    pg_catalog.set_config('search_path', '', true);
+    pg_catalog.set_config('search_path', '', true),
+    pg_catalog.set_config(
+        'statement_timeout',
+        coalesce(%(patience)s, pg_catalog.current_setting('statement_timeout')),
+        true
+    );
 
 -- name: authorize
 select private.vault_authorize(%(organization_id)s, %(permission)s, %(claims)s);

@@ -1,10 +1,16 @@
 -- name: endpoint
 select
-    e.id, e.name, e.scheme, e.options, e.tolerance_seconds, e.status, s.name,
+    e.scheme, e.options, e.tolerance_seconds,
+    case
+        when private.vault_organization_status() <> 'active' then 'organization_closed'
+        when e.status <> 'active' then 'endpoint_disabled'
+    end,
+    s.name,
     case when e.previous_until > now() then e.previous_version end
 from public.webhook_endpoints as e
+-- No other kind: whoever may change endpoints could test guesses of a password here.
 left join public.secrets as s
-    on e.organization_id = s.organization_id and e.secret_id = s.id
+    on e.organization_id = s.organization_id and e.secret_id = s.id and s.kind = 'webhook'
 where e.organization_id = %(organization_id)s and e.id = %(endpoint_id)s;
 
 -- name: register
@@ -28,10 +34,28 @@ where
 returning s.name;
 
 -- name: receipt
-insert into private.webhook_receipts (organization_id, endpoint_id, dedupe_key)
-values (%(organization_id)s, %(endpoint_id)s, %(dedupe_key)s)
-on conflict (organization_id, endpoint_id, dedupe_key) do nothing
-returning received_at;
+-- Asked again in the transaction of the event: what is closed takes nothing from then on.
+with known as (
+    select
+        case
+            when private.vault_organization_status() <> 'active' then 'organization_closed'
+            when e.status <> 'active' then 'endpoint_disabled'
+        end as refusal
+    from public.webhook_endpoints as e
+    where e.organization_id = %(organization_id)s and e.id = %(endpoint_id)s
+),
+
+taken as (
+    insert into private.webhook_receipts (organization_id, endpoint_id, dedupe_key)
+    select %(organization_id)s, %(endpoint_id)s, %(dedupe_key)s
+    from known as k
+    where k.refusal is null
+    on conflict (organization_id, endpoint_id, dedupe_key) do nothing
+    returning received_at
+)
+
+select k.refusal, exists (select from taken)
+from known as k;
 
 -- name: valid_json
 select %(text)s::jsonb is not null;
