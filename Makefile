@@ -38,7 +38,7 @@ lint: venv
 # SCHEMA=fleet limits it to one schema.
 isolation-bench: venv
 	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench validate $(if $(SCHEMA),--schema $(SCHEMA))
-	$(if $(PEERS),PYTHONPATH=tests "$(BIN)/python" -m isolation_bench peers $(if $(SCHEMA),--schema $(SCHEMA)))
+	$(if $(PEERS),PYTHONPATH=tests "$(BIN)/python" -m isolation_bench peers --json .harmonia/peers.json $(if $(SCHEMA),--schema $(SCHEMA)) $(if $(MINUTES),--minutes $(MINUTES)))
 	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench measure $(if $(SCHEMA),--schema $(SCHEMA))
 
 clean:

@@ -33,10 +33,10 @@ class Tenant:
 class Actor:
     """Somebody with a database role, claims and memberships.
 
-    ``state`` is active, inactive:<value>, deleted, expired, removed, fresh, both, stranger,
-    anonymous, anon or moved (now in A, once in B, where rows still name it). ``tenants`` maps
-    the labels of the tenants the actor is an *active* member of to the role there; ``former``
-    is the tenant it once belonged to.
+    ``state`` is active, inactive:<value>, deleted, ended:<column>, expired, removed, fresh, both,
+    stranger, anonymous, anon or moved (now in A, once in B, where rows still name it).
+    ``tenants`` maps the labels of the tenants the actor is an *active* member of to the role
+    there; ``former`` is the tenant it once belonged to.
     """
 
     name: str
@@ -124,6 +124,8 @@ def cast(
             actors.append(_actor(model, f"A.{value}", a, usual, f"inactive:{value}"))
         if membership.deleted:
             actors.append(_actor(model, "A.deleted", a, usual, "deleted"))
+        for column in membership.ended:
+            actors.append(_actor(model, f"A.{column}", a, usual, f"ended:{column}"))
         if membership.expires:
             actors.append(_actor(model, "A.expired", a, usual, "expired"))
         actors.append(_actor(model, "A.removed", a, usual, "removed"))

@@ -193,6 +193,11 @@ class Table:
             (role, privilege) in column.privileges for column in self.columns
         )
 
+    def step(self, column: str) -> ForeignKey | None:
+        """Return the foreign key that a path takes from ``column``: a single one, if there is."""
+        keys = [fk for fk in self.foreign_keys if column in fk.columns]
+        return min(keys, key=lambda fk: len(fk.columns), default=None)
+
     def readable(self, role: str) -> tuple[Column, ...]:
         """Return the columns ``role`` may select."""
         return tuple(c for c in self.columns if (role, "SELECT") in c.privileges)

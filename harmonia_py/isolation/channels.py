@@ -20,6 +20,7 @@ from harmonia_py.isolation.probes import (
     realtime,
     rpc,
     shadow,
+    shares,
     storage,
     tables,
     views,
@@ -72,6 +73,8 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += realtime.probe(lab)
     with timer("escalation"):
         result.signals += escalation.probe(lab, result.allowed)
+    with timer("shares"):
+        result.signals += shares.probe(lab)
     with timer("claims"):
         result.signals += claims.probe(lab, result.signals)
     with timer("temporary tables"):

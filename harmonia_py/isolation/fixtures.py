@@ -18,6 +18,7 @@ from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
 from harmonia_py.isolation.infer import user_columns
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.references import References
+from harmonia_py.isolation.shares import shares
 from harmonia_py.isolation.solve import choose
 from harmonia_py.isolation.values import candidates
 
@@ -95,6 +96,8 @@ class _Seeder:
         self.refs = References(catalog)
         self.user_columns = user_columns(catalog, self.refs)
         self.fixtures = Fixtures()
+        self.twins = _twins(catalog)
+        self.shares = shares(catalog, model)
         self.counter = 0
 
     def run(self) -> None:
@@ -288,9 +291,11 @@ class _Seeder:
                     fixed[m.status] = {"true": True, "false": False}.get(value, value)
                 if m.deleted:
                     fixed[m.deleted] = "2026-01-02T00:00:00Z" if actor.state == "deleted" else None
+                for column in m.ended:
+                    past = actor.state == f"ended:{column}"
+                    fixed[column] = "2026-01-02T00:00:00Z" if past else None
                 if m.expires:
-                    past = actor.state == "expired"
-                    fixed[m.expires] = "2026-01-02T00:00:00Z" if past else "2099-01-01T00:00:00Z"
+                    fixed[m.expires] = self._expiry(m, actor)
                 out.append((label, actor.user, False, False, fixed))
         for label in "AB":
             out.append(
@@ -303,6 +308,16 @@ class _Seeder:
                 )
             )
         return out
+
+    def _expiry(self, m: Any, actor: Actor) -> str | None:
+        """Choose an end: past, far ahead, and for the strongest role none where none is needed."""
+        if actor.state == "expired":
+            return "2026-01-02T00:00:00Z"
+        table = self.catalog.tables.get(m.table)
+        endless = table is not None and not table.column(m.expires).not_null
+        if endless and actor.is_member and self.model.roles[0] in actor.tenants.values():
+            return None
+        return "2099-01-01T00:00:00Z"
 
     def _seats(self, actor: Actor) -> dict[str, str]:
         if actor.tenants:
@@ -369,11 +384,16 @@ class _Seeder:
             if self._staffed(table):
                 out.append((label, user_id(f"{label}.staff"), False, False, {}))
             elif self.user_columns.get(table.key):
+                # Who is a guest has a right of his own, whatever became of his membership.
+                live = self.shares[table.key].live() if table.key in self.shares else {}
+                former = {a.user for a in self.cast.actors if not a.tenants} if live else set()
                 for user in self._owners(label, authority=authority):
-                    out.append((label, user, False, False, {}))
+                    if user not in former:
+                        out.append((label, user, False, False, live))
             else:
                 members = self.cast.members(label)
-                out.append((label, members[0].user if members else None, False, False, {}))
+                for _ in range(2 if table.key in self.twins else 1):
+                    out.append((label, members[0].user if members else None, False, False, {}))
             first = self.cast.members(label)
             if not authority:
                 out.append((label, first[0].user if first else None, True, False, {}))
@@ -399,7 +419,8 @@ class _Seeder:
         else:
             for actor in self.cast.actors:
                 if actor.user and actor.state not in ("fresh", "anonymous", "moved"):
-                    out.append((self.owner_of_user(actor.user), actor.user, False, False, {}))
+                    live = self.shares[table.key].live() if table.key in self.shares else {}
+                    out.append((self.owner_of_user(actor.user), actor.user, False, False, live))
         for label in "AB":
             out.append((label, user_id(f"{label}.fresh"), False, True, {}))
         return out
@@ -436,9 +457,10 @@ class _Seeder:
             if column.name in values:
                 draft[column.name] = [values[column.name]]
             elif column.name in mine and user:
-                others = [a.user for a in self.cast.members(owner or "A") if a.user != user]
+                others = [a.user for a in self.cast.members(owner or "A") if a.user != user][:2]
+                others.append(user_id(f"{owner or 'A'}.staff"))
                 last = [None] if not column.not_null else []
-                draft[column.name] = [user, *others[:2], *last]
+                draft[column.name] = [user, *others, *last]
             else:
                 texts = tuple(k.expression for k in table.checks if column.name in k.columns)
                 draft[column.name] = candidates(column, token, n, texts, variant=variant)
@@ -466,7 +488,11 @@ class _Seeder:
         optional = [c for c in free if not table.column(c).not_null]
         needed = bool(path) and path[0] in fk.columns
         if fk.target == "auth.users":
-            values[free[0]] = user or user_id("A.staff")
+            if not (
+                user and any(len(k.columns) > 1 and free[0] in k.columns for k in table.checks)
+            ):
+                # Where a check ties users together, the draft offers more than one.
+                values[free[0]] = user or user_id("A.staff")
             return None
         if variant and optional and not needed:
             values[optional[0]] = None
@@ -496,7 +522,12 @@ class _Seeder:
                 values[optional[0]] = None
                 return None
             return f"no row of {fk.target} to reference through {fk.name}"
-        row = match[n % len(match)] if not by_user else match[0]
+        # What decides about access hangs on one parent, so that people differ by role alone; a
+        # variant shares the plain row's parent, so that two rows of one parent exist.
+        steady = by_user or (
+            self.refs.authority.get(table.key) and self.user_columns.get(table.key)
+        )
+        row = match[0] if steady else match[(n - variant) % len(match)]
         for column, ref in zip(fk.columns, fk.ref_columns, strict=True):
             values[column] = row.values.get(ref)
         return None
@@ -586,6 +617,21 @@ class _Seeder:
             for value, owners in seen.items()
             if len(owners) == 1 and None not in owners
         }
+
+
+def _twins(catalog: Catalog) -> frozenset[str]:
+    """Find the tables of which some row must reference two different rows."""
+    return frozenset(
+        one.target
+        for table in catalog.tables.values()
+        for check in table.checks
+        for one in table.foreign_keys
+        for other in table.foreign_keys
+        if one is not other
+        and one.target == other.target
+        and set(one.columns) & set(check.columns)
+        and set(other.columns) & set(check.columns)
+    )
 
 
 def _compose(

@@ -16,7 +16,7 @@ from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["infer", "merge", "user_columns"]
+__all__ = ["ends_of", "infer", "merge", "user_columns"]
 
 _ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
 _INACTIVE = frozenset(
@@ -128,8 +128,22 @@ def infer(catalog: Catalog) -> TenancyModel:
         settings=settings,
         tenant_status=status,
         tenant_closed=closed,
+        token_roles=() if memberships else _token_roles(refs, claims),
         schemas=catalog.schemas,
     )
+
+
+def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that mark a row as ended, and those that hold the time of its end."""
+    marks, expires = [], []
+    for column in table.columns:
+        if column.category != "D" or column.generated:
+            continue
+        if _ENDS.search(column.name):
+            expires.append(column.name)
+        elif not column.not_null and _GONE.search(column.name):
+            marks.append(column.name)
+    return tuple(marks), tuple(expires)
 
 
 def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
@@ -151,6 +165,7 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
         storage=inferred.storage | said.storage,
         teams=said.teams or inferred.teams,
         public_functions=said.public_functions or inferred.public_functions,
+        token_roles=said.token_roles or inferred.token_roles,
         inferred=False,
     )
 
@@ -192,6 +207,34 @@ def _claims(text: str) -> dict[str, str]:
         ):
             out[path] = "role" if "role" in path.split(".")[-1].lower() else "tenant"
     return out
+
+
+def _token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:
+    """Collect the texts that policies compare with a role claim, those they name most first.
+
+    The claim may be behind a helper. One more role, which no policy names, comes last.
+    """
+    last = {path.split(".")[-1] for path, what in claims.items() if what == "role"}
+    if not last:
+        return ()
+    catalog = refs.catalog
+    names = [re.escape(f"'{key}'") for key in last]
+    names += [
+        rf"\b{re.escape(f.name)}\(\)"
+        for f in catalog.functions.values()
+        if not f.arguments and any(f"'{key}'" in f.source for key in last)
+    ]
+    compared = re.compile(
+        rf"(?:{'|'.join(names)})(?:\s+AS\s+\w+)?[\s)]*(?:::\w+)?[\s)]*(?:=|<>|IN)\s*(?:ANY\s*)?"
+        r"(\(*(?:ARRAY\[)?\s*'[^']*'(?:::\w+)?(?:\s*,\s*'[^']*'(?:::\w+)?)*)",
+        re.I,
+    )
+    votes: dict[str, int] = {}
+    for match in compared.finditer(refs.everything):
+        for value in literals(match.group(1)):
+            votes[value] = votes.get(value, 0) + 1
+    roles = sorted(votes, key=lambda value: -votes[value])[:8]
+    return (*roles, "member") if roles and "member" not in roles else tuple(roles)
 
 
 def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None]:
@@ -331,12 +374,14 @@ def _spread(catalog: Catalog, out: dict[str, tuple[tuple[str, ...], bool]]) -> N
                 for fk in table.foreign_keys:
                     if fk.target != target or target == table.key or not out[target][0]:
                         continue
-                    if len(fk.columns) != 1:
+                    # Of a composite key the last column tells the row; the others lead up.
+                    column = fk.columns[-1]
+                    if table.step(column) is not fk:
                         continue
-                    strict = table.column(fk.columns[0]).not_null
+                    strict = all(table.column(c).not_null for c in fk.columns)
                     if required and not (strict and out[target][1]):
                         continue
-                    out[table.key] = ((fk.columns[0], *out[target][0]), strict and out[target][1])
+                    out[table.key] = ((column, *out[target][0]), strict and out[target][1])
                     queue.append(table.key)
                     break
 
@@ -429,7 +474,8 @@ def _membership(
     keyed = {c for u in table.uniques for c in u.columns}
     user = sorted(users[key], key=lambda c: (c not in keyed, not table.column(c).not_null))[0]
     text = refs.everything
-    role = status = active = deleted = expires = None
+    role = status = active = expires = None
+    gone: list[str] = []
     roles: tuple[str, ...] = ()
     inactive: tuple[str, ...] = ()
     for column in table.columns:
@@ -453,14 +499,17 @@ def _membership(
             if _ENDS.search(column.name):
                 expires = expires or column.name
             elif _GONE.search(column.name):
-                deleted = deleted or column.name
+                gone.append(column.name)
         elif len(values) > 1 and (
             not roles or ("role" in column.name.lower() and "role" not in (role or "").lower())
         ):
             role, roles = column.name, values
         if column.category == "D" and column.not_null and _ENDS.search(column.name):
             expires = expires or column.name
-    return Membership(key, user, tenant, role, roles, status, active, inactive, deleted, expires)
+    return Membership(
+        key, user, tenant, role, roles, status, active, inactive,
+        deleted=gone[0] if gone else None, expires=expires, ended=tuple(gone[1:]),
+    )  # fmt: skip
 
 
 def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from harmonia_py.isolation.fixtures import Fixtures
 from harmonia_py.isolation.introspect import statement
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.references import References
+from harmonia_py.isolation.shares import Share, shares
 
 __all__ = ["Change", "Lab", "Outcome", "Probe"]
 
@@ -102,6 +103,7 @@ class Lab:
         self.cast = cast
         self.fixtures = fixtures
         self.refs = References(catalog)
+        self.shares: dict[str, Share] = shares(catalog, model)
         self.timeout = timeout
         self.count = 0
         self.only: frozenset[str] | None = None
@@ -154,18 +156,21 @@ class Lab:
         column = sql.Identifier(alias, path[0])
         if len(path) == 1:
             return self.text(sql.SQL("{}::text").format(column))
-        fk = next((f for f in table.foreign_keys if f.columns == (path[0],)), None)
+        fk = table.step(path[0])
         parent = self.catalog.table(fk.target) if fk else None
         if fk is None or parent is None:
             return "null::text"
         inner = alias + "p"
+        joined = sql.SQL(" and ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(inner, there), sql.Identifier(alias, here))
+            for here, there in zip(fk.columns, fk.ref_columns, strict=True)
+        )
         return self.text(
-            sql.SQL("(select {} from {} as {} where {} = {})").format(
+            sql.SQL("(select {} from {} as {} where {})").format(
                 sql.SQL(self._scope(parent, path[1:], inner)),
                 parent.sql,
                 sql.Identifier(inner),
-                sql.Identifier(inner, fk.ref_columns[0]),
-                column,
+                joined,
             )
         )
 

@@ -23,7 +23,8 @@ class Membership:
     """A table that says which user belongs to which tenant.
 
     ``active`` is the value of ``status`` that counts; the other values are inactive.
-    ``deleted`` and ``expires`` are timestamps (or a boolean for ``deleted``).
+    ``deleted`` and ``expires`` are timestamps (or a boolean for ``deleted``); ``ended`` names
+    further columns that end a membership once they hold a time.
     ``roles`` are the values ``role`` takes, strongest first where that is known.
     """
 
@@ -37,6 +38,7 @@ class Membership:
     inactive: tuple[str, ...] = ()
     deleted: str | None = None
     expires: str | None = None
+    ended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class TenancyModel:
     """The whole intent. ``tenant_table`` is None when each user is a tenant of their own.
 
     ``teams`` names the table that says who is in which team: table, user, team.
+    ``token_roles`` are the values of a role that the token carries, strongest first.
     """
 
     tenant_table: str | None
@@ -105,6 +108,7 @@ class TenancyModel:
     storage: dict[str, str] = field(default_factory=dict)
     teams: dict[str, str] = field(default_factory=dict)
     public_functions: tuple[str, ...] = ()
+    token_roles: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ("public",)
     inferred: bool = True
 
@@ -117,7 +121,7 @@ class TenancyModel:
     def roles(self) -> tuple[str, ...]:
         """The roles a member can have; one unnamed role where there is no role column."""
         m = self.membership
-        return m.roles if m and m.roles else ("member",)
+        return m.roles if m and m.roles else self.token_roles or ("member",)
 
     @property
     def tenanted(self) -> bool:
@@ -202,6 +206,7 @@ class _Reader:
                 "storage",
                 "teams",
                 "public_functions",
+                "token_roles",
                 "schemas",
             },
             where,
@@ -236,6 +241,7 @@ class _Reader:
             storage=dict(data.get("storage", {})),
             teams=self.known(data.get("teams", {}), {"table", "user", "team"}, f"{where}.teams"),
             public_functions=self.texts(data, "public_functions", where),
+            token_roles=self.texts(data, "token_roles", where),
             schemas=self.texts(data, "schemas", where) or ("public",),
             inferred=False,
         )
@@ -254,6 +260,7 @@ class _Reader:
                 "inactive",
                 "deleted",
                 "expires",
+                "ended",
             },
             where,
         )
@@ -271,6 +278,7 @@ class _Reader:
             inactive=self.texts(data, "inactive", where),
             deleted=self.text(data, "deleted", where),
             expires=self.text(data, "expires", where),
+            ended=self.texts(data, "ended", where),
         )
 
     def table(self, key: str, data: Any, where: str) -> TableModel:
@@ -329,6 +337,8 @@ def dump(model: TenancyModel) -> str:
     out += ["[isolation]", f"schemas = {_value(model.schemas)}"]
     if model.public_functions:
         out.append(f"public_functions = {_value(model.public_functions)}")
+    if model.token_roles:
+        out.append(f"token_roles = {_value(model.token_roles)}")
     tenant = {
         "table": model.tenant_table,
         "key": model.tenant_key,

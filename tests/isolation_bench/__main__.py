@@ -36,6 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if name == "peers":
             command.add_argument("--tool", action="append", help="only this tool (repeatable)")
+            command.add_argument(
+                "--home", default=".harmonia/peers", help="where the tools are installed"
+            )
+            command.add_argument(
+                "--minutes", type=float, help="begin no run after this time; call again to go on"
+            )
     command = commands.add_parser("table", help="print one table of saved results, all tools")
     command.add_argument("files", nargs="+", help="files written by --json")
     report.add_option(command)

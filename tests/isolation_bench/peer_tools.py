@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,25 +60,27 @@ class Answer:
 
 
 class Peers:
-    """Peers installed in a throw-away folder: a virtual environment each, one for npm."""
+    """Peers installed in a folder of their own: a virtual environment each, one for npm."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def install(self) -> None:
-        """Install what is not there yet."""
-        for name, requirement in PYTHON_PEERS.items():
+        """Install what is not there yet; what an interrupted call left half done is redone."""
+        for name, package in PYTHON_PEERS.items():
             home = self.folder / name
-            if not (home / "bin" / name).exists():
-                subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-                pip = [str(home / "bin" / "pip"), "install", "--quiet", requirement]
-                subprocess.run(pip, check=True)
+            with _installing(home, package) as needed:
+                if needed:
+                    subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+                    pip = [str(home / "bin" / "pip"), "install", "--quiet", package]
+                    subprocess.run(pip, check=True)
         npm = self.folder / "npm"
-        if not (npm / "node_modules" / ".bin" / "supashield").exists():
-            npm.mkdir(parents=True, exist_ok=True)
-            (npm / "package.json").write_text('{"name": "peers", "private": true}\n')
-            command = ["npm", "install", "--silent", "--no-fund", "--no-audit", *NODE_PEERS]
-            subprocess.run(command, cwd=npm, check=True)
+        with _installing(npm, " ".join(NODE_PEERS)) as needed:
+            if needed:
+                npm.mkdir(parents=True, exist_ok=True)
+                (npm / "package.json").write_text('{"name": "peers", "private": true}\n')
+                command = ["npm", "install", "--silent", "--no-fund", "--no-audit", *NODE_PEERS]
+                subprocess.run(command, cwd=npm, check=True)
 
     def call(self, program: str, target: Target, *arguments: str) -> tuple[int, str, str]:
         """Run a peer in a fresh folder with ``DATABASE_URL`` set; return exit code and output."""
@@ -91,19 +95,34 @@ class Peers:
             "DO_NOT_TRACK": "1",
             "SUPABASE_TELEMETRY_DISABLED": "1",
         }
-        try:
-            done = subprocess.run(
-                [str(path), *arguments],
-                cwd=target.folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return -1, "", "timeout"
-        return done.returncode, done.stdout, done.stderr
+        with subprocess.Popen(
+            [str(path), *arguments],
+            cwd=target.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                # The npm peers are wrappers: their children would go on without them.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                return -1, "", "timeout"
+        return process.returncode, out, err
+
+
+@contextmanager
+def _installing(home: Path, wanted: str) -> Iterator[bool]:
+    """Yield whether ``wanted`` must be installed in ``home``; note it there once it is."""
+    note = home / "installed"
+    needed = not note.exists() or note.read_text() != wanted
+    yield needed
+    if needed:
+        note.write_text(wanted)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -222,12 +241,21 @@ def take_snapshot(peers: Peers, target: Target) -> None:
         raise RuntimeError(f"pgrls snapshot failed: {err}")
 
 
-def scratch(parent: Path, schemas: Sequence[str]) -> Path:
-    """Return a new folder under ``parent``: peers write configuration beside themselves."""
-    folder = Path(tempfile.mkdtemp(dir=parent))
-    # The one setting pgrls needs: which schemas are the project's.
-    (folder / "pgrls.toml").write_text(f"[database]\nschemas = {json.dumps(schemas)}\n")
-    return folder
+def requirement(tool: str) -> str:
+    """Return the tool and the version of the package it comes from."""
+    package = "supabase" if tool.startswith("supabase") else tool.split(" ", 1)[0]
+    packages = [*PYTHON_PEERS.values(), *NODE_PEERS]
+    return f"{tool}: {next(p for p in packages if re.split('[=@]', p)[0] == package)}"
+
+
+@contextmanager
+def scratch(parent: Path, schemas: Sequence[str]) -> Iterator[Path]:
+    """Yield a new folder under ``parent``: peers write configuration beside themselves."""
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        folder = Path(name)
+        # The one setting pgrls needs: which schemas are the project's.
+        (folder / "pgrls.toml").write_text(f"[database]\nschemas = {json.dumps(schemas)}\n")
+        yield folder
 
 
 def names(chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ class Result:
     seconds: float
     exit_code: int
     detail: str = ""
+    digest: str = ""
 
     @property
     def id(self) -> str:
@@ -37,14 +40,22 @@ class Result:
 
 
 def save(results: Sequence[Result], path: Path) -> None:
-    """Write results where :func:`load` finds them."""
+    """Write results where :func:`load` finds them; the file is whole at every moment."""
     text = json.dumps([result.as_dict() for result in results], indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".new")
+    draft.write_text(text + "\n", encoding="utf-8")
+    os.replace(draft, path)
 
 
 def load(path: Path) -> list[Result]:
     """Return the results in a file that ``--json`` wrote."""
     return [Result(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def digest(*texts: str) -> str:
+    """Return a short mark of what was run: another text gives another mark."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes.shares import sight
 
 __all__ = ["probe"]
 
@@ -43,6 +45,9 @@ def _memberships(lab: Lab, allowed: Allowed) -> list[Signal]:
                 out += _set(lab, table, m, actor, m.status, m.active, f"status {m.active}")
             elif actor.state == "deleted" and m.deleted:
                 out += _set(lab, table, m, actor, m.deleted, None, "no deletion mark")
+            elif actor.state.startswith("ended:"):
+                column = actor.state.removeprefix("ended:")
+                out += _set(lab, table, m, actor, column, None, f"no {column}")
             elif actor.state == "expired" and m.expires:
                 out += _set(lab, table, m, actor, m.expires, "2099-01-01", "a later expiry")
     return out
@@ -123,8 +128,8 @@ def _profiles(lab: Lab) -> list[Signal]:
     """Change a column of one's own row, then look again at everything."""
     words = lab.refs.words(lab.refs.everything)
     out: list[Signal] = []
-    sight = _sight(lab)
-    if not sight:
+    look = sight(lab)
+    if not look:
         return []
     outsider = next((a for a in lab.cast.actors if a.state == "stranger"), None)
     member = next(iter(reversed(lab.cast.members("A"))), None)
@@ -139,7 +144,7 @@ def _profiles(lab: Lab) -> list[Signal]:
             ]
             if not users:
                 continue
-            plan = [Probe(actor, sight, rows=True, tag=None)]
+            plan = [Probe(actor, look, rows=True, tag=None)]
             for column in table.columns:
                 if column.name in users or (actor.role, "UPDATE") not in column.privileges:
                     continue
@@ -156,17 +161,26 @@ def _profiles(lab: Lab) -> list[Signal]:
                         )
                     )
                     plan.append(
-                        Probe(actor, f"{change}; {sight}", rows=True, tag=(column.name, value))
+                        Probe(
+                            actor,
+                            f"{change}; {look}",
+                            rows=True,
+                            watch=("*",),
+                            tag=(column.name, value),
+                        )
                     )
             if len(plan) == 1:
                 continue
             outcomes = lab.run(plan)
             before = outcomes[0].result or {}
             for item, outcome in zip(plan[1:], outcomes[1:], strict=True):
+                # What a trigger wrote meanwhile (a history, say) was not there to be hidden.
+                made = Counter(c.table for c in outcome.changes if c.kind == "new")
+                made.subtract(c.table for c in outcome.changes if c.kind == "gone")
                 grown = [
                     k
                     for k, n in (outcome.result or {}).items()
-                    if outcome.ok and n > before.get(k, 0)
+                    if outcome.ok and n > before.get(k, 0) + max(0, made[k])
                 ]
                 if grown:
                     name, value = item.tag
@@ -197,28 +211,6 @@ def _is_profile(lab: Lab, table: Table) -> bool:
     model = lab.model.of(table.key)
     return model.kind == "tenant" and any(
         set(u.columns) <= set(model.users) and u.columns for u in table.uniques
-    )
-
-
-def _sight(lab: Lab) -> str:
-    """Count what is visible in every table that isolates rows."""
-    parts = []
-    for table in lab.catalog.reachable():
-        if (
-            not table.is_base
-            or table.parent
-            or lab.model.of(table.key).kind not in ("tenant", "root", "user")
-        ):
-            continue
-        if ("authenticated", "SELECT") not in table.privileges:
-            continue
-        parts.append(
-            sql.SQL("{}, (select count(*) from {})").format(sql.Literal(table.key), table.sql)
-        )
-    if not parts:
-        return ""
-    return lab.text(
-        sql.SQL("select pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts[:45]))
     )
 
 

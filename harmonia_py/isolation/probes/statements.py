@@ -103,15 +103,37 @@ def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     rows = lab.fixtures.of(table.key, label)
     if column is None or not rows or not lab.tries("update"):
         return []
-    head = sql.SQL("update {} set {} = {}").format(
-        table.sql, sql.Identifier(column.name), sql.Identifier(column.name)
-    )
-    out = [Probe(actor, lab.text(head), watch=(table.key,), tag=("update", "blind", label))]
+    out = []
+    # An update that reads no column asks no SELECT policy: the value must be a constant.
+    blind = constant_column(table, actor.role, column)
+    if blind is not None:
+        value = lab.literal(table, blind.name, rows[0].values.get(blind.name))
+        text = lab.text(
+            sql.SQL("update {} set {} = {}").format(table.sql, sql.Identifier(blind.name), value)
+        )
+        out.append(Probe(actor, text, watch=(table.key,), tag=("update", "constant", label)))
+    text = touch(lab, table, column)
+    out.append(Probe(actor, text, watch=(table.key,), tag=("update", "blind", label)))
     if table.can(actor.role, "SELECT"):
         keys = lab.where_keys(table, [r.values for r in rows[:30]])
-        text = f"{lab.text(head)} where {keys}"
+        text = touch(lab, table, column, keys)
         out.append(Probe(actor, text, watch=(table.key,), tag=("update", "targeted", label)))
     return out
+
+
+def constant_column(table: Table, role: str, usual: Column | None) -> Column | None:
+    """Choose a column that may hold the same constant in many rows: no key needs it."""
+    keyed = {c for u in table.uniques for c in u.columns}
+    keyed |= {c for fk in table.foreign_keys for c in fk.columns}
+    keyed |= {c for check in table.checks if len(check.columns) > 1 for c in check.columns}
+    usable = [
+        c
+        for c in table.columns
+        if c.writable and c.name not in keyed and (role, "UPDATE") in c.privileges
+    ]
+    if usual in usable:
+        return usual
+    return usable[0] if usable else None
 
 
 def touch(lab: Lab, table: Table, column: Column, where: str = "true") -> str:

@@ -129,11 +129,7 @@ def _actors(lab: Lab) -> list[Actor]:
     members = lab.cast.members("A")
     chosen = [*members[:1], *members[-1:]]
     chosen += [
-        a
-        for a in lab.cast.actors
-        if a.state in ("stranger", "anon", "removed")
-        or a.state.startswith("inactive")
-        or a.state == "deleted"
+        a for a in lab.cast.actors if a.state in ("stranger", "anon") or a.former is not None
     ]
     return list({a.name: a for a in chosen}.values())
 

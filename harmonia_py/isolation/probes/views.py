@@ -71,9 +71,7 @@ def _actors(lab: Lab) -> list[Actor]:
     chosen += [
         a
         for a in lab.cast.actors
-        if a.state in ("stranger", "anonymous", "anon", "removed")
-        or a.state.startswith("inactive")
-        or a.state in ("deleted", "expired")
+        if a.state in ("stranger", "anonymous", "anon") or a.former is not None
     ]
     return list({a.name: a for a in chosen}.values())
 

@@ -356,7 +356,7 @@ class _Prover:
                 here = z3.Or(
                     *(z3.And(t.value == a.value, z3.Not(t.null)) for t in terms for a in anchors)
                 )
-                found.append(z3.And(caller, here))
+                found.append(z3.And(caller, z3.Or(here, *self._standing(other))))
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
         found += [c for t in named for c in self._is_caller(t)]
         if command == "select":
@@ -367,6 +367,18 @@ class _Prover:
                 for literal in self.world.literals.values()
             ]
         return z3.Or(*found) if found else NO
+
+    def _standing(self, row: Row) -> Iterator[Any]:
+        """Yield what marks a person as the platform's own staff: a flag no client can write."""
+        for name, term in row.columns.items():
+            written = {p for _, p in row.table.column(name).privileges} & {"INSERT", "UPDATE"}
+            if written or name in row.table.primary_key:
+                continue
+            if term.is_bool:
+                yield z3.And(term.value, z3.Not(term.null))
+            else:
+                for literal in self.world.literals.values():
+                    yield z3.And(term.value == literal, z3.Not(term.null))
 
     def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
         """Follow the model's path from a row to the column that names its tenant or user."""
@@ -381,16 +393,18 @@ class _Prover:
             current = following
 
     def _parent(self, row: Row, column: str) -> Row | None:
-        for fk in row.table.foreign_keys:
-            target = self.world.catalog.tables.get(fk.target)
-            if column in fk.columns and target is not None and len(fk.columns) == 1:
-                parent = self.world.row(target)
-                key, ref = row.column(column), parent.column(fk.ref_columns[0])
-                self.world.facts.append(
-                    z3.Implies(z3.Not(key.null), z3.And(ref.value == key.value, z3.Not(ref.null)))
-                )
-                return parent
-        return None
+        fk = row.table.step(column)
+        target = self.world.catalog.tables.get(fk.target) if fk else None
+        if fk is None or target is None:
+            return None
+        parent = self.world.row(target)
+        keys = [row.column(name) for name in fk.columns]
+        given = [z3.Not(key.null) for key in keys]
+        for key, name in zip(keys, fk.ref_columns, strict=True):
+            ref = parent.column(name)
+            same = z3.And(ref.value == key.value, z3.Not(ref.null))
+            self.world.facts.append(z3.Implies(z3.And(*given), same))
+        return parent
 
     def _is_caller(self, user: Term) -> list[Any]:
         return [
@@ -462,6 +476,7 @@ class _Prover:
         if membership.deleted:
             deleted = row.column(membership.deleted)
             conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
+        conditions += [row.column(name).null for name in membership.ended]
         if membership.expires:
             expires = row.column(membership.expires)
             clock = self.world.claim("clock")

@@ -1,0 +1,191 @@
+"""Guests and shares: they end when they say, reach no further than they say, and are not taken."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.shares import Share
+
+__all__ = ["probe", "sight"]
+
+
+def probe(lab: Lab) -> list[Signal]:
+    """Give an outsider each kind of share, live and ended, and look what opens."""
+    out: list[Signal] = []
+    outsider = next(
+        (a for s in ("stranger", "fresh") for a in lab.cast.actors if a.state == s), None
+    )
+    look = sight(lab)
+    if outsider is None or not look:
+        return out
+    for share in lab.shares.values():
+        table = lab.catalog.tables[share.table]
+        rows = lab.fixtures.of(share.table, "B")
+        if rows and lab.wants(share.table):
+            out += _Trial(lab, share, table, rows[0].values, outsider, look).signals()
+    return out
+
+
+def sight(lab: Lab) -> str:
+    """Compose the statement that counts what is visible in every table that isolates rows."""
+    parts = []
+    for table in lab.catalog.reachable():
+        if not table.is_base or table.parent:
+            continue
+        if lab.model.of(table.key).kind not in ("tenant", "root", "user"):
+            continue
+        if ("authenticated", "SELECT") in table.privileges or table.readable("authenticated"):
+            parts.append(
+                sql.SQL("{}, (select pg_catalog.count({}) from {})").format(
+                    sql.Literal(table.key),
+                    sql.SQL("*")
+                    if ("authenticated", "SELECT") in table.privileges
+                    else sql.Identifier(table.readable("authenticated")[0].name),
+                    table.sql,
+                )
+            )
+    if not parts:
+        return ""
+    return lab.text(
+        sql.SQL("select pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts[:45]))
+    )
+
+
+class _Trial:
+    """One kind of share, offered to one outsider."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        share: Share,
+        table: Table,
+        values: dict[str, Any],
+        outsider: Actor,
+        look: str,
+    ) -> None:
+        self.lab, self.share, self.table, self.outsider, self.look = (
+            lab, share, table, outsider, look,
+        )  # fmt: skip
+        self.values = dict(values) | {share.user: outsider.user}
+        for name in table.primary_key:
+            if len(table.primary_key) == 1 and table.column(name).base == "uuid":
+                self.values[name] = str(uuid.uuid4())
+
+    def signals(self) -> Iterator[Signal]:
+        """Yield what is wrong; nothing can be said of a share that opens nothing."""
+        alone = self._seen(None)
+        opened = self._more(self._seen(self.share.live()), alone)
+        if not opened:
+            return
+        for column in (*self.share.marks, *self.share.expires):
+            item = self._probe(self.share.over(column), self.look)
+            still = self._more(self.lab.run([item])[0], alone) & opened
+            if still:
+                yield self._signal(
+                    "lifecycle.share", "select", item, f"{column} in the past: {_list(still)} open",
+                    "A share that is over still opens rows.",
+                    f"Compare {column} of {self.table.key} wherever a policy reads it.",
+                    "{object}: a share stays open after its end",
+                )  # fmt: skip
+        yield from self._flags(opened)
+        yield from self._taken(alone)
+
+    def _flags(self, opened: set[str]) -> Iterator[Signal]:
+        """Find a flag that policies mention, and without which rows are written all the same."""
+        for flag in self.share.flags:
+            for key in sorted(opened):
+                written: dict[bool, bool] = {}
+                for value in (True, False):
+                    item = self._write(key, self.share.live() | {flag: value})
+                    if item is not None:
+                        (outcome,) = self.lab.run([item])
+                        written[value] = any(c.kind == "gone" for c in outcome.changes)
+                if item is not None and written == {True: True, False: True}:
+                    yield self._signal(
+                        "share.flag", "update", item,
+                        f"rows of {key} can be changed with {flag} false as with {flag} true",
+                        f"The column {flag} is meant to say how far a share goes, and nothing asks"
+                        " it.",
+                        f"Ask {flag} in the update policy of {key}.",
+                        "{object}: a share allows more than it says",
+                        objects=(key,),
+                    )  # fmt: skip
+
+    def _taken(self, alone: Outcome) -> Iterator[Signal]:
+        """Let the outsider make the share for itself."""
+        live = self.values | self.share.live()
+        text = statements.insert_sql(self.lab, self.table, self.outsider, live)
+        if text is None:
+            return
+        item = Probe(self.outsider, f"{text}; {self.look}", rows=True)
+        (outcome,) = self.lab.run([item])
+        if opened := self._more(outcome, alone):
+            yield self._signal(
+                "escalation.share", "insert", item,
+                f"after naming oneself in {self.table.key}: {_list(opened)} open",
+                "The person a row opens doors for may write that row.",
+                "Let only the owner of what is shared insert shares.",
+                "{object}: people can share other people's rows with themselves",
+            )  # fmt: skip
+
+    def _seen(self, changes: dict[str, Any] | None) -> Outcome:
+        return self.lab.run([self._probe(changes, self.look)])[0]
+
+    def _more(self, outcome: Outcome, alone: Outcome) -> set[str]:
+        before = alone.result or {}
+        return {
+            k
+            for k, n in (outcome.result or {}).items()
+            if outcome.ok and k != self.table.key and n > before.get(k, 0)
+        }
+
+    def _probe(self, changes: dict[str, Any] | None, text: str, **more: Any) -> Probe:
+        pre = () if changes is None else (self._insert(changes),)
+        return Probe(self.outsider, text, rows=not more, pre=pre, replica=bool(pre), **more)
+
+    def _write(self, key: str, changes: dict[str, Any]) -> Probe | None:
+        table = self.lab.catalog.tables[key]
+        usual = statements.touch_column(self.lab, table, self.outsider.role)
+        column = statements.constant_column(table, self.outsider.role, usual)
+        rows = self.lab.fixtures.of(key, "B")
+        if column is None or not rows:
+            return None
+        value = self.lab.literal(table, column.name, rows[0].values.get(column.name))
+        text = sql.SQL("update {} set {} = {}").format(
+            table.sql, sql.Identifier(column.name), value
+        )
+        return self._probe(changes, self.lab.text(text), watch=(key,))
+
+    def _insert(self, changes: dict[str, Any]) -> str:
+        row = self.values | changes
+        names = [c.name for c in self.table.columns if c.writable and c.name in row]
+        columns = sql.SQL(", ").join(map(sql.Identifier, names))
+        return self.lab.text(
+            sql.SQL(
+                "insert into {t} ({c}) select {c} from "
+                "pg_catalog.jsonb_populate_record(null::{t}, {r})"
+            ).format(t=self.table.sql, c=columns, r=sql.Literal(Jsonb(row)))
+        )
+
+    def _signal(
+        self, rule: str, command: str, item: Probe, evidence: str, why: str, fix: str, title: str,
+        objects: tuple[str, ...] = (),
+    ) -> Signal:  # fmt: skip
+        return Signal(
+            rule, "breach", "high", "a guest", self.table.key, command, evidence, why, fix,
+            item.sql, item.actor, (self.table.key, *objects), self.table.key, title, item.pre,
+        )  # fmt: skip
+
+
+def _list(keys: set[str]) -> str:
+    return ", ".join(sorted(keys)[:6])
