@@ -520,7 +520,35 @@ begin
                 and k.expires_at > pg_catalog.clock_timestamp()
                 -- A machine has no second factor, so step-up permissions are never its own.
                 and not p.step_up
-                and (o.status = 'active' or (o.status = 'closing' and not p.writes));
+                and (o.status = 'active' or (o.status = 'closing' and not p.writes))
+                -- A key is as good as who made it, and still knows it: one who was removed,
+                -- suspended or demoted since must not go on through a key.
+                and exists (
+                    select 1
+                    from public.memberships as m
+                    inner join auth.users as u on m.user_id = u.id
+                    where
+                        m.organization_id = k.organization_id
+                        and m.user_id = k.created_by
+                        and m.status = 'active'
+                        and u.deleted_at is null
+                        and (u.banned_until is null or u.banned_until <= pg_catalog.now())
+                        and (
+                            exists (
+                                select 1
+                                from public.builtin_role_permissions as b
+                                where b.role = m.role and b.permission = kp.permission
+                            )
+                            or exists (
+                                select 1
+                                from public.role_permissions as r
+                                where
+                                    r.organization_id = m.organization_id
+                                    and r.role = m.role
+                                    and r.permission = kp.permission
+                            )
+                        )
+                );
     end if;
 end;
 $$;

@@ -172,7 +172,16 @@ begin
         )
         and k.revoked_at is null
         and k.expires_at > pg_catalog.clock_timestamp()
-        and o.status in ('active', 'closing');
+        and o.status in ('active', 'closing')
+        -- The authorizer would give its token nothing.
+        and exists (
+            select 1
+            from public.memberships as m
+            where
+                m.organization_id = k.organization_id
+                and m.user_id = k.created_by
+                and m.status = 'active'
+        );
     if not found then
         perform private.fail(
             401, 'api_key.invalid', 'the API key is unknown, expired or revoked',

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fix_api import ALDER, BIRCH, MIKA, NORA, OLGA, OTTO, Api, Person
+from fix_api import ADAM, ALDER, BIRCH, MIKA, NORA, OLGA, OTTO, Api, Person
+from fix_database import Connection
+from psycopg import sql
 
 
 def make(api: Api, permissions: list[str], person: Person = OLGA, **claims: Any) -> httpx.Response:
@@ -80,6 +82,56 @@ def test_revoking_ends_the_key_and_its_tokens_at_once(api: Api) -> None:
         assert gone.status_code == 204, gone.text
         assert client.get("/contacts").json()["details"] == "api_key.token_invalid"
     assert exchange(api, made["api_key"]).json()["details"] == "api_key.invalid"
+
+
+def test_a_key_can_do_no_more_than_its_maker_can_now(api: Api) -> None:
+    adams = make(api, ["contacts.read", "members.read"], ADAM).json()[0]["api_key"]
+    olgas = make(api, ["contacts.read"]).json()[0]["api_key"]
+
+    def see(client: httpx.Client) -> tuple[bool, bool]:
+        return bool(client.get("/contacts").json()), bool(client.get("/memberships").json())
+
+    def set_adam(conn: Connection, column: str, value: str) -> None:
+        conn.execute(
+            sql.SQL(
+                "update public.memberships set {} = %s where organization_id = %s and user_id = %s"
+            ).format(sql.Identifier(column)),
+            [value, ALDER, ADAM.id],
+        )
+
+    with (
+        machine(api, adams) as client,
+        machine(api, olgas) as other,
+        api.database.connect(autocommit=True) as conn,
+    ):
+        assert see(client) == (True, True)
+        conn.execute(
+            "insert into public.roles (organization_id, key, name, rank)"
+            " values (%s, 'reader', 'Reader', 1)",
+            [ALDER],
+        )
+        conn.execute(
+            "insert into public.role_permissions (organization_id, role, permission)"
+            " values (%s, 'reader', 'contacts.read')",
+            [ALDER],
+        )
+        for column, value, seen in (
+            ("role", "reader", (True, False)),
+            ("role", "admin", (True, True)),
+            ("status", "suspended", (False, False)),
+        ):
+            set_adam(conn, column, value)
+            assert see(client) == seen, (column, value)
+        assert exchange(api, adams).json()["details"] == "api_key.invalid"
+        # Somebody else's key is no worse for it.
+        assert other.get("/contacts").json()
+        set_adam(conn, "status", "active")
+        assert see(client) == (True, True)
+        conn.execute(
+            "update auth.users set banned_until = now() + interval '1 day' where id = %s",
+            [ADAM.id],
+        )
+        assert see(client) == (False, False)
 
 
 def test_an_expired_key_or_token_is_nothing(api: Api) -> None:

@@ -41,9 +41,9 @@ def org(conn: Connection) -> UUID:
         [row[0], AGENT, PEOPLE["owner"]],
     )
     conn.execute(
-        "insert into public.api_keys (organization_id, id, name, hint, expires_at)"
-        " values (%s, %s, 'all', 'hk_', now() + interval '1 day')",
-        [row[0], KEY_ID],
+        "insert into public.api_keys (organization_id, id, name, hint, created_by, expires_at)"
+        " values (%s, %s, 'all', 'hk_', %s, now() + interval '1 day')",
+        [row[0], KEY_ID, PEOPLE["owner"]],
     )
     conn.execute(
         "insert into public.api_key_permissions select %s, %s, key from public.permissions",
