@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from fix_database import Connection, as_user, create_user
-from test_crm_concurrency import held, together, wait_for_lock
+from fix_sessions import held, together, wait_for_lock
 
 from harmonia_py.engines import Database
 
