@@ -12,9 +12,12 @@ from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
     claims,
+    closed,
     denied,
+    dynamic,
     escalation,
     grants,
+    invitations,
     oracles,
     permissions,
     realtime,
@@ -23,6 +26,7 @@ from harmonia_py.isolation.probes import (
     shares,
     storage,
     tables,
+    totals,
     views,
 )
 
@@ -60,9 +64,13 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += signals
         result.probes.update(counts)
     with timer("functions"):
-        signals, skipped = rpc.probe(lab)
-        result.signals += signals
+        taken, opened = invitations.probe(lab)
+        signals, skipped = rpc.probe(lab, opened)
+        result.signals += taken + signals
         result.not_judged += skipped
+        told = {s.object for s in signals} | set(lab.model.public_functions)
+        result.signals += dynamic.probe(lab, told)
+        result.signals += totals.probe(lab, told)
     with timer("keys"):
         result.signals += oracles.probe(lab, result.allowed)
     with timer("grants"):
@@ -75,6 +83,10 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += escalation.probe(lab, result.allowed)
     with timer("shares"):
         result.signals += shares.probe(lab)
+    with timer("closed tenants"):
+        signals, left = closed.probe(lab, result.allowed)
+        result.signals += signals
+        result.not_judged += left
     with timer("claims"):
         result.signals += claims.probe(lab, result.signals)
     with timer("temporary tables"):

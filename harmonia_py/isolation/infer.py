@@ -25,6 +25,7 @@ _INACTIVE = frozenset(
     "frozen terminated former requested".split()
 )
 _GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended|banned)", re.I)
+_OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
 _ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
 _UID = r"(?:\(\s*SELECT\s+)?(?:auth\.)?uid\(\)(?:\s+AS\s+\w+\s*\))?"
 _USES_UID = re.compile(
@@ -565,6 +566,8 @@ def _tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
         if words & _ACTIVE and words & _INACTIVE:
             return column.name, tuple(v for v in values if v.lower() in _INACTIVE)
     for column in table.columns:
-        if column.category == "D" and not column.not_null and _GONE.search(column.name):
+        if column.category == "D" and not column.not_null and _OVER.search(column.name):
             return column.name, ("now",)
+        if column.category == "B" and _OVER.search(column.name):
+            return column.name, ("true",)
     return None, ()

@@ -7,8 +7,7 @@ rows, and must not differ between another tenant's ids and ids that exist nowher
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,14 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
-from harmonia_py.isolation.catalog import Argument, Function, Table
+from harmonia_py.isolation.catalog import Argument, Function
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes.arguments import choices, is_tenant
 
-__all__ = ["calls", "exposed", "judge", "probe"]
+__all__ = ["call", "calls", "exposed", "judge", "probe"]
 
-_NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
+_SPEAKS = re.compile(r"\braise\s+(?:notice|info|warning|log|debug)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,17 @@ def exposed(lab: Lab) -> list[Function]:
     ]
 
 
-def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
-    """Call all functions as members, outsiders and anon, and judge each outcome."""
+def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[NotJudged]]:
+    """Call all functions as members, outsiders and anon, and judge each outcome.
+
+    ``heard`` are functions that another channel saw do their work.
+    """
     signals: list[Signal] = []
     silent: list[str] = []
     for function in exposed(lab):
         plan = list(_plan(lab, function))
-        outcomes = lab.run(plan)
+        # Notices come without a number: only one call at a time tells whose they are.
+        outcomes = lab.run(plan, single=bool(_SPEAKS.search(function.source)))
         worked = False
         for item, outcome in zip(plan, outcomes, strict=True):
             call: Call = item.tag[1]
@@ -66,6 +70,7 @@ def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
                 signals += judge(lab, function, item, outcome)
         if function.name not in lab.model.public_functions:
             signals += _differences(lab, function, plan, outcomes)
+        worked = worked or function.key in heard
         if not worked and (function.definer or function.language not in ("sql", "plpgsql")):
             silent.append(function.key)
     left = []
@@ -111,7 +116,7 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
     home = next(iter(actor.tenants), "A")
     shapes: list[tuple[list[str], list[Argument]]] = [([label] * len(arguments), list(arguments))]
     if label not in ("?", home) and len(arguments) > 1:
-        tenancy = [_is_tenant(lab, a) for a in arguments]
+        tenancy = [is_tenant(lab, a, function) for a in arguments]
         if any(tenancy) and not all(tenancy):
             shapes.append(([home if t else label for t in tenancy], list(arguments)))
             shapes.append(([label if t else home for t in tenancy], list(arguments)))
@@ -121,14 +126,15 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
     seen: set[str] = set()
     for labels, used in shapes:
         width = max(
-            (len(_options(lab, a, la)) for a, la in zip(used, labels, strict=True)), default=1
+            (len(choices(lab, function, a, la, home)) for a, la in zip(used, labels, strict=True)),
+            default=1,
         )
-        for index in range(min(width, 3)):
+        for index in range(min(width, 4)):
             picks = []
             for argument, whose in zip(used, labels, strict=True):
-                options = _options(lab, argument, whose)
+                options = choices(lab, function, argument, whose, home)
                 picks.append(options[min(index, len(options) - 1)])
-            text = _call(lab, function, used, [p[0] for p in picks])
+            text = call(lab, function, used, [p[0] for p in picks])
             if text in seen:
                 continue
             seen.add(text)
@@ -150,7 +156,8 @@ def _flat(value: Any) -> list[Any]:
     return [value]
 
 
-def _call(lab: Lab, function: Function, used: list[Argument], values: list[Any]) -> str:
+def call(lab: Lab, function: Function, used: list[Argument], values: list[Any]) -> str:
+    """Compose a call with named arguments, as PostgREST makes it."""
     parts = []
     for argument, value in zip(used, values, strict=True):
         if argument.category == "C" and isinstance(value, dict):
@@ -172,175 +179,6 @@ def _call(lab: Lab, function: Function, used: list[Argument], values: list[Any])
     return lab.text(
         sql.SQL("select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x)) from {} as x").format(inner)
     )
-
-
-def _plain(name: str) -> str:
-    name = re.sub(r"^(p|in|arg|param|v|i)?_+", "", name.lower())
-    return re.sub(r"^(target|the|new|my|for|from|to|source|dest|current)_", "", name)
-
-
-def _is_tenant(lab: Lab, argument: Argument) -> bool:
-    """Whether an argument seems to want the tenant's id."""
-    name = _plain(argument.name)
-    model = lab.model
-    paths = {t.path[-1] for t in model.tables.values() if t.kind == "tenant" and t.path}
-    if name in paths or any(name in (p, p.removesuffix("_id")) for p in paths):
-        return True
-    if model.tenant_table:
-        words = _singulars(model.tenant_table.split(".", 1)[1])
-        return name.removesuffix("_id") in words or name in {w[:3] + "_id" for w in words} | {
-            w[:3] for w in words
-        }
-    return False
-
-
-def _singulars(name: str) -> set[str]:
-    out = {name}
-    if name.endswith("ies"):
-        out.add(name[:-3] + "y")
-    if name.endswith("es"):
-        out.add(name[:-2])
-    if name.endswith("s"):
-        out.add(name[:-1])
-    return out
-
-
-def _options(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
-    """Return the options of an argument; worked out once for each argument and label."""
-    key = ("options", argument, label)
-    if key not in lab.memo:
-        lab.memo[key] = _choices(lab, argument, label)
-    return list(lab.memo[key])
-
-
-def _choices(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
-    """Return (value, specific, bearer table) for an argument, best first.
-
-    A specific value belongs to the label's tenant; a bearer value is a text that only its
-    holder should know.
-    """
-    if label == "?":
-        return [(_unknown(argument), argument.category in "USN", None)]
-    found = _by_name(lab, argument, label)
-    if found:
-        return found
-    tenant = lab.cast.tenant(label)
-    base = argument.type
-    if base == "uuid":
-        ids = [tenant.id] if lab.model.tenant_type == "uuid" else []
-        for key in sorted(lab.fixtures.rows)[:60]:
-            table = lab.catalog.tables.get(key)
-            rows = lab.fixtures.of(key, label)
-            if table and rows and table.primary_key:
-                ids.append(str(rows[0].values.get(table.primary_key[-1])))
-        picks: list[tuple[Any, bool, str | None]] = [(i, True, None) for i in dict.fromkeys(ids)]
-        return picks[:3] or [(_NOBODY, False, None)]
-    if base == "uuid[]":
-        return [([tenant.id], True, None)]
-    if argument.labels:
-        return [(v, False, None) for v in argument.labels[:2]]
-    if argument.category == "C":
-        row = next(
-            (
-                lab.fixtures.of(k, label)
-                for k in (base, f"public.{base}")
-                if lab.fixtures.of(k, label)
-            ),
-            [],
-        )
-        return [(row[0].values if row else {}, bool(row), None)]
-    if base in ("json", "jsonb"):
-        return [(_payload(lab, label), False, None), ({}, False, None)]
-    if argument.category == "A":
-        return [([], False, None)]
-    if argument.category == "S":
-        return [("hza", False, None)]
-    if argument.category == "N":
-        return [(10, False, None)]
-    if argument.category == "B":
-        return [(False, False, None), (True, False, None)]
-    if argument.category == "D":
-        return [("2026-06-01T00:00:00Z" if "time" in base else "2026-06-01", False, None)]
-    if argument.category == "T":
-        return [("1 day", False, None)]
-    return [("", False, None)]
-
-
-def _unknown(argument: Argument) -> Any:
-    if argument.type == "uuid":
-        return _NOBODY
-    if argument.type == "uuid[]":
-        return [_NOBODY]
-    if argument.category == "N":
-        return 32123
-    if argument.category == "S":
-        return "hzq9999@example.test"
-    if argument.labels:
-        return argument.labels[0]
-    if argument.type in ("json", "jsonb"):
-        return {}
-    if argument.category == "A":
-        return []
-    if argument.category == "B":
-        return False
-    if argument.category == "D":
-        return "2026-06-01"
-    if argument.category == "T":
-        return "1 day"
-    return {} if argument.category == "C" else ""
-
-
-def _by_name(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, str | None]]:
-    """Match an argument with a column of the same name, or with a table named in it."""
-    name = _plain(argument.name)
-    many = argument.type.endswith("[]")
-    kind = argument.type.removesuffix("[]")
-    if kind == lab.model.tenant_type and _is_tenant(lab, argument):
-        value: Any = lab.cast.tenant(label).id
-        return [([value] if many else value, True, None)]
-    out: list[tuple[Any, bool, str | None]] = []
-    if name in ("", "id") or kind in ("boolean", "json", "jsonb") or argument.labels:
-        return out
-    stem = name.removesuffix("_ids").removesuffix("_id").removesuffix("ids")
-    for key in sorted(lab.fixtures.rows):
-        table = lab.catalog.table(key)
-        rows = lab.fixtures.of(key, label)
-        if table is None or not rows or not table.primary_key:
-            continue
-        last = table.primary_key[-1]
-        by_table = stem and stem in _singulars(table.name) and table.column(last).type == kind
-        row = rows[len(rows) // 2].values
-        if by_table:
-            out.insert(0, ([row[last]] if many else row[last], True, None))
-        elif table.has(name) and table.column(name).type in (kind, "character varying", "text"):
-            if (kind in ("text", "character varying") and table.column(name).category == "S") or (
-                table.column(name).type == kind
-            ):
-                value = row.get(name)
-                if value is not None and str(value) in lab.fixtures.canaries:
-                    secret = _is_secret(table, name)
-                    out.append(([value] if many else value, True, key if secret else None))
-    if not out and kind == "uuid" and ("user" in stem or "member" in stem or "profile" in stem):
-        victim = lab.cast.members(label)
-        out += [([v.user] if many else v.user, True, None) for v in victim[-1:]]
-    return out[:3]
-
-
-def _is_secret(table: Table, name: str) -> bool:
-    """Whether a column holds what only its bearer should know: a random text."""
-    column = table.column(name)
-    if column.category != "S":
-        return False
-    made = bool(column.default and re.search(r"random|encode|md5|uuid|nanoid", column.default))
-    return made or re.search(r"token|secret|hash|nonce|code$", name) is not None
-
-
-def _payload(lab: Lab, label: str) -> dict[str, Any]:
-    tenant = lab.cast.tenant(label)
-    names = {
-        t.path[0] for t in lab.model.tables.values() if t.kind == "tenant" and len(t.path) == 1
-    }
-    return dict.fromkeys(sorted(names), tenant.id) | {"name": "hz", "title": "hz"}
 
 
 def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterator[Signal]:

@@ -1,0 +1,148 @@
+"""Closed tenants: what is still open to their members after the tenant was closed.
+
+A project may let members of a closed tenant read on, or shut everything; the harness holds each
+table to what the project does everywhere else. Where nothing closes at all, although some code
+asks for the mark, the helper that asked for it has forgotten to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Column, Table
+from harmonia_py.isolation.finding import NotJudged, Signal
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes import statements
+
+__all__ = ["probe"]
+
+Allowed = Mapping[tuple[str, str, str], set[str]]
+
+
+def probe(lab: Lab, allowed: Allowed) -> tuple[list[Signal], list[NotJudged]]:
+    """Close tenant A in every way it can be closed, and let its strongest member go on."""
+    root = lab.catalog.tables.get(lab.model.tenant_table or "")
+    boss = next(iter(lab.cast.members("A")), None)
+    if root is None or boss is None or lab.model.tenant_status is None or not lab.fixtures.replica:
+        return [], []
+    column = root.column(lab.model.tenant_status)
+    before = [p for t in _tables(lab) for p in _plan(lab, t, boss)]
+    could = {p.tag for p, o in zip(before, lab.run(before), strict=True) if _reached(lab, p, o)}
+    for value in lab.model.tenant_closed:
+        close = _close(lab, root, column, value)
+        plan = [p for t in _tables(lab) for p in _plan(lab, t, boss, close) if p.tag in could]
+        kept: dict[str, list[Probe]] = defaultdict(list)
+        lost: dict[str, set[str]] = defaultdict(set)
+        for item, outcome in zip(plan, lab.run(plan), strict=True):
+            key, command = item.tag
+            if _reached(lab, item, outcome):
+                kept[command].append(item)
+            else:
+                lost[command].add(key)
+        left = [p for c, items in kept.items() if len(items) < len(lost[c]) for p in items]
+        if not any(lost.values()):
+            if not _asked(lab, root, column):
+                continue
+            left = [p for items in kept.values() for p in items]
+        what = (
+            "other tables close" if any(lost.values()) else "code asks for it, yet nothing closes"
+        )
+        return [_signal(lab, root, column, value, item, what) for item in left], []
+    if could and not _asked(lab, root, column):
+        mark = f"{root.key}.{column.name}"
+        return [], [
+            NotJudged(mark, "no policy and no function looks at it: closing closes nothing")
+        ]
+    return [], []
+
+
+def _tables(lab: Lab) -> list[Table]:
+    seats = {m.table for m in lab.model.memberships}
+    return [t for t in lab.tables() if lab.model.of(t.key).kind == "tenant" and t.key not in seats]
+
+
+def _close(lab: Lab, root: Table, column: Column, value: str) -> str:
+    if column.category == "D":
+        value = "2020-01-01T00:00:00Z"
+    return lab.text(
+        sql.SQL("update {} set {} = {} where {} = {}").format(
+            root.sql,
+            sql.Identifier(column.name),
+            lab.literal(root, column.name, value),
+            sql.Identifier(lab.model.tenant_key),
+            lab.literal(root, lab.model.tenant_key, lab.cast.a.id),
+        )
+    )
+
+
+def _plan(lab: Lab, table: Table, actor: Actor, close: str = "") -> list[Probe]:
+    texts: dict[str, str | None] = {}
+    look = statements.select(lab, table, actor)
+    if look is not None:
+        texts["select"] = look.sql
+    spare = lab.fixtures.spares.get((table.key, "A"))
+    if spare is not None:
+        row = statements.with_user(lab, table, spare, actor)
+        texts["insert"] = statements.insert_sql(lab, table, actor, row)
+    column = statements.touch_column(lab, table, actor.role)
+    if column is not None:
+        texts["update"] = statements.touch(lab, table, column)
+    if table.can(actor.role, "DELETE"):
+        texts["delete"] = statements.erase(lab, table)
+    return [
+        Probe(
+            actor,
+            text,
+            rows=command == "select",
+            watch=() if command == "select" else (table.key,),
+            pre=(close,) if close else (),
+            replica=bool(close),
+            tag=(table.key, command),
+        )
+        for command, text in texts.items()
+        if text and lab.tries(command)
+    ]
+
+
+def _reached(lab: Lab, item: Probe, outcome: Outcome) -> bool:
+    key, command = item.tag
+    if command == "select":
+        return outcome.ok and bool(outcome.result)
+    return outcome.constraint or any(c.table == key for c in outcome.changes)
+
+
+def _asked(lab: Lab, root: Table, column: Column) -> bool:
+    """Whether some code that reads the tenants looks at the mark."""
+    word = re.compile(rf'(?<![\w"]){re.escape(column.name)}\b|"{re.escape(column.name)}"')
+    texts = [lab.refs.policy_text(t) for t in lab.catalog.tables.values()]
+    texts += [f.source for f in lab.catalog.functions.values()]
+    return any(word.search(t) and root.key in lab.refs.direct(t)[0] for t in texts)
+
+
+def _signal(lab: Lab, root: Table, column: Column, value: str, item: Probe, what: str) -> Signal:
+    key, command = item.tag
+    mark = f"{column.name} is {'set' if column.category == 'D' else value}"
+    helpers = sorted(lab.refs.by_table[key][1]) if key in lab.refs.by_table else []
+    asks = f" Its policies ask {', '.join(helpers)}." if helpers else ""
+    return Signal(
+        "lifecycle.closed",
+        "breach",
+        "high",
+        item.actor.name,
+        key,
+        command,
+        f"after {mark} on {root.key}: {what}",
+        f"A closed tenant is still open here.{asks}",
+        f"Let every policy ask a helper that looks at {root.key}.{column.name}.",
+        item.sql,
+        item.actor,
+        (key,),
+        group="closed",
+        title="A closed tenant is still open in {object} ({commands})",
+        pre=item.pre,
+    )

@@ -1,0 +1,101 @@
+"""Totals: what a function says about all tenants together to a caller who asked for nothing else.
+
+A count or a sum holds no value of another tenant, and still tells of it: the answer changes when
+the other tenant's rows are taken away.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Function
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import rpc, statements
+
+__all__ = ["probe"]
+
+
+def probe(lab: Lab, known: set[str]) -> list[Signal]:
+    """Call each definer function with one's own ids, with and without the other tenant's rows."""
+    if not lab.fixtures.replica:
+        return []
+    out: list[Signal] = []
+    people = [*lab.cast.members("A")[:1]]
+    people += [a for a in lab.cast.actors if a.state in ("stranger", "anon")]
+    for function in rpc.exposed(lab):
+        if not function.definer or function.key in known or function.returns == "void":
+            continue
+        weigh, clear = _clear(lab, function)
+        if not clear:
+            continue
+        for actor in people:
+            if actor.role in function.executors and (
+                item := _differs(lab, function, actor, weigh, clear)
+            ):
+                out.append(_signal(function, item))
+                break
+    return out
+
+
+def _clear(lab: Lab, function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Compose what gives the other tenant's amounts a weight, and what takes its rows away."""
+    weigh: list[str] = []
+    clear: list[str] = []
+    for key in sorted(lab.refs.reach(function.source)[0]):
+        table = lab.catalog.tables.get(key)
+        if table is None or not table.is_base or not table.primary_key:
+            continue
+        if lab.model.of(key).kind != "tenant" or any(m.table == key for m in lab.model.memberships):
+            continue
+        rows = lab.fixtures.of(key, "B")
+        if not rows:
+            continue
+        where = lab.where_keys(table, [r.values for r in rows])
+        clear.append(statements.erase(lab, table, where))
+        # A sum of what defaults to nothing would not tell.
+        amounts = [c for c in table.columns if c.category == "N" and c.default == "0"]
+        if amounts:
+            sets = sql.SQL(", ").join(
+                sql.SQL("{} = 1234").format(sql.Identifier(c.name)) for c in amounts
+            )
+            text = sql.SQL("update {} set {} where {}").format(table.sql, sets, sql.SQL(where))
+            weigh.append(lab.text(text))
+    return tuple(weigh), tuple(clear)
+
+
+def _differs(
+    lab: Lab, function: Function, actor: Actor, weigh: tuple[str, ...], clear: tuple[str, ...]
+) -> Probe | None:
+    for _, text in [*rpc.calls(lab, function, "A", actor)][:1]:
+        plan = [
+            Probe(actor, text, rows=True, pre=pre, replica=True)
+            for pre in ((), (), clear, weigh, (*weigh, *clear))
+        ]
+        first, again, without, heavy, light = lab.run(plan)
+        if not (first.ok and again.ok) or first.result != again.result:
+            return None
+        told = without.ok and without.result != first.result
+        if told or (heavy.ok and light.ok and heavy.result != light.result):
+            return plan[0]
+    return None
+
+
+def _signal(function: Function, item: Probe) -> Signal:
+    return Signal(
+        "rpc.totals",
+        "oracle",
+        "medium",
+        item.actor.name,
+        function.key,
+        "execute",
+        "the answer changes when another tenant's rows are removed",
+        "A function that runs with its owner's rights counts the rows of every tenant.",
+        "Let it look at the caller's tenants only; or name it in public_functions, if meant so.",
+        item.sql,
+        item.actor,
+        (),
+        group=function.key,
+        title="{object}: a function tells totals over all tenants",
+    )
