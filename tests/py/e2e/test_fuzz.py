@@ -7,13 +7,15 @@ no answer to one tenant may hold a canary of the other.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections import Counter
+from typing import Any, LiteralString
 
 import httpx
 import pytest
-from fix_api import ALDER, BIRCH, OLGA, OTTO, Api
+from fix_api import ALDER, BIRCH, OLGA, OTTO, Api, Person
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 EXAMPLES = 350
 CANARY = {ALDER: "canaryalder7f3a", BIRCH: "canarybirch91c2"}
@@ -213,14 +215,11 @@ def send(
             )
 
 
-@pytest.mark.parametrize(("person", "own"), [(OLGA, ALDER), (OTTO, BIRCH)])
-def test_no_request_breaks_the_server_or_reaches_another_tenant(
-    api: Api, surface: dict[str, Any], person: Any, own: str
-) -> None:
+def fuzz(api: Api, surface: dict[str, Any], person: Person, own: str) -> tuple[Counter[int], int]:
+    """Send the cases as a person; the answers by status, and how many showed the own canary."""
     foreign = CANARY[BIRCH if own == ALDER else ALDER]
-    seen: dict[int, int] = {}
+    seen: Counter[int] = Counter()
     shown = 0
-    client = api.client(person)
 
     @settings(
         max_examples=EXAMPLES,
@@ -229,6 +228,7 @@ def test_no_request_breaks_the_server_or_reaches_another_tenant(
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
     )
     @given(st.one_of(sensible(surface), requests(surface)))
     def attempt(case: dict[str, Any]) -> None:
@@ -243,26 +243,75 @@ def test_no_request_breaks_the_server_or_reaches_another_tenant(
             answer = send(client, case, content, headers)
         except (httpx.InvalidURL, UnicodeEncodeError):
             return
-        seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
+        seen[answer.status_code] += 1
         assert answer.status_code < 500, (case, answer.text)
         text = answer.text + str(answer.headers)
         # What one sent oneself may come back; it never holds a canary.
-        assert foreign not in text, case
+        assert foreign not in text, f"the canary of another tenant in {case}"
         shown += CANARY[own] in text
 
-    try:
+    with api.client(person) as client:
         attempt()
-    finally:
-        client.close()
+    return seen, shown
+
+
+@pytest.mark.parametrize(("person", "own"), [(OLGA, ALDER), (OTTO, BIRCH)])
+def test_no_request_breaks_the_server_or_reaches_another_tenant(
+    api: Api, surface: dict[str, Any], person: Person, own: str
+) -> None:
+    other = BIRCH if own == ALDER else ALDER
+    before = rows_of(api, other)
+    seen, shown = fuzz(api, surface, person, own)
     # The positive control: requests do succeed, and one's own canary does come back.
     assert sum(count for status, count in seen.items() if status < 300) > 30, seen
     assert shown > 0, seen
+    assert rows_of(api, other) == before, "another tenant's rows were changed"
+
+
+def rows_of(api: Api, organization: str) -> dict[str, str]:
+    """Return what each table holds of an organization: the number of rows and one hash."""
+    found: dict[str, str] = {}
     with api.database.connect() as conn:
-        for organization, canary in CANARY.items():
+        tables = conn.execute(
+            "select table_name from information_schema.columns"
+            " where table_schema = 'public' and column_name = 'organization_id'"
+        ).fetchall()
+        for (name,) in tables:
             row = conn.execute(
-                "select count(*) from public.contacts where organization_id = %s"
-                " and first_name = %s",
-                [organization, canary],
+                sql.SQL(
+                    "select count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 0)), 0)"
+                    " from {} as t where organization_id = %s"
+                ).format(sql.Identifier("public", name)),
+                [organization],
             ).fetchone()
-            if organization != own:
-                assert row == (1,), "another tenant's row was changed"
+            assert row is not None
+            found[name] = row[0]
+    assert found["contacts"][0] != "0"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("policy", "found"),
+    [
+        ("for select to authenticated using (true)", "canary of another tenant"),
+        ("as restrictive for select to authenticated using (private.breaks())", "XX000"),
+    ],
+)
+def test_a_planted_leak_and_a_planted_failure_are_found(
+    api: Api, surface: dict[str, Any], policy: LiteralString, found: str
+) -> None:
+    tables = [sql.Identifier("public", t) for t in ("companies", "contacts", "deals", "tags")]
+    with api.database.connect(autocommit=True) as conn:
+        conn.execute(
+            "create or replace function private.breaks() returns boolean language plpgsql as"
+            " $$ begin raise exception using errcode = 'XX000', message = 'broken'; end $$;"
+            " grant execute on function private.breaks() to authenticated"
+        )
+        for table in tables:
+            conn.execute(sql.SQL("create policy hole on {} {}").format(table, sql.SQL(policy)))
+        try:
+            with pytest.raises(AssertionError, match=found):
+                fuzz(api, surface, OLGA, ALDER)
+        finally:
+            for table in tables:
+                conn.execute(sql.SQL("drop policy hole on {}").format(table))

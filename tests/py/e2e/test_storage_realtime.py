@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from fix_api import ALDER, BIRCH, NORA, OLGA, OTTO, VERA, Person
 from fix_database import Connection, as_user
+from psycopg import sql
 
 ADD = "insert into public.files (organization_id, id, path, name) values (%s, %s, %s, 'a.pdf')"
 PUT = "insert into storage.objects (bucket_id, name, owner_id) values (%s, %s, %s)"
@@ -60,6 +61,32 @@ def test_an_object_belongs_to_whom_its_file_belongs(conn: Connection) -> None:
         assert moved == 0
 
 
+def test_an_object_is_not_moved_or_copied_to_another_organization(conn: Connection) -> None:
+    own, theirs = describe(conn, OLGA, ALDER), describe(conn, OTTO, BIRCH)
+    again = describe(conn, OLGA, ALDER)
+    conn.execute(PUT, ["crm", own, OLGA.id])
+    conn.execute(PUT, ["crm", theirs, OTTO.id])
+
+    def move(person: Person, column: str, value: str, name: str) -> int:
+        statement = sql.SQL("update storage.objects set {} = %s where name = %s")
+        with conn.transaction(force_rollback=True), as_user(conn, person.id):
+            return conn.execute(statement.format(sql.Identifier(column)), [value, name]).rowcount
+
+    # Storage moves by renaming and copies by adding under the new name.
+    assert move(OLGA, "name", again, own) == 1
+    free = theirs.replace("a.pdf", "b.pdf")
+    for column, value in (("name", free), ("bucket_id", "other"), ("owner_id", OTTO.id)):
+        conn.execute(
+            "insert into storage.buckets (id, name) values ('other', 'other')"
+            " on conflict do nothing"
+        )
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            move(OLGA, column, value, own)
+    assert not may_put(conn, OLGA, free)
+    # What is somebody else's is not even there to be moved into one's own folder.
+    assert move(OLGA, "name", again, theirs) == 0
+
+
 TRICKS = [
     "{other}/{id}/a.pdf",
     "{OWN}/{id}/a.pdf",
@@ -75,6 +102,13 @@ TRICKS = [
     "{own}%2f{id}/a.pdf",
     "{own}\\{id}\\a.pdf",
     "x/{own}/{id}/a.pdf",
+    "{own}/{id}/a.pdf/",
+    "{own}/{id}/./a.pdf",
+    "{own}/{id}/%61.pdf",
+    "{own}/{id}/a.pdf ",
+    "{own}/{id}/\u0430.pdf",  # a Cyrillic a
+    "{own}\u2215{id}\u2215a.pdf",  # division slashes
+    "{own}/{id}/a.pdf\u200b",
     "",
 ]
 

@@ -151,11 +151,11 @@ def test_nothing_runs_of_what_python_stores(api: Api, tmp_path: Path) -> None:
     assert render(sorted(set(stored)), tmp_path) == set()
 
 
-def test_postgrest_refuses_what_is_not_sanitized(api: Api, tmp_path: Path) -> None:
-    """Written directly, a payload is refused or harmless as it is."""
-    stored, refused = [], 0
+def write_directly(api: Api, payloads: list[str]) -> tuple[list[str], list[str]]:
+    """Write payloads past the sanitizer; what is stored of them, and which were refused."""
+    stored, refused = [], []
     with api.client(OLGA) as client:
-        for payload in corpus():
+        for payload in payloads:
             answer = client.post(
                 "/activities?select=body_html",
                 json=note(payload),
@@ -164,14 +164,43 @@ def test_postgrest_refuses_what_is_not_sanitized(api: Api, tmp_path: Path) -> No
             if answer.status_code == 201:
                 stored.append(answer.json()[0]["body_html"])
             else:
-                refused += 1
+                refused.append(payload)
                 assert answer.status_code == 400, answer.text
                 # A NUL is no text at all; everything else is refused by the rule itself.
                 assert "\0" in payload or "activities_body_html_safe" in answer.text, answer.text
-    assert refused >= 200
+    return stored, refused
+
+
+def test_postgrest_refuses_what_is_not_sanitized(api: Api, tmp_path: Path) -> None:
+    """Written directly, a payload is refused or harmless as it is."""
+    stored, refused = write_directly(api, corpus())
+    assert len(refused) >= 200
     for value in stored:
         assert_as_documented(value)
     assert render(sorted(set(stored)), tmp_path) == set()
+
+
+def test_a_rule_that_lets_one_payload_through_is_noticed(api: Api, tmp_path: Path) -> None:
+    payload = "<p>a</p><img src=x onerror=alert(1)>"
+    assert write_directly(api, [payload]) == ([], [payload])
+    with api.database.connect(autocommit=True) as conn:
+        row = conn.execute(
+            "select pg_get_functiondef('private.is_safe_html(text)'::regprocedure)"
+        ).fetchone()
+        assert row is not None
+        conn.execute(
+            "create or replace function private.is_safe_html(p_html text) returns boolean"
+            " language sql immutable parallel safe strict set search_path = ''"
+            " as $$ select p_html not like '%script%' $$"
+        )
+        try:
+            stored, refused = write_directly(api, [payload, "<script>alert(1)</script>"])
+        finally:
+            conn.execute(row[0])
+    assert (stored, len(refused)) == ([payload], 1)
+    with pytest.raises(AssertionError):
+        assert_as_documented(payload)
+    assert render(["<p>harmless</p>", *stored], tmp_path) == {1}
 
 
 @pytest.mark.parametrize("column", ["content_html", "summary_html"])
