@@ -19,7 +19,7 @@ from harmonia_py.errors import UsageError
 if TYPE_CHECKING:
     from harmonia_py.secrets import Secret
     from harmonia_py.secrets.store import SecretStore
-    from harmonia_py.secrets.vault import Actor
+    from harmonia_py.secrets.vault import Actor, Vault
 
 __all__ = [
     "IdentityOption",
@@ -29,6 +29,7 @@ __all__ = [
     "ProviderOption",
     "RecipientOption",
     "make_store",
+    "make_vault",
     "open_store",
     "operator",
     "progress",
@@ -96,19 +97,27 @@ def open_store(
 
 def make_store(url: str, provider: str | None, old_provider: str | None = None) -> SecretStore:
     """Return a store with a connection of its own."""
-    from harmonia_py import dsn
     from harmonia_py.secrets import provider as provider_of
     from harmonia_py.secrets.keyring import KeyRing
+    from harmonia_py.secrets.process import harden
     from harmonia_py.secrets.store import SecretStore
-    from harmonia_py.secrets.vault import Vault
 
+    harden()
     if not provider:
         raise UsageError(
             "no master key is named",
             hint="give --provider or set HARMONIA_MASTER_KEY_PROVIDER, for example file:PATH",
         )
     providers = [provider_of(uri) for uri in (provider, old_provider) if uri]
-    return SecretStore(Vault(dsn.connect(url, autocommit=True)), KeyRing(*providers))
+    return SecretStore(make_vault(url), KeyRing(*providers))
+
+
+def make_vault(url: str) -> Vault:
+    """Return the door to the sealed tables, with a connection of its own."""
+    from harmonia_py import dsn
+    from harmonia_py.secrets.vault import Vault
+
+    return Vault(dsn.connect(url, autocommit=True))
 
 
 def operator() -> Actor:

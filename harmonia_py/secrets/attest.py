@@ -27,6 +27,7 @@ class Compared:
     rolled_back: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     newer: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -66,7 +67,7 @@ def compare(store: SecretStore, organization_id: UUID, document: dict[str, Any])
         raise InvalidSecret("this is not an attestation of Harmonia") from None
     body = {key: value for key, value in document.items() if key != "mac"}
     with store.vault.open(organization_id) as session:
-        now = {row[0]: row[2] for row in session.run("pointers")}
+        pointers = session.run("pointers").fetchall()
         rows = [row for row in session.run("usable_keys") if row[2] == generation]
     authentic: bool | None = None
     if rows:
@@ -75,7 +76,9 @@ def compare(store: SecretStore, organization_id: UUID, document: dict[str, Any])
             authentic = hmac.compare_digest(expected, mac)
         except SecretError:
             authentic = False
-    result = Compared(authentic)
+    now = {row[0]: row[2] for row in pointers}
+    # New ones, or deleted ones that somebody put back.
+    result = Compared(authentic, added=[row[1] for row in pointers if row[0] not in wanted])
     for secret_id, (name, version) in wanted.items():
         current = now.get(secret_id)
         if current is None:

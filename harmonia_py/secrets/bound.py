@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 
 import httpx
 
-from harmonia_py.errors import AudienceMismatch
+from harmonia_py.errors import AudienceMismatch, InvalidSecret
 from harmonia_py.secrets.context import audience_of
 from harmonia_py.secrets.value import Secret
 
@@ -32,13 +33,24 @@ class BoundSecret:
             raise AudienceMismatch(f"the secret {self.name} is not sent to {parts.host or 'there'}")
 
 
+# RFC 9110, 5.5: visible characters, and white space only between them.
+_HEADER_SAFE = re.compile(rb"[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?").fullmatch
+
+
 class _Auth(httpx.Auth):
     def __init__(self, secret: BoundSecret, header: str, prefix: str) -> None:
         self._secret, self._header, self._prefix = secret, header, prefix
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         self._secret.check(str(request.url))
-        request.headers[self._header] = self._prefix + self._secret.value.reveal().decode("latin-1")
+        value = self._secret.value.reveal()
+        # The HTTP library would refuse these too, and show the value in its message.
+        if not _HEADER_SAFE(value):
+            raise InvalidSecret(
+                f"the secret {self._secret.name} cannot be sent in a header: it holds a line "
+                "break, another control character, or white space at an end"
+            )
+        request.headers[self._header] = self._prefix + value.decode("latin-1")
         yield request
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from harmonia_py.secrets.envelope import DataKey
+from harmonia_py.secrets.value import Secret
 
 __all__ = ["ROOT_BYTES", "OrganizationKey", "derive", "new_root"]
 
@@ -40,7 +41,7 @@ class OrganizationKey:
         self.organization_id = organization_id
         self.generation = generation
         self.data_key = DataKey(derive(root, "harmonia/v1/secrets/aes-256-gcm", 64))
-        self._root = root
+        self._root = Secret(root)
 
     def __repr__(self) -> str:
         return f"OrganizationKey({self.id}, generation={self.generation})"
@@ -52,7 +53,7 @@ class OrganizationKey:
 
     @cached_property
     def _fingerprint_key(self) -> bytes:
-        return derive(self._root, "harmonia/v1/fingerprint")
+        return derive(self._root.reveal(), "harmonia/v1/fingerprint")
 
     def fingerprint(self, value: bytes) -> bytes:
         """Return 8 bytes that are equal for equal values inside one organization.
@@ -63,8 +64,8 @@ class OrganizationKey:
 
     def attest(self, document: bytes) -> bytes:
         """Return the MAC of an attestation document."""
-        return hmac.digest(derive(self._root, "harmonia/v1/attest"), document, "sha256")
+        return hmac.digest(derive(self._root.reveal(), "harmonia/v1/attest"), document, "sha256")
 
     def export_key(self) -> bytes:
         """Return the 32 bytes that seal exports of this organization."""
-        return derive(self._root, "harmonia/v1/export")
+        return derive(self._root.reveal(), "harmonia/v1/export")

@@ -5,15 +5,25 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from harmonia_py.errors import KeysShredded, MasterKeyMismatch
+from harmonia_py.secrets import masterkey
 from harmonia_py.secrets.context import WrapContext
 from harmonia_py.secrets.hierarchy import OrganizationKey, new_root
 from harmonia_py.secrets.providers import KeyProvider
+from harmonia_py.secrets.providers.local import write_file
 from harmonia_py.secrets.vault import Session, Vault
 
-__all__ = ["CACHE_SECONDS", "CACHE_SIZE", "KeyRing", "MasterKeyState"]
+__all__ = [
+    "CACHE_SECONDS",
+    "CACHE_SIZE",
+    "KeyRing",
+    "MasterKeyState",
+    "make_master_key",
+    "master_keys",
+]
 
 CACHE_SECONDS = 300.0
 CACHE_SIZE = 1000
@@ -28,6 +38,30 @@ class MasterKeyState:
     id: str
     provider: str
     state: str
+
+
+def master_keys(vault: Vault) -> list[MasterKeyState]:
+    """Return which master keys the database knows."""
+    with vault.open(None) as session:
+        return [MasterKeyState(*row[:3]) for row in session.run("master_keys")]
+
+
+def make_master_key(vault: Vault, path: Path) -> bool:
+    """Make a master key in a new file, for a database that has none; False: the file exists.
+
+    A file made beside a database that has another key already would only be mistaken for it.
+    """
+    if path.exists():
+        return False
+    known = master_keys(vault)
+    if known:
+        active = next((key.id for key in known if key.state == "active"), "another")
+        raise MasterKeyMismatch(
+            f"the database already has the master key {active}, and {path} does not exist",
+            hint="name the file that holds it; to change it: harmonia keys rewrap",
+        )
+    write_file(path, masterkey.generate())
+    return True
 
 
 class KeyRing:
@@ -68,8 +102,7 @@ class KeyRing:
 
     def states(self, vault: Vault) -> list[MasterKeyState]:
         """Return which master keys the database knows."""
-        with vault.open(None) as session:
-            return [MasterKeyState(*row[:3]) for row in session.run("master_keys")]
+        return master_keys(vault)
 
     def register(self, vault: Vault) -> MasterKeyState:
         """Make the current provider's key the active one of an empty database."""

@@ -47,6 +47,9 @@ def parse(data: bytes) -> Secret:
         raise InvalidMasterKey("the master key is damaged") from None
     if not hmac.compare_digest(_check(raw), match[2].decode()):
         raise InvalidMasterKey("the check digits of the master key do not match: a slip in copying")
+    # Other spellings of the same bytes exist: the last digit has two bits to spare.
+    if text(Secret(raw)).encode() != match[0]:
+        raise InvalidMasterKey("the master key is damaged: a slip in copying")
     if len(set(raw)) < 8:
         raise InvalidMasterKey("the master key is not random")
     return Secret(raw)

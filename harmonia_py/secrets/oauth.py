@@ -8,6 +8,7 @@ current only if the lease is still ours (RFC 6749, 6; RFC 9700, 4.14.2).
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ HTTP_TIMEOUT = 15.0
 LEASE_SECONDS = 60.0
 FRESH_SECONDS = 300.0
 _MAX_ANSWER = 32_768
+_LONGEST = 10 * 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ class Refresher:
             Secret(access),
             # No new refresh token means that the old one stays (RFC 6749, 6).
             Secret(given) if isinstance(given, str) and given else refresh_token,
-            time.time() + float(lifetime) if isinstance(lifetime, int | float) else None,
+            _expiry(lifetime),
             tokens.endpoint,
         )
 
@@ -390,8 +392,20 @@ def _check_url(url: str) -> None:
         raise InvalidSecret("the token endpoint must be an https URL")
 
 
+def _expiry(lifetime: object) -> float | None:
+    """Return when a token ends; some providers send the seconds as text. None: it does not say."""
+    try:
+        seconds = float(lifetime) if isinstance(lifetime, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return time.time() + seconds if 0 < seconds <= _LONGEST else None
+
+
 def _text(value: Secret | None) -> str | None:
-    return None if value is None else value.reveal().decode()
+    try:
+        return None if value is None else value.reveal().decode()
+    except UnicodeDecodeError:
+        raise InvalidSecret("a token is text") from None
 
 
 def _secret(value: object) -> Secret | None:

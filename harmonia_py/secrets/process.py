@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import resource
 import sys
 
 __all__ = ["harden"]
@@ -14,9 +13,13 @@ _PR_SET_DUMPABLE = 4
 def harden() -> None:
     """Write no core dumps, and keep other processes of the user from reading memory (Linux).
 
-    Python cannot wipe values, so this does not make memory safe: see
-    docs/explanation/shredding-and-memory.md.
+    Children write no core dumps either. Python cannot wipe values, so this does not make memory
+    safe: see docs/explanation/shredding-and-memory.md.
     """
+    if sys.platform == "win32":
+        return
+    import resource
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -10,15 +10,17 @@ import base64
 import binascii
 import hashlib
 import importlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harmonia_py.errors import InvalidMasterKey, UsageError
 from harmonia_py.secrets import masterkey
 from harmonia_py.secrets.value import Secret
 
-__all__ = ["decrypt", "encrypt_to", "join", "new_identity", "open_backup", "split"]
+__all__ = ["decrypt", "encrypt_to", "join", "new_identity", "open_backup", "split", "write_copies"]
 
 _SHARE = re.compile(rb"hmr1_([0-9]{1,3})_([A-Za-z0-9_-]+)_([0-9a-f]{8})")
 
@@ -33,6 +35,9 @@ def split(key: Secret, *, shares: int, threshold: int) -> list[Secret]:
         body = base64.urlsafe_b64encode(bytes(part)).rstrip(b"=")
         start = b"hmr1_%d_%s" % (threshold, body)
         texts.append(Secret(start + b"_" + _check(start)))
+    # Before anybody relies on them: the first and the last of them give the key.
+    if join(texts[:threshold]) != key or join(texts[-threshold:]) != key:
+        raise InvalidMasterKey("the shares do not give the key; nothing was written")
     return texts
 
 
@@ -58,6 +63,33 @@ def join(shares: Sequence[Secret]) -> Secret:
             f"{len(parts)} different shares were given, {max(thresholds)} are needed", hint=""
         )
     return Secret(bytes(_module("pyshamir").combine(list(parts.values()))))
+
+
+def write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write every file, mode 0600, into a folder of mode 0700, or none of them.
+
+    Nothing is overwritten: shares of two splits in one folder would open nothing together.
+    """
+    written: list[Path] = []
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, data in files.items():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            descriptor = os.open(folder / name, flags, 0o600)
+            written.append(folder / name)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise UsageError(
+                f"{folder} already holds copies and nothing is overwritten",
+                hint="name a new folder",
+            ) from None
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 def encrypt_to(recipients: Sequence[str], data: Secret) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 KINDS = ("api_key", "oauth2", "webhook", "password", "certificate")
+MAX_PURPOSE = 400
 _RETRIES = 8
 T = TypeVar("T")
 
@@ -133,6 +134,11 @@ class SecretStore:
         """
         self._require(organization_id, actor, "secrets.write", "set", name)
         host = audience_of(audience)
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise InvalidSecret(
+                "the expiry lies in the past: nobody could use the secret",
+                hint="to stop a secret from being given out: harmonia secrets expire",
+            )
         return self._write(
             organization_id,
             check_name(name),
@@ -299,6 +305,9 @@ class SecretStore:
         """
         if len(purpose.strip()) < 3:
             raise InvalidSecret("say what for: a reveal without a purpose is refused")
+        # It is shown on terminals: no control characters.
+        if len(purpose) > MAX_PURPOSE or not purpose.isprintable():
+            raise InvalidSecret(f"a purpose is one line of at most {MAX_PURPOSE} characters")
         self._require(organization_id, actor, "secrets.reveal", "reveal", name, purpose)
         return self._open(organization_id, name, None, "reveal", actor, purpose, version)
 
@@ -312,6 +321,7 @@ class SecretStore:
         purpose: str | None,
         version: int | None,
     ) -> BoundSecret:
+        check_name(name)
         with self.vault.open(organization_id) as session:
             row = session.run(
                 "use_secret",

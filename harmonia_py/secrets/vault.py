@@ -45,7 +45,10 @@ class Actor:
     def user_id(self) -> UUID | None:
         """The user, when one asks."""
         subject = (self.claims or {}).get("sub")
-        return UUID(str(subject)) if subject else None
+        try:
+            return UUID(str(subject)) if subject else None
+        except ValueError:
+            raise SecretAccessDenied("the token names no user of this database") from None
 
 
 class Session:
@@ -146,6 +149,8 @@ class Vault:
         """Tell whether the actor may; a program without a user always may."""
         if actor.claims is None:
             return True
+        if actor.user_id is None:
+            return False
         with self.open(organization_id) as session:
             row = session.run(
                 "authorize", permission=permission, claims=Jsonb(dict(actor.claims))

@@ -31,6 +31,7 @@ __all__ = ["CACHE_SECONDS", "MAX_BODY", "Inbox", "Received"]
 
 MAX_BODY = 1_048_576
 CACHE_SECONDS = 15.0
+MAX_OVERLAP = 30 * 86_400.0
 _ACTOR = Actor("webhook receiver")
 _SQL = queries("harmonia_py.webhooks")
 
@@ -147,6 +148,8 @@ class Inbox:
         actor: Actor,
     ) -> str:
         """Set a new signing secret; the former one is accepted for ``overlap`` more seconds."""
+        if not 0 <= overlap <= MAX_OVERLAP:
+            raise UsageError("the former secret is accepted for 0 seconds to 30 days")
         endpoint = self._endpoint(organization_id, endpoint_id)
         if endpoint.scheme.name == "standard":
             standard_key(value.reveal())

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -17,6 +18,7 @@ from harmonia_cli.vault import (
     OrganizationOption,
     ProviderOption,
     make_store,
+    make_vault,
     open_store,
     operator,
     progress,
@@ -30,7 +32,10 @@ app = typer.Typer(
 )
 app.add_typer(recovery.app, name="recovery")
 BackupDaysOption = Annotated[
-    int, typer.Option("--backup-days", min=0, help="How long backups of the database are kept.")
+    int,
+    typer.Option(
+        "--backup-days", min=0, max=36_500, help="How long backups of the database are kept."
+    ),
 ]
 
 
@@ -43,17 +48,14 @@ def init(
 ) -> None:
     """Make a master key (file: providers) and register it with the database."""
     with command(output):
-        from harmonia_py.secrets import masterkey
-        from harmonia_py.secrets.providers.local import write_file
+        from harmonia_py.secrets.keyring import make_master_key
 
         url = database_url(db_url)
         consent(url, yes=yes, action="register a master key")
         created = False
         if provider and provider.startswith("file:"):
-            path = Path(provider.removeprefix("file:"))
-            if not path.exists():
-                write_file(path, masterkey.generate())
-                created = True
+            with make_vault(url) as vault:
+                created = make_master_key(vault, Path(provider.removeprefix("file:")))
         store = make_store(url, provider)
         with store.vault:
             state = store.ring.register(store.vault)
@@ -73,7 +75,7 @@ def _print_init(data: dict[str, Any]) -> None:
 @app.command()
 def status(
     organization: Annotated[
-        str | None, typer.Option("--organization", help="Also show the keys of this one.")
+        UUID | None, typer.Option("--organization", help="Also show the keys of this one.")
     ] = None,
     provider: ProviderOption = None,
     db_url: DatabaseUrlOption = None,
@@ -81,14 +83,12 @@ def status(
 ) -> None:
     """Show master keys and, for an organization, the generations of its keys."""
     with command(output):
-        from uuid import UUID
-
         from harmonia_py.secrets.rotation import key_infos
 
         store = make_store(database_url(db_url), provider)
         with store.vault:
             states = store.ring.states(store.vault)
-            infos = key_infos(store.vault, UUID(organization)) if organization else []
+            infos = key_infos(store.vault, organization) if organization else []
         data = {
             "master_keys": [asdict(state) for state in states],
             "organization_keys": [asdict(info) for info in infos],
@@ -155,6 +155,8 @@ def _print_rewrapped(data: dict[str, Any]) -> None:
     stdout.print(f"{data['moved']} keys are under {data['master_key_id']}", highlight=False)
     for name, code in data["parked"].items():
         stdout.print(f"not rewrapped: {name} ({code})", highlight=False)
+    if not data["retired"]:
+        stderr.print("The former master key is still in use: run this again.", markup=False)
     stderr.print(
         f"Keep the former master key until {data['keep_old_until']}: older backups need it.\n"
         "If it leaked, rotate the organizations' keys and every credential at its provider: "

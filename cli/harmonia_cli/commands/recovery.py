@@ -56,27 +56,12 @@ def split(
                 raise UsageError("name at least two recipients: one may be lost")
             text = Secret(masterkey.text(key))
             files["master-key.age"] = recovery.encrypt_to(recipients, text)
-        _write_files(out, files)
+        recovery.write_copies(out, files)
         data = {
             "master_key_id": masterkey.master_key_id(key),
             "files": [str(out / name) for name in files],
         }
         emit(data, output, lambda data: stdout.print("\n".join(data["files"]), markup=False))
-
-
-def _write_files(folder: Path, files: dict[str, bytes]) -> None:
-    import os
-
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, data in files.items():
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with open(os.open(folder / name, flags, 0o600), "wb") as file:
-                file.write(data)
-    except FileExistsError:
-        raise UsageError(f"{folder} already holds copies and nothing is overwritten") from None
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 @app.command()

@@ -40,6 +40,10 @@ KeepNewlineOption = Annotated[bool, typer.Option("--keep-newline", help="Keep th
 FileOption = Annotated[Path | None, typer.Option("--file", help="Read from this file, not stdin.")]
 
 
+# What opens the database and the key service is no business of the child.
+_OURS = ("DATABASE_URL", "PGPASSWORD", "PGPASSFILE", "VAULT_TOKEN", "GOOGLE_ACCESS_TOKEN")
+
+
 class ImportFormat(StrEnum):
     """What ``import`` reads."""
 
@@ -204,7 +208,7 @@ def exec_(
         environment = {
             key: value
             for key, value in os.environ.items()
-            if key not in ("DATABASE_URL", "VAULT_TOKEN") and not key.startswith("HARMONIA_")
+            if key not in _OURS and not key.startswith("HARMONIA_")
         }
         with open_store(db_url, provider, old_provider) as store:
             for name, variable in wanted:
@@ -361,7 +365,7 @@ def attest(
 
 
 def _print_compared(data: dict[str, Any]) -> None:
-    for word in ("rolled_back", "missing", "newer"):
+    for word in ("rolled_back", "missing", "newer", "added"):
         for name in data[word]:
             stdout.print(f"{word.replace('_', ' ')}: {name}", markup=False, highlight=False)
     if data["authentic"] is None:

@@ -64,11 +64,9 @@ def serve(
             raise UsageError(
                 "the receiver is not installed", hint="pip install 'harmonia[serve]'"
             ) from None
-        from harmonia_py.secrets.process import harden
         from harmonia_py.secrets.store import SecretStore
         from harmonia_py.secrets.vault import Vault
 
-        harden()
         url = database_url(db_url)
         first = make_store(url, provider, old_provider)
         with first.vault:

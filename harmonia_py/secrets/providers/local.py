@@ -37,6 +37,7 @@ def read_file(path: str) -> Secret:
     try:
         # Checked on the open file, not on the path, which may change in between.
         _check(path, os.fstat(descriptor))
+        _check_folders(path)
         return masterkey.parse(os.read(descriptor, _MAX_BYTES))
     finally:
         os.close(descriptor)
@@ -58,8 +59,43 @@ def _check(path: str, state: os.stat_result) -> None:
         )
 
 
+def _check_folders(path: str) -> None:
+    """Refuse a file that others could put another in the place of, or take away for good.
+
+    Links are followed one by one: whoever may change a link chooses the key.
+    """
+    places = [Path(os.path.abspath(path))]
+    try:
+        while places[-1].is_symlink() and len(places) < 40:
+            places.append(Path(os.path.abspath(places[-1].parent / os.readlink(places[-1]))))
+        places.append(Path(os.path.realpath(path)))
+        for folder in sorted({folder for place in places for folder in place.parents}):
+            _check_folder(path, folder, os.stat(folder))
+    except OSError as error:
+        raise KeyProviderUnavailable(
+            f"cannot look at the folders of the master key file {path}: {error.strerror}"
+        ) from None
+
+
+def _check_folder(path: str, folder: Path, state: os.stat_result) -> None:
+    # In a sticky folder, as /tmp is, nobody may move what belongs to another.
+    if state.st_mode & 0o022 and not state.st_mode & stat.S_ISVTX:
+        raise KeyProviderDenied(
+            f"others may replace the master key file {path}: they may write to {folder} "
+            f"(mode {stat.S_IMODE(state.st_mode):04o})",
+            hint=f"chmod go-w {folder}",
+        )
+    if state.st_uid not in (0, os.geteuid()):
+        raise KeyProviderDenied(
+            f"the folder {folder} of the master key file {path} belongs to user {state.st_uid}",
+            hint="keep the key in a folder of the user that runs Harmonia, or of root",
+        )
+
+
 def write_file(path: Path, key: Secret) -> None:
     """Create the file with mode 0600; an existing one is never overwritten."""
+    if path.parent.exists():
+        _check_folders(str(path))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)

@@ -238,3 +238,90 @@ def test_webhooks(cli: Cli, tmp_path: Path) -> None:
     assert row is not None
     cli.run("webhooks", "rotate-secret", "--endpoint", str(row[0]), "--generate")
     assert cli.bench.store.show(ALDER, "hook", actor=WORKER).version == 2
+
+
+def test_mistakes_with_master_keys_leave_nothing_behind(cli: Cli, tmp_path: Path) -> None:
+    store = cli.bench.store
+    store.set(ALDER, "a", Secret("v"), actor=WORKER)
+    absent = tmp_path / "absent.key"
+    done = cli.run("keys", "init", "--provider", f"file:{absent}", code=1)
+    assert b"already has the master key" in done.stderr and not absent.exists()
+    for name in ("new", "wrong"):
+        (tmp_path / name).write_text(masterkey.text(masterkey.generate()))
+        (tmp_path / name).chmod(0o600)
+    new, wrong = f"file:{tmp_path}/new", f"file:{tmp_path}/wrong"
+    done = cli.run("keys", "rewrap", "--provider", new, "--old-provider", wrong, code=1)
+    assert b"no other key was tried" in done.stderr
+    cli.run("keys", "rewrap", "--provider", new, code=2)
+    cli.run("keys", "check")  # whoever works goes on working
+    cli.run("keys", "status", "--organization", "x", code=2)
+    cli.run("keys", "rewrap", "--old-provider", new, "--backup-days", "99999999", code=2)
+
+
+def test_copies_are_written_whole_or_not_at_all(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "share-3.txt").write_bytes(b"of another split")
+    words = ["keys", "recovery", "split", "--out", str(folder), "--shares", "3", "--threshold", "2"]
+    done = cli.run(*words, code=2)
+    assert b"nothing is overwritten" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["share-3.txt"]
+    assert (folder / "share-3.txt").read_bytes() == b"of another split"
+    (folder / "share-3.txt").unlink()
+    cli.run(*words)
+    assert len(list(folder.iterdir())) == 3
+    cli.run("keys", "recovery", "split", "--out", "/proc/none", "--shares", "3",
+            "--threshold", "2", code=2)  # fmt: skip
+
+
+def test_a_child_gets_its_secrets_and_nothing_of_ours(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.run("secrets", "set", "a", given=VALUE)
+    ours = ("PGPASSWORD", "VAULT_TOKEN", "GOOGLE_ACCESS_TOKEN", "HARMONIA_X", "DATABASE_URL")
+    for name in ours:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("THEIRS", "kept")
+    look = (
+        "import os, resource, sys;"
+        "print(os.environ['KEY'], os.environ['THEIRS'],"
+        f" [name for name in {ours!r} if name in os.environ],"
+        " resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    done = cli.run("secrets", "exec", "--map", "a=KEY", "--", sys.executable, "-c", look)
+    assert done.stdout.strip() == VALUE + b" kept [] (0, 0)"
+    for mapping in ("a", "a=", "a=1X", "a=A B", "a=\u00e4"):
+        cli.run("secrets", "exec", "--map", mapping, "--", "true", code=2)
+    cli.run("secrets", "exec", "--map", "absent=KEY", "--", "true", code=1)
+    cli.run("secrets", "exec", "--map", "a=KEY", code=2)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_crash_shows_no_value(cli: Cli, tmp_path: Path, debug: str) -> None:
+    """Even a fault of our own, in the middle of sealing, with the value in local variables."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from harmonia_py.secrets import store\n"
+        "def crash(plaintext, kind):\n"
+        "    raise RuntimeError('crashed')\n"
+        "store.hint_of = crash\n"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "DATABASE_URL": cli.bench.database.owner_dsn,
+        "HARMONIA_MASTER_KEY_PROVIDER": cli.provider,
+        "HARMONIA_ORGANIZATION": str(ALDER),
+        "HARMONIA_DEBUG": debug,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "from harmonia_cli.main import main; main()", "secrets", "set", "a"],
+        env=environment,
+        input=VALUE,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert (b"Traceback" in done.stderr and b"crashed" in done.stderr) is bool(debug)
+    assert debug or b"unexpected RuntimeError" in done.stderr
+    assert VALUE not in done.stdout + done.stderr
+    assert cli.data("secrets", "list") == []

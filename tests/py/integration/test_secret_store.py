@@ -130,8 +130,15 @@ def test_bad_input_leaves_the_old_version_current(vault_bench: VaultBench) -> No
         store.get(uuid4(), NAME, audience=HOST, actor=WORKER)
     with pytest.raises(SecretNotFound):
         store.get(BIRCH, NAME, audience=HOST, actor=WORKER)
-    with pytest.raises(InvalidSecret, match="purpose"):
-        store.reveal(ALDER, NAME, actor=WORKER, purpose=" ")
+    for purpose in (" ", "x" * 401, "two\nlines", "\x1b[2J", "nul\0"):
+        with pytest.raises(InvalidSecret, match="purpose"):
+            store.reveal(ALDER, NAME, actor=WORKER, purpose=purpose)
+    store.reveal(ALDER, NAME, actor=WORKER, purpose="x" * 400)
+    with pytest.raises(InvalidSecret, match="in the past"):
+        store.set(ALDER, NAME, VALUE, actor=WORKER, expires_at=datetime.now(UTC))
+    for name in ("nul\0", "UPPER", "x" * 1000):
+        with pytest.raises(InvalidSecret):
+            store.get(ALDER, name, audience="", actor=WORKER)
 
 
 def test_expiry_and_disabling(vault_bench: VaultBench) -> None:
@@ -186,6 +193,12 @@ def test_a_user_needs_the_permission_and_the_second_factor(
     store = vault_bench.store
     store.set(ALDER, NAME, VALUE, actor=_user(OLGA, "aal1"))
     assert store.reveal(ALDER, NAME, actor=_user(OLGA), purpose="moving").value == VALUE
+    nobody: list[dict[str, Any]] = [{}, {"role": "service_role"}, {"role": "postgres"}]
+    for claims in nobody:
+        with pytest.raises(SecretAccessDenied):
+            store.reveal(ALDER, NAME, actor=Actor("app", claims), purpose="moving")
+    with pytest.raises(SecretAccessDenied, match="no user"):
+        store.reveal(ALDER, NAME, actor=_user("user_2abc"), purpose="moving")
     refused = [_user(OLGA, "aal1"), _user(VERA), _user(OTTO), _user(str(uuid4()))]
     for actor in refused:
         with pytest.raises(SecretAccessDenied):
@@ -200,9 +213,11 @@ def test_a_user_needs_the_permission_and_the_second_factor(
             with pytest.raises(SecretAccessDenied):
                 act()
     log = store.access_log(ALDER, NAME)
-    reveals = [(str(e.user_id), e.outcome, e.purpose) for e in log if e.action == "reveal"]
+    reveals = [
+        (e.user_id and str(e.user_id), e.outcome, e.purpose) for e in log if e.action == "reveal"
+    ]
     assert reveals[-1] == (OLGA, "granted", "moving")
-    assert [r[1] for r in reveals[:-1]] == ["denied"] * 4
+    assert [r[1] for r in reveals[:-1]] == ["denied"] * 7
     assert log[-1].request_id == "req-1"
     # The same in the record that is chained: whoever may change tables cannot change it quietly.
     recorded = conn.execute(
@@ -286,6 +301,8 @@ def test_an_old_version_is_not_served_as_the_new_one(
         compare(store, BIRCH, newer)
     store.delete(ALDER, "a", actor=WORKER)
     assert compare(store, ALDER, newer).missing == ["a"]
+    store.set(ALDER, "b", Secret("put back"), actor=WORKER)
+    assert compare(store, ALDER, newer).added == ["b"]
 
 
 def test_a_wrapped_key_of_another_organization_does_not_serve(

@@ -40,6 +40,7 @@ class FakeProvider:
     fail: int = 0
     drop_answer: bool = False
     keep_refresh_token: bool = False
+    lifetime: object = 3600
     lock: Lock = field(default_factory=Lock)
 
     def answer(self, form: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
@@ -55,12 +56,12 @@ class FakeProvider:
                 return 400, {"error": "invalid_grant"}
             number = self.calls
             if self.keep_refresh_token:
-                return 200, {"access_token": f"access-{number}", "expires_in": 3600}
+                return 200, {"access_token": f"access-{number}", "expires_in": self.lifetime}
             self.current = f"refresh-{number}"
             return 200, {
                 "access_token": f"access-{number}",
                 "refresh_token": self.current,
-                "expires_in": 3600,
+                "expires_in": self.lifetime,
             }
 
 
@@ -189,6 +190,32 @@ def test_no_new_refresh_token_keeps_the_old_one(
     refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
     stored = vault_bench.store.get(ALDER, NAME, audience=HOST, actor=WORKER)
     assert OAuthTokens.unseal(stored.value).refresh_token == Secret("refresh-0")
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "kept"),
+    [
+        (3600, 3600),
+        ("3600", 3600),  # some providers send text
+        (None, None),
+        ("soon", None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (-1, None),
+        (10**400, None),
+        ([], None),
+    ],
+)
+def test_lifetimes(
+    vault_bench: VaultBench, token_server: FakeProvider, lifetime: object, kept: float | None
+) -> None:
+    token_server.lifetime = lifetime
+    refresher = _connected(vault_bench, token_server)
+    found = refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
+    assert found.value == Secret("access-1")
+    stored = vault_bench.store.get(ALDER, NAME, audience=HOST, actor=WORKER)
+    ends = OAuthTokens.unseal(stored.value).expires_at
+    assert ends is None if kept is None else abs((ends or 0) - time.time() - kept) < 60
 
 
 def test_a_revoked_grant_needs_a_person(

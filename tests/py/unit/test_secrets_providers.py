@@ -94,6 +94,72 @@ def test_other_bad_files(tmp_path: Path) -> None:
         local.write_file(tmp_path / "key", masterkey.generate())
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o720])
+def test_a_folder_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could put another key in its place, or take it away for good."""
+    folder = tmp_path / "open" / "inner"
+    folder.mkdir(parents=True)
+    _file(folder / "key")
+    uri = f"file:{folder}/key"
+    for place in (folder, folder.parent):
+        place.chmod(mode)
+        with pytest.raises(KeyProviderDenied, match=f"write to {place} ") as refused:
+            provider(uri)
+        assert refused.value.hint == f"chmod go-w {place}"
+        with pytest.raises(KeyProviderDenied, match="may replace"):
+            local.write_file(folder / "new", masterkey.generate())
+        assert not (folder / "new").exists()
+        place.chmod(0o755)
+        provider(uri)
+    # As /tmp is: nobody may move there what belongs to another.
+    folder.parent.chmod(0o1777)
+    provider(uri)
+
+
+def test_a_link_is_followed_and_its_folders_count(tmp_path: Path) -> None:
+    safe, loose = tmp_path / "safe", tmp_path / "loose"
+    for folder in (safe, loose):
+        folder.mkdir()
+    key = _file(safe / "key")
+    (safe / "link").symlink_to("key")
+    (loose / "link").symlink_to(safe / "link")
+    (tmp_path / "alias").symlink_to(loose)
+    for place in (safe / "link", loose / "link", tmp_path / "alias" / "link"):
+        opened = provider(f"file:{place}")
+        assert opened.master_key_id == masterkey.master_key_id(key)
+    loose.chmod(0o777)
+    provider(f"file:{safe}/link")
+    for place in (loose / "link", tmp_path / "alias" / "link"):
+        with pytest.raises(KeyProviderDenied, match="may replace"):
+            provider(f"file:{place}")
+    # The file a link points to is judged, not the link.
+    loose.chmod(0o755)
+    (safe / "key").chmod(0o644)
+    with pytest.raises(KeyProviderDenied, match="others may read"):
+        provider(f"file:{loose}/link")
+    (safe / "loop").symlink_to("loop")
+    with pytest.raises(KeyProviderUnavailable):
+        provider(f"file:{safe}/loop")
+
+
+def test_a_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    _file(tmp_path / "theirs" / "key")
+    real = os.stat
+
+    def foreign(path: Any, **options: Any) -> os.stat_result:
+        state = list(real(path, **options))
+        if Path(path) == tmp_path / "theirs":
+            state[4] = 12345  # the owner
+        return os.stat_result(state)
+
+    monkeypatch.setattr(os, "stat", foreign)
+    with pytest.raises(KeyProviderDenied, match="theirs of the master key file"):
+        local.read_file(str(tmp_path / "theirs" / "key"))
+
+
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = _file(tmp_path / "key")
     opened = provider(f"cmd:cat {tmp_path}/key")

@@ -6,16 +6,22 @@ import copy
 import io
 import json
 import logging
+import os
 import pickle
 import traceback
+from uuid import uuid4
 
+import httpx
 import pytest
 from rich.console import Console
 from rich.traceback import Traceback
 
 from harmonia_py.errors import InvalidMasterKey, InvalidSecret
-from harmonia_py.secrets import Secret, audience_of, masterkey
+from harmonia_py.secrets import OrganizationKey, Secret, SecretContext, audience_of, masterkey
+from harmonia_py.secrets.bound import BoundSecret, bound_client
 from harmonia_py.secrets.context import check_name
+from harmonia_py.secrets.oauth import OAuthTokens, TokenEndpoint
+from harmonia_py.secrets.providers import LocalKey
 
 CANARY = "CANARY-9f2b71"
 
@@ -55,6 +61,43 @@ def test_it_is_not_copied_or_serialized(act: object) -> None:
     with pytest.raises(TypeError) as refused:
         act(Secret(CANARY))
     assert CANARY not in str(refused.value)
+
+
+def test_what_holds_keys_is_not_copied_or_shown() -> None:
+    root, key = os.urandom(32), masterkey.generate()
+    organization_key = OrganizationKey(uuid4(), uuid4(), 1, root)
+    context = SecretContext(uuid4(), uuid4(), "a", "")
+    bound = BoundSecret("a", 1, "api_key", "", Secret(CANARY))
+    tokens = OAuthTokens(Secret(CANARY), Secret(CANARY), None, TokenEndpoint("https://x", "id"))
+    holders = [
+        organization_key,
+        organization_key.data_key,
+        organization_key.data_key.handle(context),
+        LocalKey(key, "file"),
+        bound,
+        tokens,
+    ]
+    for holder in holders:
+        with pytest.raises(TypeError, match="pickle"):
+            pickle.dumps(holder)
+        shown = repr(holder) + repr(getattr(holder, "__dict__", {}))
+        for value in (CANARY, repr(root)[2:-1], repr(key.reveal())[2:-1], root.hex()):
+            assert value not in shown
+
+
+@pytest.mark.parametrize("value", [b"a\n", b"a\r\nX: y", b"\n", b"a ", b"a\t", b"a\0b", b"\x7f"])
+def test_a_value_no_header_can_hold_is_not_shown(value: bytes) -> None:
+    """The HTTP library refuses it too, and would put it into its message."""
+    secret = BoundSecret("hook", 1, "api_key", "api.example.com", Secret(b"CANARY" + value))
+    with bound_client(secret) as client:
+        client._transport = httpx.MockTransport(lambda _: httpx.Response(200))
+        with pytest.raises(InvalidSecret, match="the secret hook") as refused:
+            client.get("https://api.example.com/")
+    assert "CANARY" not in str(refused.value)
+    fine = BoundSecret("hook", 1, "api_key", "api.example.com", Secret(b"a b\xff~"))
+    with bound_client(fine) as client:
+        client._transport = httpx.MockTransport(lambda _: httpx.Response(200))
+        assert client.get("https://api.example.com/").status_code == 200
 
 
 def test_it_compares_and_does_not_change() -> None:
@@ -113,13 +156,20 @@ def test_master_key_text() -> None:
     assert masterkey.master_key_id(masterkey.generate()) != masterkey.master_key_id(key)
 
 
-def test_a_slip_in_a_master_key_is_noticed() -> None:
-    text = masterkey.text(masterkey.generate())
+@pytest.mark.parametrize("last", range(16))
+def test_a_slip_in_a_master_key_is_noticed(last: int) -> None:
+    # Every last byte there is to the eye: its base64 digit has two bits to spare.
+    key = Secret(masterkey.generate().reveal()[:31] + bytes([last]))
+    text = masterkey.text(key)
+    assert masterkey.parse(text.encode()) == key
     for place in range(5, len(text)):
-        altered = text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
-        with pytest.raises(InvalidMasterKey) as refused:
-            masterkey.parse(altered.encode())
-        assert text[5:20] not in str(refused.value)
+        for other in "AB" if place < 47 else "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789-_":
+            if other == text[place]:
+                continue
+            altered = text[:place] + other + text[place + 1 :]
+            with pytest.raises(InvalidMasterKey) as refused:
+                masterkey.parse(altered.encode())
+            assert text[5:20] not in str(refused.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"correct horse battery staple", b"\xff" * 50, b"hmk1__"])
