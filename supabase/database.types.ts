@@ -1349,6 +1349,7 @@ export type Database = {
           description: string
           writes: boolean
           step_up: boolean
+          members_only: boolean
         }
         Insert: {
         }

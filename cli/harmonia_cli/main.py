@@ -16,11 +16,13 @@ from harmonia_cli.commands import (
     keys,
     migrate,
     organization,
+    outbox,
     platform,
     policies,
     retention,
     secrets,
     seed,
+    subprocessors,
     support,
     verify,
     webhooks,
@@ -41,8 +43,8 @@ app = typer.Typer(
 app.add_typer(audit.app, name="audit")
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(incident.app, name="incident")
-app.add_typer(incident.outbox, name="outbox")
-app.add_typer(incident.subprocessors, name="subprocessors")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(subprocessors.app, name="subprocessors")
 app.add_typer(backup.app, name="backup")
 app.add_typer(organization.app, name="organization")
 app.add_typer(retention.app, name="retention")

@@ -37,7 +37,8 @@ deletes them for good. What belongs to a record (messages, transcripts, tags, st
 participants of a deal) is visible and changeable exactly as far as the record itself.
 
 Each built-in role holds everything the next lower one holds. While an organization is closing,
-permissions that write are refused. Those marked *second factor* always need a session at `aal2`.
+permissions that write are refused. Those marked *second factor* always need a session at `aal2`;
+those marked *members only* can never be given to platform staff.
 """
 
 QUERY = """
@@ -46,6 +47,7 @@ select
     p.description,
     p.writes,
     p.step_up,
+    p.members_only,
     array(select b.role from public.builtin_role_permissions as b where b.permission = p.key)
 from public.permissions as p
 order by p.key
@@ -56,7 +58,7 @@ def render(conn: psycopg.Connection[Any]) -> str:
     """Return the page for the permissions of a database."""
     lines = [HEAD]
     group = None
-    for key, description, writes, step_up, roles in conn.execute(QUERY).fetchall():
+    for key, description, writes, step_up, members_only, roles in conn.execute(QUERY).fetchall():
         area = key.split(".")[0]
         if area != group:
             group = area
@@ -65,7 +67,8 @@ def render(conn: psycopg.Connection[Any]) -> str:
                 f"| permission | allows | {' | '.join(ROLES)} |",
                 f"|---|---|{'---|' * len(ROLES)}",
             ]
-        notes = [note for note, on in (("writes", writes), ("second factor", step_up)) if on]
+        said = (("writes", writes), ("second factor", step_up), ("members only", members_only))
+        notes = [note for note, on in said if on]
         text = description + (f" (*{', '.join(notes)}*)" if notes else "")
         marks = " | ".join("yes" if role in roles else "" for role in ROLES)
         lines.append(f"| `{key}` | {text} | {marks} |")

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from harmonia_py.audit import digests, sql
 from harmonia_py.connection import Connection
 
-__all__ = ["Tampering", "Walk", "walk"]
+__all__ = ["Head", "Tampering", "Walk", "walk"]
 
 _KEPT = 2_000
 Row = dict[str, Any]
@@ -34,12 +34,25 @@ class Tampering:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain as it was sealed: the last link's number and hash, the last event."""
+
+    seq: int
+    events: int
+    hash: bytes
+
+
 @dataclass(slots=True)
 class Walk:
-    """What was seen of one chain. ``hashes`` holds the links asked for, by sequence number."""
+    """What was seen of one chain. ``hashes`` holds the links asked for, by sequence number.
+
+    ``end`` is the number of the last event that a link claims.
+    """
 
     organization_id: UUID
     events: int = 0
+    end: int = 0
     links: int = 0
     erased: set[int] = field(default_factory=set)
     erasures: list[tuple[int, int]] = field(default_factory=list)
@@ -54,18 +67,22 @@ class Walk:
 
 
 def walk(
-    conn: Connection, organization_id: UUID, *, after: int = 0, wanted: set[int] | None = None
+    conn: Connection,
+    organization_id: UUID,
+    *,
+    after: Head | None = None,
+    wanted: set[int] | None = None,
 ) -> Walk:
-    """Check links and events of one organization after link ``after``, in constant memory.
+    """Check links and events of one organization, or those after a head, in constant memory.
 
     Runs inside the caller's transaction (a server-side cursor needs one). ``wanted`` are the
     sequence numbers of links whose hashes the seals speak of.
     """
     result = Walk(organization_id)
     seen = _links(conn, result, after, wanted or set())
-    strays = _strays(conn, organization_id) if after == 0 else []
+    strays = _strays(conn, organization_id) if after is None else []
     _name(result, strays)
-    if after == 0:
+    if after is None:
         for number in sorted(result.erased):
             if not any(low <= number <= high for low, high in result.erasures):
                 result.report(
@@ -76,11 +93,11 @@ def walk(
     return result
 
 
-def _links(conn: Connection, result: Walk, after: int, wanted: set[int]) -> int:
-    previous: bytes | None = None if after else digests.genesis(result.organization_id)
-    expected_seq, expected_event = after + 1, None if after else 1
+def _links(conn: Connection, result: Walk, after: Head | None, wanted: set[int]) -> int:
+    start = after or Head(0, 0, digests.genesis(result.organization_id))
+    previous, expected_seq, expected_event = start.hash, start.seq + 1, start.events + 1
     count = 0
-    rows = _stream(conn, result.organization_id, after)
+    rows = _stream(conn, result.organization_id, start.seq)
     current: Row | None = None
     hasher = hashlib.sha256()
     for row in rows:
@@ -98,20 +115,17 @@ def _links(conn: Connection, result: Walk, after: int, wanted: set[int]) -> int:
     return count
 
 
-def _open(
-    result: Walk, row: Row, seq: int, first_event: int | None, previous: bytes | None
-) -> None:
+def _open(result: Walk, row: Row, seq: int, first_event: int, previous: bytes) -> None:
     number = row["first_event"]
     if row["seq"] != seq:
-        gone = first_event or number
         result.report(
             "chain",
-            gone,
-            f"links {seq} to {row['seq'] - 1} are gone: events {gone} to {number - 1}",
+            first_event,
+            f"links {seq} to {row['seq'] - 1} are gone: events {first_event} to {number - 1}",
         )
-    elif previous is not None and bytes(row["prev_hash"]) != previous:
+    elif bytes(row["prev_hash"]) != previous:
         result.report("chain", number, f"link {row['seq']} is not joined to the one before it")
-    elif first_event is not None and number != first_event:
+    elif number != first_event:
         result.report("chain", number, f"link {row['seq']} does not start at event {first_event}")
 
 
@@ -130,7 +144,8 @@ def _close(result: Walk, row: Row, hasher: Any, wanted: set[int]) -> tuple[bytes
         result.report("chain", row["first_event"], f"link {row['seq']} was changed")
     if row["seq"] in wanted:
         result.hashes[row["seq"]] = computed
-    return bytes(row["hash"]), row["first_event"] + row["link_events"]
+    result.end = row["first_event"] + row["link_events"] - 1
+    return bytes(row["hash"]), result.end + 1
 
 
 def _event(result: Walk, row: Row) -> None:

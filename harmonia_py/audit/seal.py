@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from harmonia_py.audit import digests, sql
-from harmonia_py.audit.chain import walk
+from harmonia_py.audit.chain import Head, walk
 from harmonia_py.connection import ConnectionOrDsn, session
 from harmonia_py.errors import AuditTampered, UsageError
 from harmonia_py.lifecycle import keys
@@ -48,11 +49,9 @@ def seal(target: ConnectionOrDsn, key: Ed25519PrivateKey) -> Receipt | None:
         ends = conn.execute(sql.load("ends")).fetchall()
         if not ends:
             return None
-        for org, _, _, _, sealed_seq in ends:
-            broken = walk(conn, org, after=sealed_seq).found
-            if broken:
-                raise AuditTampered(f"organization {org}: {broken[0].message}; nothing was sealed")
-        heads = [(org, seq, events, bytes(hash_)) for org, seq, events, hash_, _ in ends]
+        for end in ends:
+            _prove(conn, *end)
+        heads = [(org, seq, events, bytes(hash_)) for org, seq, events, hash_, *_ in ends]
         number, previous, sealed_at, sealed_us = _next(conn)
         heads_digest = digests.heads(heads)
         message = digests.seal_message(
@@ -71,6 +70,31 @@ def seal(target: ConnectionOrDsn, key: Ed25519PrivateKey) -> Receipt | None:
                 [(number, *head) for head in heads],
             )
     return Receipt(number, sealed_at.isoformat(), key_id, len(heads), digest.hex(), signature.hex())
+
+
+def _prove(
+    conn: Any,
+    org: UUID,
+    seq: int,
+    _events: int,
+    _hash: bytes,
+    sealed_seq: int,
+    sealed_events: int,
+    sealed_hash: bytes | None,
+    kept_hash: bytes | None,
+) -> None:
+    """Raise :class:`AuditTampered` unless the chain goes on intact from where it was sealed."""
+    if sealed_hash is not None and (kept_hash is None or bytes(kept_hash) != bytes(sealed_hash)):
+        what = (
+            f"events up to {sealed_events} were sealed and the chain now ends before that"
+            if seq < sealed_seq
+            else f"event {sealed_events} and those before it are not the ones that were sealed"
+        )
+        raise AuditTampered(f"organization {org}: {what}; nothing was sealed")
+    head = Head(sealed_seq, sealed_events, bytes(sealed_hash)) if sealed_hash is not None else None
+    broken = walk(conn, org, after=head).found
+    if broken:
+        raise AuditTampered(f"organization {org}: {broken[0].message}; nothing was sealed")
 
 
 def _next(conn: Any) -> tuple[int, bytes, datetime, int]:

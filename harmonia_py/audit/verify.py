@@ -99,14 +99,16 @@ def _check_chain(
     for seal, seq, hash_, events in sealed:
         found = result.hashes.get(seq)
         if found is None:
+            first = min(result.end, events - 1) + 1
             result.report(
-                "removed", covered + 1, f"seal {seal} covers {events} events that are not all there"
+                "removed", first, f"events {first} to {events}, under seal {seal}, are gone"
             )
             break
         if found != hash_:
+            # Where the chain itself says which event it is, the seal only agrees.
             result.report(
                 "seal",
-                covered + 1,
+                None if result.found else covered + 1,
                 f"events {covered + 1} to {events} are not the ones seal {seal} was put on",
             )
             break

@@ -142,6 +142,7 @@ def restore(path: Path, key: bytes, url: str) -> Backup:
     restored is not what was saved.
     """
     verify(path, key)
+    # Authentic since the line above.
     major = int(stream.read_header(path)["server_version"]) // 10_000
     tool = _tool("pg_restore", major)
     _ensure_empty(url)
@@ -235,7 +236,7 @@ def listing(folder: Path) -> list[Backup]:
     for path in folder.glob(f"*{SUFFIX}"):
         try:
             found.append(_described(path, None))
-        except (FileDamaged, KeyError, ValueError):
+        except FileDamaged:
             continue
     return sorted(found, key=lambda b: b.created_at, reverse=True)
 
@@ -243,13 +244,21 @@ def listing(folder: Path) -> list[Backup]:
 def prune(
     folder: Path, *, keep: timedelta, at_least: int = 3, now: datetime | None = None
 ) -> list[Path]:
-    """Delete backups older than ``keep``, but never the newest ``at_least``; return them.
+    """Delete backups older than ``keep``, never the newest ``at_least`` of a database; return them.
 
     Age is what the file says of itself: an mtime does not survive a copy. What interrupted
     backups left behind goes after a day.
     """
     moment = now or datetime.now(UTC)
-    gone = [b.path for b in listing(folder)[max(at_least, 1) :] if moment - b.created_at > keep]
+    databases: dict[str, list[Backup]] = {}
+    for found in listing(folder):
+        databases.setdefault(found.database, []).append(found)
+    gone = [
+        old.path
+        for backups in databases.values()
+        for old in backups[max(at_least, 1) :]
+        if moment - old.created_at > keep
+    ]
     for path in folder.glob(f"*{SUFFIX}.partial"):
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         if moment - changed > timedelta(days=1):
@@ -263,12 +272,16 @@ def _described(path: Path, manifest: dict[str, Any] | None) -> Backup:
     header = stream.read_header(path)
     if header.get("kind") != "backup":
         raise FileDamaged(f"{path} is not a backup")
-    created = datetime.fromisoformat(header["created_at"])
+    try:
+        created = datetime.fromisoformat(header["created_at"]).astimezone(UTC)
+        database = str(header["database"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise FileDamaged(f"the header of {path} is damaged") from None
     tables = manifest["tables"] if manifest else None
     return Backup(
         path,
         created,
-        str(header["database"]),
+        database,
         path.stat().st_size,
         len(tables) if tables is not None else None,
         sum(tables.values()) if tables is not None else None,

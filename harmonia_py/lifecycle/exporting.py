@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,18 +19,16 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from harmonia_py import dsn
-from harmonia_py.connection import Connection
-from harmonia_py.errors import HarmoniaError, NotWritable, Refused
-from harmonia_py.lifecycle import catalog
+from harmonia_py.connection import Connection, session
+from harmonia_py.errors import Refused
+from harmonia_py.lifecycle import catalog, partial
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle.stream import Sealer, writing
 
 __all__ = ["FORMAT", "MANIFEST", "Exported", "export_organization"]
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-_PARTIAL = "partial.json"
+MANIFEST = partial.MANIFEST
 # JSON text holds no control characters, so with these two CSV leaves each line as it is.
 _PLAIN = sql.SQL("format csv, delimiter e'\\x02', quote e'\\x01'")
 _CSV = sql.SQL("format csv, header true")
@@ -77,15 +75,16 @@ def export_organization(
     Raises :class:`NotWritable` for a folder that exists (unless ``resume``) or a full disk, and
     :class:`Refused` for an organization that is unknown or gone.
     """
-    had = _prepare(folder, resume=resume)
-    with dsn.connect(url, autocommit=True) as status, dsn.connect(url) as conn:
+    identity = partial.Identity.of(organization_id, key, ndjson=ndjson)
+    had = partial.read(folder, identity, resume=resume)
+    with session(url) as status, session(url) as conn, conn.transaction():
         export_id = _register(status, organization_id)
         try:
             conn.execute("set transaction isolation level repeatable read, read only")
             about = catalog.organization(conn, organization_id)
-            if about["status"] == "purged":
-                raise Refused("this organization is purged", code="organization.purged", status=409)
-            job = _Job(conn, organization_id, folder, key, ndjson)
+            _check_whole(conn, organization_id, about["status"])
+            job = _Job(conn, organization_id, folder, key, ndjson, identity)
+            partial.begin(folder, identity, had)
             written = _tables(job, had, progress)
             manifest = {
                 "format": FORMAT,
@@ -101,10 +100,11 @@ def export_organization(
             text = json.dumps(manifest, indent=1, sort_keys=True).encode()
             with _target(folder / MANIFEST, key) as out:
                 out.write(text)
-        except (HarmoniaError, psycopg.Error, KeyboardInterrupt) as error:
-            _finish(status, organization_id, export_id, "failed", error=type(error).__name__)
+        except BaseException as error:
+            with suppress(psycopg.Error):
+                _finish(status, organization_id, export_id, "failed", error=type(error).__name__)
             raise
-        (folder / _PARTIAL).unlink(missing_ok=True)
+        partial.forget(folder)
         rows = sum(entry["rows"] for entry in written.entries)
         digest = hashlib.sha256(text).hexdigest()
         _finish(status, organization_id, export_id, "done", rows=rows, manifest=digest)
@@ -118,6 +118,7 @@ class _Job:
     folder: Path
     key: bytes | None
     ndjson: bool
+    identity: partial.Identity
 
 
 @dataclass(slots=True)
@@ -126,31 +127,27 @@ class _Written:
     kept: int = 0
 
 
-def _prepare(folder: Path, *, resume: bool) -> dict[str, dict[str, Any]]:
-    if (folder / MANIFEST).exists():
-        raise NotWritable(f"{folder} holds a complete export and is not overwritten")
-    if folder.exists() and not resume:
-        raise NotWritable(
-            f"{folder} exists and is not overwritten",
-            hint="name a new folder, or add --resume to go on with an interrupted export",
+def _check_whole(conn: Connection, organization_id: UUID, status: str) -> None:
+    """Refuse what is purged or being purged: a part of it must not pass for the whole."""
+    if status == "purged":
+        raise Refused("this organization is purged", code="organization.purged", status=409)
+    row = conn.execute("select private.is_being_purged(%s)", [organization_id]).fetchone()
+    if row is not None and row[0]:
+        raise Refused(
+            "this organization is being deleted; what is left is not the whole",
+            code="organization.purging",
+            status=409,
+            hint="restore a backup into another database and export from there",
         )
-    try:
-        (folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise NotWritable(f"cannot create {folder}: {error.strerror}") from None
-    try:
-        found = json.loads((folder / _PARTIAL).read_text(encoding="utf-8"))
-        return {str(entry["table"]): entry for entry in found}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
-def _tables(job: _Job, had: dict[str, dict[str, Any]], progress: Progress | None) -> _Written:
+def _tables(job: _Job, had: partial.Entries, progress: Progress | None) -> _Written:
     written = _Written([])
+    earlier = {entry["table"]: entry for entry in had}
     for table in catalog.tables(job.conn):
         rows, digest = catalog.fingerprint(job.conn, table, job.organization_id)
         name = f"{table.schema}.{table.name}"
-        before = had.get(name)
+        before = earlier.get(name)
         same = before is not None and (before["rows"], before["fingerprint"]) == (rows, digest)
         if before is not None and same and _present(job.folder, before):
             written.entries.append(before)
@@ -165,7 +162,7 @@ def _tables(job: _Job, had: dict[str, dict[str, Any]], progress: Progress | None
                 "files": _write(job, table),
             }
             written.entries.append(entry)
-        (job.folder / _PARTIAL).write_text(json.dumps(written.entries), encoding="utf-8")
+        partial.keep(job.folder, job.identity, written.entries)
         if progress:
             progress(name, rows)
     return written

@@ -26,6 +26,8 @@ from harmonia_py.lifecycle.exporting import FORMAT, MANIFEST
 __all__ = ["Imported", "import_organization", "read_manifest"]
 
 Progress = Callable[[str, int], None]
+# Of a manifest, and of a line about one person.
+_LONGEST = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,52 @@ def read_manifest(folder: Path, *, key: bytes | None = None) -> dict[str, Any]:
             hint="an interrupted export goes on with: harmonia organization export --resume",
         )
     try:
-        manifest = json.loads(b"".join(_read(path, key)))
-    except ValueError:
+        manifest = json.loads(b"".join(_no_longer_than(_LONGEST, path, _read(path, key))))
+    except (ValueError, RecursionError):
         raise FileDamaged(
             f"{path} cannot be read", hint="an encrypted export needs --key"
         ) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise FileDamaged(f"{path} is of a format this version does not read")
+    try:
+        _check_shape(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise FileDamaged(f"{path} does not describe an export") from None
     return manifest
+
+
+def _check_shape(manifest: dict[str, Any]) -> None:
+    """Raise some error unless everything an import reads is there and of its kind."""
+    about, tables = manifest["organization"], manifest["tables"]
+    UUID(about["id"])
+    files = [manifest["people"], manifest["audit"], *(f for t in tables for f in t["files"])]
+    texts = [
+        about["slug"],
+        manifest["schema_version"],
+        manifest["exported_at"],
+        *(file[name] for file in files for name in ("name", "sha256")),
+        *(table[name] for table in tables for name in ("table", "fingerprint")),
+        *(column for table in tables for column in table["columns"]),
+    ]
+    counts = [table["rows"] for table in tables]
+    whole = all(
+        table["files"] and len(set(table["columns"])) == len(table["columns"]) for table in tables
+    )
+    if not (
+        whole
+        and all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count >= 0 for count in counts)
+    ):
+        raise ValueError
+
+
+def _no_longer_than(limit: int, path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if size > limit:
+            raise FileDamaged(f"{path} is longer than any export makes it")
+        yield block
 
 
 def import_organization(
@@ -78,21 +118,15 @@ def import_organization(
         tables = _match(conn, manifest)
         # Rows come as they were: no trigger may add to them. Foreign keys are checked below.
         conn.execute("set local session_replication_role = replica")
-        try:
-            for table, entry in tables:
-                _load(conn, table, entry, folder, key)
-                if progress:
-                    progress(entry["table"], entry["rows"])
-        except psycopg.errors.UniqueViolation as error:
-            raise Refused(
-                f"a row exists here already: {error.diag.constraint_name}",
-                code="import.exists",
-                status=409,
-            ) from None
+        for table, entry in tables:
+            _load(conn, table, entry, folder, key)
+            if progress:
+                progress(entry["table"], entry["rows"])
         conn.execute("set local session_replication_role = origin")
         for table, entry in tables:
             _check_foreign_keys(conn, table, organization_id)
             _check_fingerprint(conn, table, entry, organization_id)
+        conn.execute(statements.load("import_closure"), {"organization": organization_id})
         conn.execute(
             "select private.audit_record(%s, 'organization.imported', %s::jsonb)",
             [organization_id, json.dumps({"exported_at": manifest["exported_at"]})],
@@ -117,6 +151,8 @@ def _inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise FileDamaged(f"the manifest names a file outside the export: {name}")
+    if not path.is_file():
+        raise FileDamaged(f"there is no {name} in the export, or it is not a file")
     return path
 
 
@@ -153,21 +189,16 @@ def _check_target(conn: Connection, manifest: dict[str, Any], organization_id: U
 
 def _people(conn: Connection, folder: Path, manifest: dict[str, Any], key: bytes | None) -> int:
     created = 0
-    text = b"".join(_read(_inside(folder, manifest["people"]["name"]), key)).decode()
-    for line in text.splitlines():
-        person = json.loads(line)
-        if person["email"] is not None:
-            other = conn.execute(
-                "select id from auth.users where lower(email) = lower(%s) and id <> %s",
-                [person["email"], person["id"]],
-            ).fetchone()
-            if other is not None:
-                raise Refused(
-                    f"{person['email']} is another person here",
-                    code="import.person",
-                    status=409,
-                    hint="the accounts must be made one before the import",
-                )
+    path = _inside(folder, manifest["people"]["name"])
+    for person in _persons(path, key):
+        other = conn.execute(statements.load("person_other"), person).fetchone()
+        if other is not None:
+            raise Refused(
+                f"{person['email'] or person['id']} is another person here",
+                code="import.person",
+                status=409,
+                hint="the accounts must be made one before the import",
+            )
         created += conn.execute(statements.load("person_create"), person).rowcount
         if person["display_name"] is not None:
             conn.execute(
@@ -176,6 +207,31 @@ def _people(conn: Connection, folder: Path, manifest: dict[str, Any], key: bytes
                 [person["id"], person["display_name"]],
             )
     return created
+
+
+def _persons(path: Path, key: bytes | None) -> Iterator[dict[str, Any]]:
+    """Yield one person per line, holding no more than a line at a time."""
+    rest = b""
+    for block in _read(path, key):
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > _LONGEST:
+            raise FileDamaged(f"{path} is not a list of people")
+        for line in lines:
+            yield _person(path, line)
+    if rest:
+        yield _person(path, rest)
+
+
+def _person(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+        person = {name: found[name] for name in ("id", "email", "display_name")}
+        person["id"] = UUID(person["id"])
+        if not all(isinstance(person[n], str | None) for n in ("email", "display_name")):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise FileDamaged(f"{path} is not a list of people") from None
+    return person
 
 
 def _match(
@@ -208,15 +264,26 @@ def _load(
 ) -> None:
     file = entry["files"][0]
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in entry["columns"])
-    statement = sql.SQL("copy {} ({}) from stdin with (format csv, header true)").format(
+    statement = sql.SQL("copy {} ({}) from stdin with (format csv, header match)").format(
         table.identifier, columns
     )
     digest = hashlib.sha256()
     with conn.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for block in _read(_inside(folder, file["name"]), key):
-                digest.update(block)
-                copy.write(block)
+        try:
+            with cursor.copy(statement) as copy:
+                for block in _read(_inside(folder, file["name"]), key):
+                    digest.update(block)
+                    copy.write(block)
+        except psycopg.errors.UniqueViolation as error:
+            raise Refused(
+                f"a row exists here already: {error.diag.constraint_name}",
+                code="import.exists",
+                status=409,
+            ) from None
+        except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
+            # Not the server's words: they repeat the row.
+            rule = error.diag.constraint_name or type(error).__name__
+            raise FileDamaged(f"{file['name']} holds a row that is not allowed: {rule}") from None
         if digest.hexdigest() != file["sha256"] or cursor.rowcount != entry["rows"]:
             raise FileDamaged(f"{file['name']} changed while it was read")
 

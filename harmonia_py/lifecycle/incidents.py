@@ -12,9 +12,19 @@ from psycopg.rows import dict_row
 
 from harmonia_py.connection import ConnectionOrDsn, session
 from harmonia_py.errors import Refused
+from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle.refusal import translate
 
-__all__ = ["assess", "close", "listing", "notify", "open_incident", "template", "timeline"]
+__all__ = [
+    "assess",
+    "close",
+    "listing",
+    "notify",
+    "open_incident",
+    "template",
+    "timeline",
+    "unreached",
+]
 
 
 def template() -> str:
@@ -80,6 +90,13 @@ def notify(
             "select private.notify_incident(%s, %s, %s)", [incident_id, subject, text]
         ).fetchone()
     return int(row[0]) if row else 0
+
+
+def unreached(target: ConnectionOrDsn, incident_id: UUID) -> list[UUID]:
+    """Return the organizations concerned of which nobody could be told by e-mail."""
+    with session(target) as conn:
+        rows = conn.execute(statements.load("incident_unreached"), {"incident": incident_id})
+        return [row[0] for row in rows]
 
 
 def close(target: ConnectionOrDsn, incident_id: UUID, *, resolution: str) -> None:

@@ -8,17 +8,23 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from psycopg.rows import dict_row
 
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
-from harmonia_py.errors import MailRefused, UsageError
+from harmonia_py.errors import MailRefused, Refused, UsageError
 from harmonia_py.lifecycle import sql as statements
+from harmonia_py.lifecycle.refusal import translate
 
-__all__ = ["ATTEMPTS", "Delivered", "Mailer", "deliver", "mailer"]
+__all__ = ["PATIENCE", "Delivered", "Mailer", "deliver", "mailer", "retry", "undelivered"]
 
-ATTEMPTS = 8
+# As long as mail servers themselves go on trying (RFC 5321, 4.5.4.1: four to five days).
+PATIENCE = timedelta(days=5)
 _TIMEOUT = 15.0
 
 
@@ -72,9 +78,10 @@ def deliver(target: ConnectionOrDsn, mail: Mailer, *, limit: int = 500) -> Deliv
     """Send what is due. Two senders at once share the work; a message is taken by one of them.
 
     A message is marked in the transaction that locks it, after the server took it; the
-    ``Message-ID`` is always the same, so a repetition after a crash is recognised as one. A server
-    that is down puts all messages off (1 min, doubling to 4 h); a refused address fails for good.
-    Raises :class:`MailRefused` when the server cannot be reached at all.
+    ``Message-ID`` is always the same, so a repetition after a crash is recognised as one. What the
+    server would not take now is put off (1 min, doubling to 4 h) for :data:`PATIENCE`; a refused
+    address fails for good. Raises :class:`MailRefused` when the server cannot be reached, or goes
+    away in the middle: the message it went away over is put off, those behind it stay due.
     """
     sent = deferred = failed = 0
     with session(target) as conn, _server(mail) as server:
@@ -83,13 +90,43 @@ def deliver(target: ConnectionOrDsn, mail: Mailer, *, limit: int = 500) -> Deliv
                 row = conn.execute(statements.load("outbox_next")).fetchone()
                 if row is None:
                     break
-                state = _send(conn, server, mail, row)
+                state, lost = _send(conn, server, mail, row)
             sent, deferred, failed = (
                 sent + (state == "sent"),
                 deferred + (state == "pending"),
                 failed + (state == "failed"),
             )
+            if lost is not None:
+                raise MailRefused(
+                    f"the mail server {mail.host}:{mail.port} went away ({lost})"
+                    f" after {sent} messages were sent"
+                )
     return Delivered(sent, deferred, failed)
+
+
+def undelivered(target: ConnectionOrDsn) -> list[dict[str, Any]]:
+    """Return what waits and what was given up, with the reason, the oldest first."""
+    with session(target) as conn, conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(statements.load("outbox_undelivered"))
+        return cursor.fetchall()
+
+
+def retry(target: ConnectionOrDsn, message: UUID, *, recipient: str | None = None) -> None:
+    """Let a message that was given up be sent again, to another address if one is named.
+
+    Raises :class:`Refused` when there is no such message.
+    """
+    with session(target) as conn, translate():
+        changed = conn.execute(
+            statements.load("outbox_retry"), {"id": message, "recipient": recipient}
+        ).rowcount
+    if not changed:
+        raise Refused(
+            f"no message {message} was given up",
+            code="outbox.unknown",
+            status=404,
+            hint="list them with: harmonia outbox list",
+        )
 
 
 @contextmanager
@@ -121,13 +158,15 @@ def _server(mail: Mailer) -> Iterator[smtplib.SMTP]:
         server.close()
 
 
-def _send(conn: Connection, server: smtplib.SMTP, mail: Mailer, row: Any) -> str:
-    id_, recipient, subject, body, attempts = row
+def _send(conn: Connection, server: smtplib.SMTP, mail: Mailer, row: Any) -> tuple[str, str | None]:
+    """Return the state of the message, and why the server is gone if it is."""
+    id_, recipient, subject, body, age = row
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = mail.sender, recipient, subject
     message["Message-ID"] = f"<{id_}@{mail.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body)
+    lost = None
     try:
         server.send_message(message)
         state, reason = "sent", None
@@ -136,9 +175,12 @@ def _send(conn: Connection, server: smtplib.SMTP, mail: Mailer, row: Any) -> str
         state, reason = ("failed" if code >= 500 else "pending"), f"recipient refused ({code})"
     except smtplib.SMTPResponseException as error:
         state, reason = "pending", f"the server answered {error.smtp_code}"
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPServerDisconnected) as error:
         state, reason = "pending", type(error).__name__
-    if state == "pending" and attempts + 1 >= ATTEMPTS:
+        lost = reason
+    except smtplib.SMTPException as error:
+        state, reason = "pending", type(error).__name__
+    if state == "pending" and age > PATIENCE:
         state = "failed"
     conn.execute(statements.load("outbox_mark"), {"id": id_, "status": state, "error": reason})
-    return state
+    return state, lost

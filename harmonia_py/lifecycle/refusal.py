@@ -1,4 +1,4 @@
-"""Turn what ``private.fail()`` raises into an error of ours."""
+"""Turn what ``private.fail()`` and the tables' own rules raise into an error of ours."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ __all__ = ["translate"]
 
 @contextmanager
 def translate() -> Iterator[None]:
-    """Raise :class:`Refused` for an error with SQLSTATE ``PTnnn``; let others pass."""
+    """Raise :class:`Refused` for SQLSTATE ``PTnnn`` and for values a table does not take."""
     try:
         yield
     except psycopg.Error as error:
         state = error.sqlstate or ""
+        if isinstance(error, psycopg.errors.IntegrityError | psycopg.errors.DataError):
+            raise _value(error) from None
         if not state.startswith("PT"):
             raise
         code = error.diag.message_detail or "refused"
@@ -28,3 +30,14 @@ def translate() -> Iterator[None]:
             status=int(state[2:]),
             hint=error.diag.message_hint or None,
         ) from None
+
+
+def _value(error: psycopg.Error) -> Refused:
+    """Name the rule. Not the server's own detail: it repeats the row."""
+    rule = error.diag.constraint_name or error.diag.column_name
+    return Refused(
+        f"a value is not allowed: {error.diag.message_primary}",
+        code="value.refused",
+        status=400,
+        hint=f"the rule is {rule}" if rule else None,
+    )

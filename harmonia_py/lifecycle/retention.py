@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
 from harmonia_py.errors import CheckFailed, Refused
-from harmonia_py.lifecycle import keys
+from harmonia_py.lifecycle import catalog, keys
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle.refusal import translate
 
@@ -24,12 +25,14 @@ __all__ = [
     "certificate",
     "certify",
     "check_certificate",
+    "complete",
     "holds",
     "place_hold",
     "plan",
     "purge",
     "release_hold",
     "stored_objects",
+    "uncertified",
 ]
 
 BATCH = 5_000
@@ -71,10 +74,10 @@ def plan(target: ConnectionOrDsn) -> list[Due]:
 
 
 def _count(conn: Connection, organization_id: UUID) -> int:
-    from harmonia_py.lifecycle.catalog import fingerprint, tables
-
+    count = sql.SQL("count(*)")
     return sum(
-        fingerprint(conn, table, organization_id)[0] for table in tables(conn, exported=False)[1:]
+        _one(conn, table.rows(count), organization=organization_id)
+        for table in catalog.tables(conn, exported=False)[1:]
     )
 
 
@@ -144,9 +147,38 @@ def _delete(conn: Connection, organization_id: UUID, batch: int, progress: Progr
                     break
 
 
-def _one(conn: Connection, query: str, *arguments: object) -> int:
-    row = conn.execute(query.encode(), arguments).fetchone()
+def _one(conn: Connection, query: str | sql.Composed, *given: object, **named: object) -> int:
+    row = conn.execute(
+        query.encode() if isinstance(query, str) else query, named or given
+    ).fetchone()
     return int(row[0]) if row else 0
+
+
+def uncertified(target: ConnectionOrDsn) -> list[UUID]:
+    """Return the organizations that are purged and have no certificate: interrupted, or by cron."""
+    with session(target) as conn:
+        return [row[0] for row in conn.execute(statements.load("uncertified"))]
+
+
+def complete(
+    target: ConnectionOrDsn,
+    organization_id: UUID,
+    key: Ed25519PrivateKey,
+    *,
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> Certificate:
+    """Purge what is left to purge, then certify it. Safe to repeat, whenever it was killed.
+
+    Raises what :func:`purge` and :func:`certify` raise; an organization that is purged already
+    only gets its certificate, or keeps the one it has.
+    """
+    try:
+        purge(target, organization_id, batch=batch, progress=progress)
+    except Refused as refused:
+        if refused.database_code != "organization.purged":
+            raise
+    return certify(target, organization_id, key)
 
 
 def certify(target: ConnectionOrDsn, organization_id: UUID, key: Ed25519PrivateKey) -> Certificate:

@@ -45,16 +45,18 @@ def add_staff(target: ConnectionOrDsn, user_id: UUID) -> None:
 def remove_staff(target: ConnectionOrDsn, user_id: UUID) -> int:
     """End a person's being staff and every grant they hold; return how many were live."""
     with session(target) as conn, conn.transaction():
+        live = conn.execute(
+            "update private.support_grants set revoked_at = clock_timestamp()"
+            " where agent_id = %s and revoked_at is null and expires_at > clock_timestamp()",
+            [user_id],
+        ).rowcount
+        # Its trigger ends what was granted since the line above.
         conn.execute(
             "update private.platform_admins set disabled_at = coalesce(disabled_at, now())"
             " where user_id = %s",
             [user_id],
         )
-        return conn.execute(
-            "update private.support_grants set revoked_at = clock_timestamp()"
-            " where agent_id = %s and revoked_at is null and expires_at > clock_timestamp()",
-            [user_id],
-        ).rowcount
+        return live
 
 
 def request(

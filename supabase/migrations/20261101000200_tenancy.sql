@@ -50,6 +50,7 @@ create table public.permissions (
     description text not null,
     writes boolean not null,
     step_up boolean not null default false,
+    members_only boolean not null default false,
     constraint permissions_pkey primary key (key),
     constraint permissions_key_check check (key ~ '^[a-z_]+\.[a-z_]+$')
 );
@@ -57,6 +58,8 @@ comment on table public.permissions is 'What can be permitted. The same list for
 comment on column public.permissions.writes is
 'True when it changes data: refused while the organization is closing.';
 comment on column public.permissions.step_up is 'True when it always needs a session at aal2.';
+comment on column public.permissions.members_only is
+'True when platform staff can never be given it: what governs the organization itself.';
 call private.lock_down('public.permissions');
 
 create table public.builtin_role_permissions (
@@ -771,6 +774,8 @@ insert into public.permissions (key, description, writes, step_up) values
 ('teams.write', 'Create, rename and delete teams and choose their members', true, false),
 ('api_keys.read', 'See the API keys of the organization', false, false),
 ('api_keys.write', 'Create and revoke API keys', true, false);
+update public.permissions set members_only = true
+where key in ('organization.security', 'organization.transfer');
 
 insert into public.builtin_role_permissions (role, permission)
 select r.role, p.key

@@ -10,6 +10,8 @@ insert into public.permissions (key, description, writes, step_up) values
 ('secrets.reveal', 'Reveal the value of a secret', false, true),
 ('webhooks.read', 'See webhook endpoints and the events they received', false, false),
 ('webhooks.write', 'Create, change and delete webhook endpoints', true, false);
+update public.permissions set members_only = true
+where key = 'secrets.reveal';
 
 insert into public.builtin_role_permissions (role, permission)
 select r.role, p.key
@@ -714,6 +716,8 @@ declare
 begin
     -- A rotation that has just made the next key must not leave it behind.
     perform private.lock_keys(p_organization_id);
+    -- Without its key a secret is deleted: the question of every delete path (see the lifecycle).
+    perform private.assert_deletable(p_organization_id);
     update private.organization_keys
     set state = 'shredded', wrapped = null, retired_at = pg_catalog.now()
     where organization_id = p_organization_id and wrapped is not null;

@@ -8,6 +8,23 @@ comment on schema audit is 'Append-only record of sensitive acts. Nobody updates
 -- The view in `public` runs as the caller, who must be able to name what it reads.
 grant usage on schema audit to authenticated;
 
+create function audit.tg_refuse()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform private.fail(
+        403,
+        'audit.append_only',
+        pg_catalog.format('%s on %I.%I is refused', tg_op, tg_table_schema, tg_table_name),
+        'the audit record only grows; to erase personal data use: harmonia audit erase-payload'
+    );
+    return null;
+end;
+$$;
+comment on function audit.tg_refuse() is 'Refuses to change what is recorded.';
+
 -- Events ------------------------------------------------------------------------------------
 create sequence audit.statements as bigint cache 1;
 comment on sequence audit.statements is 'Numbers the statements that append events.';
@@ -65,6 +82,26 @@ create table audit.events_default partition of audit.events default;
 comment on table audit.events_default is 'Catches what no monthly partition covers yet.';
 call private.lock_down('audit.events_default');
 
+create procedure audit.guard_partition(p_name text)
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- Row triggers come from the parent, statement triggers do not: without one of its own a
+    -- partition could be emptied by its name.
+    execute pg_catalog.format(
+        'create trigger tg_events__refuse_truncate before truncate on audit.%I '
+        'for each statement execute function audit.tg_refuse()',
+        p_name
+    );
+    execute pg_catalog.format(
+        'alter table audit.%I enable always trigger tg_events__refuse_truncate', p_name
+    );
+end;
+$$;
+comment on procedure audit.guard_partition (text) is 'Refuses to empty one partition of events.';
+call audit.guard_partition('events_default');
+
 create procedure audit.ensure_partitions(p_months integer default 3)
 language plpgsql
 set search_path = ''
@@ -93,6 +130,7 @@ begin
                 'comment on table audit.%I is %L', v_name, 'The events of one month (UTC).'
             );
             execute pg_catalog.format('call private.lock_down(%L)', 'audit.' || v_name);
+            call audit.guard_partition(v_name);
         end if;
         v_from := v_to;
     end loop;
@@ -123,6 +161,8 @@ comment on column audit.links.first_event is
 'The number of its first event; an event''s number is its place in the organization''s history.';
 -- Slices of it are read when a chain is verified: uncompressed, a slice is cheap.
 alter table audit.links alter column digests set storage external;
+-- What is old and not sealed is looked up by time; small, because links come in its order.
+create index links_at_idx on audit.links using brin (at) with (pages_per_range = 32);
 call private.lock_down('audit.links');
 
 create table audit.seals (
@@ -337,24 +377,30 @@ for each row
 when (new.position = 1)
 execute function audit.tg_events__link();
 
--- Append-only, for everybody --------------------------------------------------------------
-create function audit.tg_refuse()
-returns trigger
+create function audit.unsealed_before(p_moment timestamptz)
+returns boolean
 language plpgsql
+stable
 set search_path = ''
 as $$
-begin
-    perform private.fail(
-        403,
-        'audit.append_only',
-        pg_catalog.format('%s on %I.%I is refused', tg_op, tg_table_schema, tg_table_name),
-        'the audit record only grows; to erase personal data use: harmonia audit erase-payload'
+declare
+    -- A seal covers every chain that moved: what is older than the last one is sealed.
+    v_sealed constant timestamptz := coalesce(
+        (select s.sealed_at from audit.seals as s order by s.number desc limit 1), '-infinity'
     );
-    return null;
+begin
+    -- Cheap, because monitors ask for it without a key.
+    return v_sealed < p_moment and exists (
+        select 1
+        from audit.links as l
+        where l.at > v_sealed and l.at < p_moment
+    );
 end;
 $$;
-comment on function audit.tg_refuse() is 'Refuses to change what is recorded.';
+comment on function audit.unsealed_before(timestamptz) is
+'Whether there are events from before that moment which the last seal does not cover.';
 
+-- Append-only, for everybody --------------------------------------------------------------
 create function audit.tg_events__erase_only()
 returns trigger
 language plpgsql
@@ -509,6 +555,12 @@ as $$
         and g.organization_id = p_organization_id
         and g.revoked_at is null
         and pg_catalog.clock_timestamp() between g.starts_at and g.expires_at
+        -- A member is in by the membership, whatever else there is.
+        and not exists (
+            select 1
+            from public.memberships as m
+            where m.organization_id = g.organization_id and m.user_id = g.agent_id
+        )
     order by g.starts_at desc
     limit 1
 $$;
@@ -945,6 +997,8 @@ begin
             409, 'audit.already_erased', 'the payload of this event is already erased', null
         );
     end if;
+    -- Erasing is deleting: a legal hold keeps payloads too.
+    perform private.assert_deletable(p_organization_id);
     update audit.events as e
     set payload = null, salt = null
     where
@@ -1073,3 +1127,4 @@ after insert on private.secret_access
 for each row
 when (new.action = 'reveal')
 execute function private.tg_secret_access__audit();
+alter table private.secret_access enable always trigger tg_secret_access__audit;

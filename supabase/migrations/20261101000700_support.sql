@@ -23,6 +23,15 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    -- Whoever ceases to be staff is out at once, whichever way they ceased.
+    if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.disabled_at is not null) then
+        update private.support_grants as g
+        set revoked_at = pg_catalog.clock_timestamp()
+        where
+            g.agent_id = old.user_id
+            and g.revoked_at is null
+            and g.expires_at > pg_catalog.clock_timestamp();
+    end if;
     perform private.audit_record(
         null,
         'platform_admin.' || pg_catalog.lower(tg_op),
@@ -37,12 +46,20 @@ begin
 end;
 $$;
 comment on function private.tg_platform_admins__record() is
-'Records who became or ceased to be platform staff.';
+'Records who became or ceased to be platform staff, and ends the access of those who ceased.';
 
 create trigger tg_platform_admins__record
 after insert or update or delete on private.platform_admins
 for each row
 execute function private.tg_platform_admins__record();
+
+create trigger tg_platform_admins__audit_truncate
+after truncate on private.platform_admins
+for each statement
+execute function audit.tg_capture_truncate();
+
+alter table private.platform_admins enable always trigger tg_platform_admins__record;
+alter table private.platform_admins enable always trigger tg_platform_admins__audit_truncate;
 
 create function private.is_platform_admin(p_user_id uuid)
 returns boolean
@@ -151,20 +168,41 @@ begin
             404, 'organization.unknown', 'there is no open organization with this id', null
         );
     end if;
-    foreach v_permission in array p_permissions loop
+    foreach v_permission in array coalesce(p_permissions, '{}') loop
         if not exists (
             select 1
             from public.permissions as p
-            where p.key = v_permission and (p_writes or not p.writes)
+            where p.key = v_permission and (p_writes or not p.writes) and not p.members_only
         ) then
             perform private.fail(
                 400,
                 'support.permission',
                 pg_catalog.format('%s cannot be asked for like this', v_permission),
-                'name an existing permission; one that writes needs writes => true'
+                'name an existing permission that is not for members only; '
+                'one that writes needs writes => true'
             );
         end if;
     end loop;
+    -- The same rules as the table's own, in words for whoever asks.
+    if p_permissions is null or pg_catalog.cardinality(p_permissions) not between 1 and 50 then
+        perform private.fail(
+            400, 'support.permission', 'no permission is named, or more than 50',
+            'name what the task needs'
+        );
+    end if;
+    if p_reason is null or pg_catalog.char_length(p_reason) not between 10 and 2000 then
+        perform private.fail(
+            400, 'support.reason', 'the reason has 10 to 2000 characters',
+            'say what it is for; the organization decides by it'
+        );
+    end if;
+    if p_duration is null
+        or p_duration < interval '5 minutes' or p_duration > interval '8 hours'
+    then
+        perform private.fail(
+            400, 'support.duration', 'access lasts 5 minutes to 8 hours', 'ask again when it ends'
+        );
+    end if;
     insert into public.support_requests as r (
         organization_id, agent_id, permissions, reason, duration, writes
     )
@@ -270,18 +308,23 @@ begin
         p_organization_id, v_request.agent_id, p.permission, v_request.reason, v_user_id,
         p_break_glass, pg_catalog.now(), pg_catalog.now() + v_request.duration, p_request_id
     from pg_catalog.unnest(v_request.permissions) as p (permission);
-    if p_break_glass then
-        perform private.notify_owners(
-            p_organization_id,
-            'support.break_glass',
-            'break-glass ' || p_request_id::text,
-            'Platform staff opened your organization',
-            pg_catalog.format(
-                'Platform staff gave a colleague access to your organization until %s without '
-                'asking you first. Reason given: %s. You can end it at any time by revoking the '
-                'access under support access; everything done with it is in your audit record.',
-                pg_catalog.now() + v_request.duration, v_request.reason
-            )
+    -- Not in silence: where nobody can be told, nobody gets in.
+    if p_break_glass and private.notify_owners(
+        p_organization_id,
+        'support.break_glass',
+        'break-glass ' || p_request_id::text,
+        'Platform staff opened your organization',
+        pg_catalog.format(
+            'Platform staff gave a colleague access to your organization until %s without '
+            'asking you first. Reason given: %s. You can end it at any time by revoking the '
+            'access under support access; everything done with it is in your audit record.',
+            pg_catalog.now() + v_request.duration, v_request.reason
+        )
+    ) = 0 then
+        perform private.fail(
+            409, 'support.nobody_to_tell',
+            'no owner of this organization can be told by e-mail',
+            'ask the organization to approve the request'
         );
     end if;
 end;
@@ -457,11 +500,20 @@ begin
         where
             g.agent_id = p_agent_id
             and g.permission = any(p_permissions)
+            and not p.members_only
             and g.revoked_at is null
             -- The clock, not the transaction's start: a long transaction must not outlive the
             -- grant.
             and pg_catalog.clock_timestamp() between g.starts_at and g.expires_at
             and (o.status = 'active' or (o.status = 'closing' and not p.writes))
+            and exists (
+                select 1
+                from auth.users as u
+                where
+                    u.id = g.agent_id
+                    and u.deleted_at is null
+                    and (u.banned_until is null or u.banned_until <= pg_catalog.now())
+            )
             -- A member's role is not widened, and a suspended one not let back in.
             and not exists (
                 select 1
@@ -542,8 +594,9 @@ comment on function public.support_read(uuid, text, jsonb, integer) is
 'Reads rows of one organization by equality, as the caller may see them. For support by POST.';
 grant execute on function public.support_read(uuid, text, jsonb, integer) to authenticated;
 
-insert into public.permissions (key, description, writes, step_up) values
-('support.approve', 'Decide on requests of platform staff for access', false, true);
+-- Staff who held it could let each other in.
+insert into public.permissions (key, description, writes, step_up, members_only) values
+('support.approve', 'Decide on requests of platform staff for access', false, true, true);
 insert into public.builtin_role_permissions (role, permission) values
 ('owner', 'support.approve'),
 ('admin', 'support.approve');

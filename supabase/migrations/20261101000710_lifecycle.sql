@@ -108,6 +108,17 @@ where released_at is null;
 call private.lock_down('private.legal_holds');
 call private.audit_table('private.legal_holds');
 
+create function private.hold_lock()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 486105
+$$;
+comment on function private.hold_lock() is
+'The advisory lock that deletes share until they commit, and that placing a hold takes alone.';
+
 create function private.place_hold(p_organization_id uuid, p_reason text, p_placed_by text)
 returns uuid
 language plpgsql
@@ -117,6 +128,8 @@ as $$
 declare
     v_id uuid;
 begin
+    -- Waits for deletes under way: once a hold is placed, nothing is gone that it should keep.
+    perform pg_catalog.pg_advisory_xact_lock(private.hold_lock());
     if not exists (
         select 1 from public.organizations as o
         where o.id = p_organization_id and o.status <> 'purged'
@@ -165,6 +178,8 @@ volatile
 set search_path = ''
 as $$
 begin
+    -- Until the end of the transaction: a hold that is being placed waits for it.
+    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
     if exists (
         select 1
         from private.legal_holds as h
@@ -182,6 +197,32 @@ $$;
 comment on function private.assert_deletable(uuid) is
 'The one question before anything is deleted: is there a legal hold?';
 
+create function private.held_org_ids()
+returns setof uuid
+language sql
+stable
+-- Holds are closed to clients; this tells whoever may change files of their organizations only.
+security definer
+set search_path = ''
+rows 1
+as $$
+    select distinct h.organization_id
+    from private.legal_holds as h
+    where
+        h.released_at is null
+        and h.organization_id = any(
+            array(
+                select private.org_ids(
+                    'files.delete', 'files.delete_team', 'files.delete_own',
+                    'files.write', 'files.write_team', 'files.write_own'
+                )
+            )
+        )
+$$;
+comment on function private.held_org_ids() is
+'Those organizations on hold in which the caller may change files: for the policies of Storage.';
+grant execute on function private.held_org_ids() to authenticated;
+
 create function private.tg_keep_held()
 returns trigger
 language plpgsql
@@ -192,6 +233,7 @@ as $$
 declare
     v_organization_id uuid;
 begin
+    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
     if not exists (select 1 from private.legal_holds as h where h.released_at is null) then
         return null;
     end if;
@@ -215,6 +257,7 @@ security definer
 set search_path = ''
 as $$
 begin
+    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
     if exists (select 1 from private.legal_holds as h where h.released_at is null) then
         perform private.fail(
             409, 'organization.on_hold', 'a legal hold keeps the records of an organization', null
@@ -298,6 +341,12 @@ begin
             'create or replace trigger %I before truncate on %s '
             'for each statement execute function private.tg_keep_held_truncate()',
             'tg_' || v_table.name || '__keep_held_truncate', v_table.relation
+        );
+        -- Also for a session that calls itself a replica.
+        execute pg_catalog.format(
+            'alter table %s enable always trigger %I, enable always trigger %I',
+            v_table.relation, 'tg_' || v_table.name || '__keep_held',
+            'tg_' || v_table.name || '__keep_held_truncate'
         );
     end loop;
     for v_table in
@@ -803,14 +852,14 @@ begin
             loop
                 v_count := private.purge_batch(p_organization_id, v_table.relation, p_batch);
                 v_total := v_total + v_count;
-                            exit when v_count < p_batch;
+                exit when v_count < p_batch;
             end loop;
         end loop;
         exit when v_total = 0;
     end loop;
     loop
         v_count := private.erase_audit_payloads(p_organization_id, p_batch);
-            exit when v_count = 0;
+        exit when v_count = 0;
     end loop;
     perform private.finish_purge(p_organization_id);
 end;
@@ -839,16 +888,23 @@ begin
             and not private.is_exporting(c.organization_id)
         order by c.purge_after, c.organization_id
     loop
-        call private.purge_organization(v_organization_id, p_batch);
+        -- One that cannot be purged now must not keep the others from it.
+        begin
+            call private.purge_organization(v_organization_id, p_batch);
+        exception when others then
+            raise warning 'organization % was not purged: %', v_organization_id, sqlerrm;
+        end;
     end loop;
 end;
 $$;
 comment on procedure private.retention_run is
 'Purges every organization that is due and not on hold. What pg_cron calls.';
 
-insert into public.permissions (key, description, writes, step_up) values
-('organization.export', 'Take everything of the organization away as files', false, true),
-('organization.close', 'Close and reopen the organization', false, true);
+-- Both change something and are open while the organization closes, so they do not count as
+-- writing; staff with a grant for reading must not hold them.
+insert into public.permissions (key, description, writes, step_up, members_only) values
+('organization.export', 'Take everything of the organization away as files', false, true, true),
+('organization.close', 'Close and reopen the organization', false, true, true);
 insert into public.builtin_role_permissions (role, permission) values
 ('owner', 'organization.export'),
 ('owner', 'organization.close');

@@ -188,13 +188,17 @@ begin
             v_incident.tables is null
             or e.table_name = any(v_incident.tables)
             -- A use of support access says in its permissions what was read.
+            -- Where its payload was erased nobody can say it was not that table.
             or (
                 e.action = 'support.access'
-                and exists (
-                    select 1
-                    from pg_catalog.unnest(v_incident.tables) as t (name)
-                    where e.payload -> 'permissions' @> pg_catalog.to_jsonb(
-                        pg_catalog.regexp_replace(t.name, '^.*\.', '') || '.read'
+                and (
+                    e.payload is null
+                    or exists (
+                        select 1
+                        from pg_catalog.unnest(v_incident.tables) as t (name)
+                        where e.payload -> 'permissions' @> pg_catalog.to_jsonb(
+                            pg_catalog.regexp_replace(t.name, '^.*\.', '') || '.read'
+                        )
                     )
                 )
             )
@@ -485,20 +489,11 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_unsealed interval;
+    v_unsealed boolean;
     v_overdue boolean;
     v_stuck boolean;
 begin
-    select pg_catalog.now() - pg_catalog.min(e.at)
-    into v_unsealed
-    from (
-        select l.at
-        from audit.links as l
-        left join audit.sealed_heads as s
-            on l.organization_id = s.organization_id and l.seq <= s.seq
-        where s.seal is null and l.at > pg_catalog.now() - interval '7 days'
-        limit 1000
-    ) as e;
+    v_unsealed := audit.unsealed_before(pg_catalog.now() - interval '2 days');
     v_overdue := exists (
         select 1
         from private.closures as c
@@ -521,11 +516,11 @@ begin
     return pg_catalog.jsonb_build_object(
         'status',
         case
-            when v_overdue or v_stuck or v_unsealed > interval '2 days' then 'degraded'
+            when v_overdue or v_stuck or v_unsealed then 'degraded'
             else 'ok'
         end,
         'time', pg_catalog.now(),
-        'audit_sealed', coalesce(v_unsealed < interval '2 days', true),
+        'audit_sealed', not v_unsealed,
         'retention_on_time', not v_overdue,
         'notifications_moving', not v_stuck
     );

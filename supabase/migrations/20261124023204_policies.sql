@@ -2,7 +2,7 @@
 -- policy: 10_tenancy.sql sha256:765adc81bfa98e751b742c4e76f3ddce756e6752906fe88f0ac5e2d64caa0172
 -- policy: 20_crm.sql sha256:f438c4ddc3c2f1d7c2c1f233ca9cd9e30b63eccce644cee261e3797d8f60272e
 -- policy: 30_integrations.sql sha256:d1f72bd2925b8d11b92ae4199259b7e84156d16412b491d4a5b4c9671219b11d
--- policy: 40_api.sql sha256:813c8d5bcc32c4617393b131445a57b5a670d245218e78a083beb6d6e72693cf
+-- policy: 40_api.sql sha256:f27ef2aff078031927342f3be3c9f6f03751c46528c0ddab5d3091d44ffd577b
 -- policy: 50_audit.sql sha256:27ead59b4e5b089391c1d1b95a5c1aba0b871ea92d5416c9dff7c7bc51652473
 -- policy: 60_lifecycle.sql sha256:e2b2916c9b15e332897f1b6b669ed7b9ca6e76ed3f6d856efebb8926c7e04176
 set local lock_timeout = '4s';
@@ -2299,6 +2299,8 @@ using (
         )
     )
     and owner_id = (select auth.uid())::text
+    -- A legal hold keeps what is stored, too: replacing is deleting.
+    and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
 )
 with check (
     bucket_id = 'crm'
@@ -2332,6 +2334,8 @@ using (
             select private.org_ids('files.delete', 'files.delete_team', 'files.delete_own')::text
         )
     )
+    -- A legal hold keeps what is stored, too.
+    and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
     and exists (
         select 1
         from public.files as f

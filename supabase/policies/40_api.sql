@@ -96,6 +96,8 @@ using (
         )
     )
     and owner_id = (select auth.uid())::text
+    -- A legal hold keeps what is stored, too: replacing is deleting.
+    and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
 )
 with check (
     bucket_id = 'crm'
@@ -129,6 +131,8 @@ using (
             select private.org_ids('files.delete', 'files.delete_team', 'files.delete_own')::text
         )
     )
+    -- A legal hold keeps what is stored, too.
+    and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
     and exists (
         select 1
         from public.files as f

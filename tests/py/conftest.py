@@ -11,6 +11,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins: list[str] = [
     "fix_database",
+    "fix_audit",
     "fix_isolation",
     "fix_migrations",
     "fix_supabase_cli",

@@ -1,9 +1,8 @@
-"""``harmonia incident``, ``harmonia outbox`` and ``harmonia subprocessors``."""
+"""``harmonia incident``: whom an incident concerns, and telling them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +13,9 @@ import typer
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
-__all__ = ["app", "outbox", "subprocessors"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Whom an incident concerns, and telling them.", no_args_is_help=True)
-outbox = typer.Typer(help="Send the e-mail that waits.", no_args_is_help=True)
-subprocessors = typer.Typer(help="Keep the public list of sub-processors.", no_args_is_help=True)
 
 IncidentArgument = Annotated[UUID, typer.Argument(help="The incident's id.")]
 
@@ -26,16 +23,6 @@ IncidentArgument = Annotated[UUID, typer.Argument(help="The incident's id.")]
 @app.callback()
 def root() -> None:
     """Whom an incident concerns, and telling them."""
-
-
-@outbox.callback()
-def outbox_root() -> None:
-    """Send the e-mail that waits."""
-
-
-@subprocessors.callback()
-def subprocessors_root() -> None:
-    """Keep the public list of sub-processors."""
 
 
 @app.command("open")
@@ -114,9 +101,28 @@ def notify(
 
         url = database_url(db_url)
         consent(url, yes=yes, action="notify owners of an incident")
-        text = body.read_text(encoding="utf-8") if body else None
+        text = _read(body) if body else None
         count = incidents.notify(url, incident, subject=subject, body=text)
-        emit({"messages": count}, output, lambda d: stdout.print(f"{d['messages']} messages"))
+        unreached = [str(id_) for id_ in incidents.unreached(url, incident)]
+        emit({"messages": count, "unreached": unreached}, output, _print_notified)
+        if unreached:
+            raise typer.Exit(3)
+
+
+def _print_notified(data: dict[str, Any]) -> None:
+    stdout.print(f"{data['messages']} messages")
+    for id_ in data["unreached"]:
+        stdout.print(f"{id_} has no owner with an address: tell it another way", highlight=False)
+
+
+def _read(path: Path) -> str:
+    from harmonia_py.errors import UsageError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"cannot read {path}: {reason}") from None
 
 
 @app.command()
@@ -168,114 +174,3 @@ def timeline(
 
         data = incidents.timeline(database_url(db_url), incident)
         emit(data, output, lambda d: stdout.print(json.dumps(d, default=str, indent=2)))
-
-
-@outbox.command()
-def send(
-    server: Annotated[
-        str,
-        typer.Option(
-            "--smtp",
-            envvar="HARMONIA_SMTP_URL",
-            help="smtp://user@host:587 (STARTTLS) or smtps://; the password by environment.",
-        ),
-    ],
-    sender: Annotated[
-        str, typer.Option("--from", envvar="HARMONIA_MAIL_FROM", help="The sender's address.")
-    ],
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")
-    ] = 500,
-    yes: YesOption = False,
-    db_url: DatabaseUrlOption = None,
-    output: OutputOption = OutputFormat.text,
-) -> None:
-    """Send what is due, each message once."""
-    with command(output):
-        from harmonia_py.lifecycle import outbox as sending
-
-        url = database_url(db_url)
-        consent(url, yes=yes, action="send e-mail")
-        done = sending.deliver(url, sending.mailer(server, sender), limit=limit)
-        emit(
-            asdict(done),
-            output,
-            lambda d: stdout.print(
-                f"{d['sent']} sent, {d['deferred']} put off, {d['failed']} failed"
-            ),
-        )
-        if done.failed:
-            raise typer.Exit(3)
-
-
-@subprocessors.command("set")
-def set_(
-    key: Annotated[str, typer.Argument(help="A short name that stays, such as mailer.")],
-    name: Annotated[str, typer.Option("--name", help="Its full name.")],
-    purpose: Annotated[str, typer.Option("--purpose", help="What it does for us.")],
-    location: Annotated[str, typer.Option("--location", help="Where it processes data.")],
-    effective_from: Annotated[
-        datetime, typer.Option("--effective-from", formats=["%Y-%m-%d"], help="YYYY-MM-DD")
-    ],
-    url: Annotated[str | None, typer.Option("--url", help="https address about it.")] = None,
-    until: Annotated[
-        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day.")
-    ] = None,
-    yes: YesOption = False,
-    db_url: DatabaseUrlOption = None,
-    output: OutputOption = OutputFormat.text,
-) -> None:
-    """Add a sub-processor, or a new version of one."""
-    with command(output):
-        from harmonia_py.lifecycle import subprocessors as registry
-
-        target = database_url(db_url)
-        consent(target, yes=yes, action="change the list of sub-processors")
-        version = registry.put(
-            target,
-            key,
-            name=name,
-            purpose=purpose,
-            location=location,
-            url=url,
-            effective_from=effective_from.date(),
-            effective_to=until.date() if until else None,
-        )
-        emit({"key": key, "version": version}, output, lambda d: stdout.print(d["version"]))
-
-
-@subprocessors.command()
-def announce(
-    yes: YesOption = False,
-    db_url: DatabaseUrlOption = None,
-    output: OutputOption = OutputFormat.text,
-) -> None:
-    """Tell subscribers of every change that is ahead (then: harmonia outbox send)."""
-    with command(output):
-        from harmonia_py.lifecycle import subprocessors as registry
-
-        url = database_url(db_url)
-        consent(url, yes=yes, action="announce sub-processors")
-        count = registry.announce(url)
-        emit({"messages": count}, output, lambda d: stdout.print(f"{d['messages']} messages"))
-
-
-@subprocessors.command("list")
-def list_subprocessors(
-    db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text
-) -> None:
-    """List every version of every sub-processor."""
-    with command(output):
-        from harmonia_py.lifecycle import subprocessors as registry
-
-        emit(registry.listing(database_url(db_url)), output, _print_subprocessors)
-
-
-def _print_subprocessors(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        stdout.print(
-            f"{row['key']}/{row['version']}  {row['name']}  {row['purpose']}  {row['location']}"
-            f"  {row['effective_from']} to {row['effective_to'] or 'now'}",
-            highlight=False,
-            markup=False,
-        )

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.output import (
+    OutputFormat,
+    OutputOption,
+    command,
+    emit,
+    progress_bar,
+    stderr,
+    stdout,
+)
+from harmonia_py.errors import CheckFailed, Refused
+
+if TYPE_CHECKING:
+    from harmonia_py.lifecycle.retention import Certificate
 
 __all__ = ["app"]
 
@@ -80,25 +95,50 @@ def run(
             return
         consent(url, yes=yes, action="delete organizations for good")
         signing = keys.sealing_key(keys.load(key))
-        chosen = [d.organization_id for d in due]
-        # Named, it says itself why it cannot be purged.
-        if organization is not None and not chosen:
-            chosen = [organization]
-        done = []
+        sizes = {d.organization_id: d.rows for d in due}
+        # Named, it says itself why it cannot be purged. Unnamed, what a schedule purged or an
+        # interrupted run left is certified too.
+        chosen = [organization] if organization else [*sizes, *retention.uncertified(url)]
+        done, failed = [], None
         for id_ in chosen:
-            rows = retention.purge(url, id_, batch=batch)
-            signed = retention.certify(url, id_, signing)
-            stderr.print(f"purged {id_}", style="dim")
-            done.append(
-                {
-                    "organization_id": str(id_),
-                    "rows": rows,
-                    "certificate": signed.document,
-                    "key_id": signed.key_id,
-                    "signature": signed.signature.hex(),
-                }
-            )
+            try:
+                with _purging(id_, sizes.get(id_, 0)) as tell:
+                    signed = retention.complete(url, id_, signing, batch=batch, progress=tell)
+            except (Refused, CheckFailed) as error:
+                if organization is not None:
+                    raise
+                failed = error
+                stderr.print(f"{id_}: {error.message}", markup=False)
+                continue
+            done.append(_certified(signed))
         emit(done, output, _print_done)
+        if failed is not None:
+            raise typer.Exit(failed.exit_code)
+
+
+@contextmanager
+def _purging(organization_id: UUID, rows: int) -> Iterator[Callable[[str, int], None] | None]:
+    with progress_bar(f"purging {organization_id}", rows) as tell:
+        gone = 0
+
+        def told(_: str, count: int) -> None:
+            nonlocal gone
+            gone += count
+            if tell is not None:
+                tell(gone, rows)
+
+        yield told if tell is not None else None
+
+
+def _certified(signed: Certificate) -> dict[str, Any]:
+    content = json.loads(signed.document)
+    return {
+        "organization_id": str(signed.organization_id),
+        "rows": sum(table["rows"] for table in content["tables"].values()),
+        "certificate": signed.document,
+        "key_id": signed.key_id,
+        "signature": signed.signature.hex(),
+    }
 
 
 def _print_done(rows: list[dict[str, Any]]) -> None:
@@ -106,3 +146,36 @@ def _print_done(rows: list[dict[str, Any]]) -> None:
         stdout.print(f"{row['organization_id']}  {row['rows']} rows deleted, certified")
     if not rows:
         stdout.print("nothing is due")
+
+
+@app.command("certificate")
+def certificate_(
+    organization: Annotated[UUID, typer.Argument(help="The organization's id.")],
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            "--public-key",
+            envvar="HARMONIA_AUDIT_PUBLIC_KEY",
+            help="Check the signature: the public half of the sealing key, 64 hex digits.",
+        ),
+    ] = None,
+    db_url: DatabaseUrlOption = None,
+    output: OutputOption = OutputFormat.text,
+) -> None:
+    """Show the certificate of a deletion, and check its signature.
+
+    Example: harmonia retention certificate a0000000-0000-7000-8000-000000000001 --public-key "$PUBLIC"
+    """
+    with command(output):
+        from harmonia_py.lifecycle import keys, retention
+
+        signed = retention.certificate(database_url(db_url), organization)
+        if public_key:
+            retention.check_certificate(signed, keys.public_key(public_key))
+        emit(
+            {**_certified(signed), "verified": bool(public_key)},
+            output,
+            lambda d: stdout.print(json.dumps(json.loads(d["certificate"]), indent=2)),
+        )
+        if not public_key:
+            stderr.print("the signature was not checked: give --public-key", style="dim")

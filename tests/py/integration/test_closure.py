@@ -168,6 +168,79 @@ def test_a_hold_stops_every_delete(database: Database, conn: Connection, org: UU
     assert conn.execute(other, [org]).rowcount > 0
 
 
+def test_a_hold_binds_replicas_and_keys_too(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    retention.place_hold(database.owner_dsn, org, reason="court order 18/2026", placed_by="legal")
+    for statement in (
+        "delete from public.tags where organization_id = %s",
+        "select private.shred_organization_keys(%s)",
+        "select private.purge_batch(%s, 'public.tags', 10)",
+        "select private.erase_audit_payloads(%s, 10)",
+        "select private.finish_purge(%s)",
+    ):
+        with database.connect_admin() as admin:
+            admin.execute("set session_replication_role = replica")
+            with refused("organization.on_hold"):
+                admin.execute(statement.encode(), [org])
+
+
+def test_every_table_is_held(conn: Connection, database: Database, org: UUID) -> None:
+    """A cascade from anywhere, a merge, a bin that is emptied: all end at a table's trigger."""
+    held = {
+        row[0]
+        for row in conn.execute(
+            "select c.relname from pg_trigger as t join pg_class as c on c.oid = t.tgrelid"
+            " where t.tgname like '%\\_\\_keep\\_held' and t.tgenabled = 'A'"
+        )
+    }
+    open_ = {
+        "memberships", "team_members", "role_permissions", "invitations", "invitation_tokens",
+        "api_keys", "api_key_permissions", "webhook_receipts", "secret_leases", "api_key_tokens",
+    }  # fmt: skip
+    tables = {
+        row[0]
+        for row in conn.execute(
+            "select c.relname from private.tenant_tables() as t"
+            " join pg_class as c on c.oid = t.relation"
+        )
+    }
+    assert tables - held <= open_, tables - held - open_
+    retention.place_hold(database.owner_dsn, org, reason="court order 19/2026", placed_by="legal")
+    contact = conn.execute(
+        "select id from public.contacts where organization_id = %s and deleted_at is null", [org]
+    ).fetchone()
+    conn.commit()
+    assert contact is not None
+    with as_user(conn, OWNER, aal="aal2"):
+        assert conn.execute("select public.soft_delete(%s, 'contact', %s)", [org, [contact[0]]])
+    with refused("organization.on_hold"), as_user(conn, OWNER, aal="aal2"):
+        conn.execute("delete from public.contacts where id = %s", [contact[0]])
+
+
+def test_a_hold_waits_for_a_delete_that_is_under_way(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    """Once a hold is placed, nothing goes any more: also not what was being deleted meanwhile."""
+    gone = conn.execute("delete from public.tags where organization_id = %s", [org]).rowcount
+    assert gone > 0
+    with database.connect() as other:
+        other.execute("set lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("select private.place_hold(%s, 'court order 20/2026', 'legal')", [org])
+        other.rollback()
+        conn.rollback()
+        other.execute("select private.place_hold(%s, 'court order 20/2026', 'legal')", [org])
+        # And the other way round: a delete waits for the hold that is being placed.
+        conn.execute("set lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            conn.execute("delete from public.tags where organization_id = %s", [org])
+        conn.rollback()
+        other.commit()
+    with refused("organization.on_hold"):
+        conn.execute("delete from public.tags where organization_id = %s", [org])
+
+
 def test_the_purge_leaves_nothing_and_touches_nobody_else(
     database: Database, conn: Connection, org: UUID
 ) -> None:
@@ -216,6 +289,91 @@ def test_the_scheduled_procedure_does_the_same(
         free.execute("call private.retention_run(11)")
     assert prints(database, but=org) == before
     assert retention.certify(database.owner_dsn, org, KEY)
+
+
+def test_one_that_cannot_be_purged_does_not_stop_the_others(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    conn.execute(
+        "insert into private.closures (organization_id, closing_at, purge_after)"
+        " select id, now() - interval '40 days', now() - interval '2 days'"
+        " from public.organizations"
+    )
+    conn.execute("update public.organizations set status = 'closing'")
+    # The first one due: this table is not empty and lets nothing go.
+    first = conn.execute("select min(organization_id::text)::uuid from private.closures").fetchone()
+    assert first is not None
+    conn.execute(
+        "create function public.no() returns trigger language plpgsql as"
+        " $$ begin raise 'not this one'; end $$"
+    )
+    conn.execute(
+        f"create trigger no before delete on public.contacts for each row"
+        f" when (old.organization_id = '{first[0]}') execute function public.no()".encode()
+    )
+    conn.commit()
+    with session(database.owner_dsn) as free:
+        free.execute("call private.retention_run(1000)")
+    states = dict(
+        conn.execute("select id = %s, status from public.organizations", [first[0]]).fetchall()
+    )
+    assert states == {True: "closing", False: "purged"}
+
+
+def test_what_was_purged_without_a_certificate_gets_one(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    """By a schedule, or by a run that was killed before it could sign."""
+    close(conn, org)
+    conn.commit()
+    let_it_be_due(conn, org)
+    retention.purge(database.owner_dsn, org)
+    assert retention.uncertified(database.owner_dsn) == [org]
+    signed = retention.complete(database.owner_dsn, org, KEY)
+    assert retention.uncertified(database.owner_dsn) == []
+    assert retention.complete(database.owner_dsn, org, KEY) == signed
+    assert retention.check_certificate(signed, KEY.public_key())["rows_left"] == 0
+
+
+def test_stored_objects_keep_the_certificate_back(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    close(conn, org)
+    conn.execute(
+        "insert into storage.objects (bucket_id, name) values ('crm', %s)", [f"{org}/x/a.pdf"]
+    )
+    conn.commit()
+    let_it_be_due(conn, org)
+    with pytest.raises(CheckFailed, match="1 stored objects"):
+        retention.complete(database.owner_dsn, org, KEY)
+    conn.execute("select set_config('storage.allow_delete_query', 'true', true)")
+    conn.execute("delete from storage.objects")
+    conn.commit()
+    assert retention.complete(database.owner_dsn, org, KEY)
+
+
+def test_a_purged_organization_is_purged(database: Database, conn: Connection, org: UUID) -> None:
+    close(conn, org)
+    conn.commit()
+    let_it_be_due(conn, org)
+    retention.purge(database.owner_dsn, org)
+    # Even for somebody who is an owner of what is no longer there.
+    conn.execute(
+        "insert into public.roles (organization_id, key, name, rank, builtin)"
+        " values (%s, 'owner', 'Owner', 100, true)",
+        [org],
+    )
+    conn.execute(
+        "insert into public.memberships (organization_id, user_id, role) values (%s, %s, 'owner')",
+        [org, OWNER],
+    )
+    conn.commit()
+    for call in ("reopen_organization", "close_organization", "request_export"):
+        with refused("permission.denied"), as_user(conn, OWNER, aal="aal2"):
+            conn.execute(f"select public.{call}(%s)".encode(), [org])
+        conn.rollback()
+    with pytest.raises(Refused, match="no organization to hold"):
+        retention.place_hold(database.owner_dsn, org, reason="much too late", placed_by="legal")
 
 
 PURGE = """

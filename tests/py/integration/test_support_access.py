@@ -130,10 +130,102 @@ def test_writing_has_to_be_asked_for(conn: Connection, org: UUID) -> None:
         conn.execute("select public.create_team(%s, 'By support')", [org])
 
 
-@pytest.mark.parametrize("duration", ["9 hours", "1 minute"])
-def test_at_most_eight_hours(conn: Connection, org: UUID, duration: str) -> None:
-    with pytest.raises(psycopg.errors.CheckViolation):
+@pytest.mark.parametrize("duration", ["9 hours", "1 minute", None])
+def test_at_most_eight_hours(conn: Connection, org: UUID, duration: str | None) -> None:
+    with refused("support.duration"):
         ask(conn, org, ["contacts.read"], duration=duration)
+    conn.rollback()
+    assert ask(conn, org, ["contacts.read"], duration="8 hours")
+
+
+@pytest.mark.parametrize(
+    ("permissions", "given", "code"),
+    [
+        ([], {}, "support.permission"),
+        (["no.such"], {}, "support.permission"),
+        (["contacts.read"] * 51, {}, "support.permission"),
+        (["contacts.read"], {"reason": "short"}, "support.reason"),
+        (["contacts.read"], {"reason": None}, "support.reason"),
+    ],
+)
+def test_what_cannot_be_asked(
+    conn: Connection, org: UUID, permissions: list[str], given: dict[str, Any], code: str
+) -> None:
+    with refused(code):
+        ask(conn, org, permissions, **given)
+
+
+MEMBERS_ONLY = {
+    "organization.close", "organization.export", "organization.security", "organization.transfer",
+    "secrets.reveal", "support.approve",
+}  # fmt: skip
+
+
+def test_what_governs_the_organization_is_never_given(conn: Connection, org: UUID) -> None:
+    """Staff with it could let each other in, close the organization or take it away."""
+    rows = conn.execute("select key from public.permissions where members_only").fetchall()
+    assert {row[0] for row in rows} == MEMBERS_ONLY
+    for permission in sorted(MEMBERS_ONLY):
+        for writes in (False, True):
+            with refused("support.permission"):
+                ask(conn, org, [permission], writes=writes)
+            conn.rollback()
+    # Also where somebody wrote the grant by hand.
+    conn.execute(
+        "insert into private.support_grants (organization_id, agent_id, permission, reason,"
+        " approved_by, expires_at) select %s, %s, key, 'every permission', %s,"
+        " now() + interval '1 hour' from public.permissions",
+        [org, AGENT, OWNER],
+    )
+    conn.commit()
+    for call in (
+        "public.close_organization(%s)",
+        "public.request_export(%s)",
+        "public.approve_support_request(%s, gen_random_uuid())",
+        "public.revoke_support_access(%s)",
+    ):
+        with refused("permission.denied"), as_user(conn, AGENT, aal="aal2"):
+            conn.execute(f"select {call}".encode(), [org])
+        conn.rollback()
+    assert contacts(conn, org) > 0
+
+
+def test_a_grant_for_reading_changes_nothing(conn: Connection, org: UUID) -> None:
+    """Every permission that may be had without asking for writing, and every table there is."""
+    readable = [
+        row[0]
+        for row in conn.execute(
+            "select key from public.permissions where not writes and not members_only"
+        )
+    ]
+    approve(conn, OWNER, org, ask(conn, org, readable))
+    conn.commit()
+    tables = conn.execute(
+        "select c.relname from pg_class as c join pg_attribute as a on a.attrelid = c.oid"
+        " and a.attname = 'organization_id' where c.relnamespace = 'public'::regnamespace"
+        " and c.relkind in ('r', 'p')"
+    ).fetchall()
+    seen = 0
+    for (name,) in tables:
+        for statement in (
+            "select 1 from public.{} where organization_id = %s",
+            "update public.{} set organization_id = organization_id where organization_id = %s",
+            "delete from public.{} where organization_id = %s",
+        ):
+            try:
+                with as_user(conn, AGENT, aal="aal2"):
+                    count = conn.execute(
+                        sql.SQL(statement).format(sql.Identifier(name)), [org]
+                    ).rowcount
+            except psycopg.errors.InsufficientPrivilege:
+                continue
+            seen += count if statement.startswith("select") else 0
+            assert statement.startswith("select") or count == 0, (name, statement)
+    assert seen > 50
+    for call in ("create_team(%s, 'By support')", "create_pipeline(%s, 'By support')"):
+        with pytest.raises(psycopg.Error), as_user(conn, AGENT, aal="aal2"):
+            conn.execute(f"select public.{call}".encode(), [org])
+        conn.rollback()
 
 
 def test_who_may_not_approve(conn: Connection, org: UUID) -> None:
@@ -149,6 +241,40 @@ def test_who_may_not_approve(conn: Connection, org: UUID) -> None:
     approve(conn, OWNER, org, request)
     with refused("support.decided"):
         approve(conn, OWNER, org, request)
+
+
+def test_staff_who_are_also_owners_do_not_let_themselves_in(conn: Connection, org: UUID) -> None:
+    """One account, both hats: the rule is about the person, not about the hat."""
+    request = ask(conn, org, ["contacts.read"])
+    conn.execute(
+        "insert into public.memberships (organization_id, user_id, role) values (%s, %s, 'owner')",
+        [org, AGENT],
+    )
+    conn.commit()
+    for call in ("approve_support_request", "deny_support_request", "break_glass_support_request"):
+        with refused("support.own_request"), as_user(conn, AGENT, aal="aal2"):
+            conn.execute(f"select public.{call}(%s, %s)".encode(), [org, request])
+        conn.rollback()
+    # Nor by writing the grant: nobody but the functions may.
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), as_user(conn, AGENT, aal="aal2"):
+        conn.execute(
+            "insert into private.support_grants (organization_id, agent_id, permission, reason,"
+            " approved_by, expires_at) values (%s, %s, 'contacts.read', 'by myself, for myself',"
+            " %s, now() + interval '1 hour')",
+            [org, AGENT, AGENT],
+        )
+    conn.rollback()
+    approve(conn, OWNER, org, request)
+    # What they do now is a member's act, and the record says so.
+    with as_user(conn, AGENT, aal="aal2"):
+        conn.execute("select public.create_team(%s, 'As a member')", [org])
+    conn.commit()
+    kind = conn.execute(
+        "select actor_kind, support_grant_id from audit.events where organization_id = %s"
+        " and table_name = 'public.teams' order by statement desc limit 1",
+        [org],
+    ).fetchone()
+    assert kind == ("user", None)
 
 
 def test_a_member_is_not_platform_staff(conn: Connection, org: UUID) -> None:
@@ -177,6 +303,36 @@ def test_break_glass_is_flagged_and_told(conn: Connection, org: UUID) -> None:
         ).fetchall()
         assert grants == [(True, AGENT)]
         conn.execute("select public.revoke_support_access(%s)", [org])
+    assert contacts(conn, org) == 0
+
+
+def test_break_glass_never_goes_unsaid(conn: Connection, org: UUID) -> None:
+    """Where no owner can be told, nobody is let in without being asked."""
+    request = ask(conn, org, ["contacts.read"])
+    conn.execute("update auth.users set email = null where id = %s", [OWNER])
+    conn.commit()
+    with refused("support.nobody_to_tell"), as_user(conn, COLLEAGUE, aal="aal2"):
+        conn.execute("select public.break_glass_support_request(%s, %s)", [org, request])
+    conn.rollback()
+    assert contacts(conn, org) == 0
+    approve(conn, OWNER, org, request)
+    assert contacts(conn, org) > 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "update private.platform_admins set disabled_at = now() where user_id = %s",
+        "delete from private.platform_admins where user_id = %s",
+        "update auth.users set banned_until = now() + interval '1 day' where id = %s",
+        "update auth.users set deleted_at = now() where id = %s",
+        "delete from auth.users where id = %s",
+    ],
+)
+def test_whoever_is_staff_no_longer_is_out_at_once(conn: Connection, org: UUID, event: str) -> None:
+    approve(conn, OWNER, org, ask(conn, org, ["contacts.read"]))
+    assert contacts(conn, org) > 0
+    conn.execute(event.encode(), [AGENT])
     assert contacts(conn, org) == 0
 
 
