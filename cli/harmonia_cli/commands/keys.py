@@ -46,7 +46,10 @@ def init(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Make a master key (file: providers) and register it with the database."""
+    """Make a master key (file: providers) and register it with the database.
+
+    Example: harmonia keys init --provider file:/run/secrets/harmonia
+    """
     with command(output):
         from harmonia_py.secrets.keyring import make_master_key
 
@@ -81,7 +84,10 @@ def status(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show master keys and, for an organization, the generations of its keys."""
+    """Show master keys and, for an organization, the generations of its keys.
+
+    Example: harmonia keys status --organization a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         from harmonia_py.secrets.rotation import key_infos
 
@@ -113,7 +119,10 @@ def check(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Prove that the master key at hand is the one the database uses."""
+    """Prove that the master key at hand is the one the database uses.
+
+    Example: harmonia keys check --provider awskms:alias/harmonia
+    """
     with command(output):
         store = make_store(database_url(db_url), provider)
         with store.vault:
@@ -134,7 +143,11 @@ def rewrap(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Change the master key: wrap every organization's key anew. No secret is touched."""
+    """Change the master key: wrap every organization's key anew. No secret is touched.
+
+    Example: harmonia keys rewrap --provider file:/run/secrets/new --old-provider
+    file:/run/secrets/harmonia
+    """
     with command(output):
         from harmonia_py.secrets.rotation import rewrap as run
 
@@ -180,7 +193,14 @@ def rotate_organization(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Seal all secrets of an organization under a new key. Run again to resume."""
+    """Seal all secrets of an organization under a new key. Run again to resume.
+
+    Example: harmonia keys rotate-organization --organization
+    a0000000-0000-7000-8000-000000000001 --dry-run
+
+    Example: harmonia keys rotate-organization --organization
+    a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         from harmonia_py.secrets.rotation import key_infos
         from harmonia_py.secrets.rotation import rotate_organization as run
@@ -229,7 +249,10 @@ def verify(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Open every stored value of an organization and change nothing."""
+    """Open every stored value of an organization and change nothing.
+
+    Example: harmonia keys verify --organization a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         from harmonia_py.secrets.rotation import verify as run
 
@@ -256,7 +279,11 @@ def shred(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Destroy the keys of an organization: its secrets are gone. There is no way back."""
+    """Destroy the keys of an organization: its secrets are gone. There is no way back.
+
+    Example: harmonia keys shred --organization a0000000-0000-7000-8000-000000000001 --confirm
+    a0000000-0000-7000-8000-000000000001 --backup-days 35
+    """
     with command(output):
         from harmonia_py.secrets.rotation import shred as run
 

@@ -30,6 +30,10 @@ def split(
     """Write copies of the master key: one age file for recipients, or k-of-n shares.
 
     With both, share i is encrypted to recipient i.
+
+    Example: harmonia keys recovery split --out copies --recipient age1... --recipient age1...
+
+    Example: harmonia keys recovery split --out shares --shares 5 --threshold 3
     """
     with command(output):
         from harmonia_py.secrets import Secret, masterkey, recovery
@@ -74,7 +78,13 @@ def drill(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Prove that copies of the master key open this database."""
+    """Prove that copies of the master key open this database.
+
+    Example: harmonia keys recovery drill copies/master-key.age --identity holder.txt
+
+    Example: harmonia keys recovery drill shares/share-1.txt shares/share-4.txt
+    shares/share-5.txt
+    """
     with command(output):
         from harmonia_py import dsn
         from harmonia_py.secrets.keyring import KeyRing

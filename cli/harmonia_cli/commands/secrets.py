@@ -73,7 +73,14 @@ def set_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Store a value from stdin or a hidden prompt as the new current version."""
+    """Store a value from stdin or a hidden prompt as the new current version.
+
+    Example: harmonia secrets set hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001 --audience api.hubapi.com < token.txt
+
+    Example: pass show stripe | harmonia secrets set stripe/key --organization
+    a0000000-0000-7000-8000-000000000001 --audience api.stripe.com
+    """
     with command(output):
         refuse_value(name, extra)
         consent(database_url(db_url), yes=yes, action="set a secret")
@@ -104,7 +111,10 @@ def list_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show names, state and expiry; no values."""
+    """Show names, state and expiry; no values.
+
+    Example: harmonia secrets list --organization a0000000-0000-7000-8000-000000000001
+    """
     with command(output), open_store(db_url, provider) as store:
         infos = store.list_all(organization, actor=operator())
         emit([asdict(info) for info in infos], output, _print_list)
@@ -131,7 +141,11 @@ def history(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show the kept versions of a secret and who used it."""
+    """Show the kept versions of a secret and who used it.
+
+    Example: harmonia secrets history hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001
+    """
     with command(output), open_store(db_url, provider) as store:
         actor = operator()
         data = {
@@ -172,7 +186,11 @@ def reveal(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write a value to stdout, after recording who, when and why."""
+    """Write a value to stdout, after recording who, when and why.
+
+    Example: harmonia secrets reveal hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001 --purpose 'move to the new account' | pbcopy
+    """
     with command(output):
         if output is OutputFormat.json:
             raise UsageError("JSON output never holds a value", hint="leave --output out")
@@ -199,7 +217,11 @@ def exec_(
     old_provider: OldProviderOption = None,
     db_url: DatabaseUrlOption = None,
 ) -> None:
-    """Run a command with secrets in its environment: ... exec --map NAME=VAR -- CMD."""
+    """Run a command with secrets in its environment.
+
+    Example: harmonia secrets exec --organization a0000000-0000-7000-8000-000000000001 --map
+    hubspot/token=HUBSPOT_TOKEN -- ./sync
+    """
     with command(OutputFormat.text):
         argv = context.args
         if not argv:
@@ -249,7 +271,11 @@ def rollback(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Make an older value current again, as a new version."""
+    """Make an older value current again, as a new version.
+
+    Example: harmonia secrets rollback hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001 --version 3
+    """
     with command(output):
         consent(database_url(db_url), yes=yes, action="roll back a secret")
         with open_store(db_url, provider, old_provider) as store:
@@ -266,7 +292,11 @@ def disable(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Stop giving a secret out, without deleting it."""
+    """Stop giving a secret out, without deleting it.
+
+    Example: harmonia secrets disable hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         consent(database_url(db_url), yes=yes, action="disable a secret")
         with open_store(db_url, provider) as store:
@@ -283,7 +313,11 @@ def enable(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Give a disabled secret out again."""
+    """Give a disabled secret out again.
+
+    Example: harmonia secrets enable hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         consent(database_url(db_url), yes=yes, action="enable a secret")
         with open_store(db_url, provider) as store:
@@ -302,7 +336,11 @@ def expire(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Set when a secret stops being given out."""
+    """Set when a secret stops being given out.
+
+    Example: harmonia secrets expire hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001 --at 2027-01-31
+    """
     with command(output):
         consent(database_url(db_url), yes=yes, action="expire a secret")
         when = None if never else (at.replace(tzinfo=UTC) if at else datetime.now(UTC))
@@ -320,7 +358,11 @@ def delete(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Delete a secret with all its versions; the record of its use stays."""
+    """Delete a secret with all its versions; the record of its use stays.
+
+    Example: harmonia secrets delete hubspot/token --organization
+    a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         consent(database_url(db_url), yes=yes, action="delete a secret")
         with open_store(db_url, provider) as store:
@@ -339,7 +381,14 @@ def attest(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Print which version of each secret is current, to keep elsewhere; or compare with it."""
+    """Print which version of each secret is current, to keep elsewhere; or compare with it.
+
+    Example: harmonia secrets attest --organization a0000000-0000-7000-8000-000000000001 >
+    attested.json
+
+    Example: harmonia secrets attest --organization a0000000-0000-7000-8000-000000000001
+    --compare attested.json
+    """
     with command(output):
         import json
 
@@ -386,7 +435,11 @@ def import_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Set many secrets from stdin: NAME=value lines, a JSON object, or an export."""
+    """Set many secrets from stdin: NAME=value lines, a JSON object, or an export.
+
+    Example: harmonia secrets import --organization a0000000-0000-7000-8000-000000000001
+    --format env < .env
+    """
     with command(output):
         from harmonia_py.secrets import transfer
 
@@ -414,7 +467,11 @@ def export(
     old_provider: OldProviderOption = None,
     db_url: DatabaseUrlOption = None,
 ) -> None:
-    """Write all current values to stdout, encrypted to age recipients."""
+    """Write all current values to stdout, encrypted to age recipients.
+
+    Example: harmonia secrets export --organization a0000000-0000-7000-8000-000000000001
+    --purpose 'hand over' --recipient age1... > secrets.age
+    """
     with command(OutputFormat.text):
         from harmonia_py.secrets import transfer
 

@@ -55,7 +55,10 @@ def serve(
     old_provider: OldProviderOption = None,
     db_url: DatabaseUrlOption = None,
 ) -> None:
-    """Run the receiver: POST /webhooks/ORGANIZATION/ENDPOINT."""
+    """Run the receiver: POST /webhooks/ORGANIZATION/ENDPOINT.
+
+    Example: harmonia webhooks serve --port 8787 --public-url https://hooks.example.com
+    """
     with command(OutputFormat.text):
         try:
             from harmonia_py.webhooks import server
@@ -101,7 +104,14 @@ def register(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Add an endpoint that verifies with a stored secret."""
+    """Add an endpoint that verifies with a stored secret.
+
+    Example: harmonia webhooks register stripe --organization
+    a0000000-0000-7000-8000-000000000001 --scheme stripe --secret hooks/stripe
+
+    Example: harmonia webhooks register shop --organization a0000000-0000-7000-8000-000000000001
+    --scheme generic --secret hooks/shop --option header=X-Sig
+    """
     with command(output):
         from harmonia_py.webhooks.inbox import Inbox
 
@@ -131,7 +141,11 @@ def rotate_secret(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Set a new signing secret from stdin; the former one is accepted a while longer."""
+    """Set a new signing secret from stdin; the former one is accepted a while longer.
+
+    Example: harmonia webhooks rotate-secret --organization a0000000-0000-7000-8000-000000000001
+    --endpoint 01980000-0000-7000-8000-000000000001 --overlap-hours 24 < new-secret.txt
+    """
     with command(output):
         from harmonia_py.webhooks import generate_secret
         from harmonia_py.webhooks.inbox import Inbox
@@ -168,7 +182,10 @@ def sign(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Print the Standard Webhooks headers of a body."""
+    """Print the Standard Webhooks headers of a body.
+
+    Example: harmonia webhooks sign --body event.json < signing-secret.txt
+    """
     with command(output):
         from harmonia_py.secrets import Secret
         from harmonia_py.webhooks import sign as run
@@ -199,7 +216,11 @@ def verify(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Verify a recorded webhook; the reason of a refusal is shown."""
+    """Verify a recorded webhook; the reason of a refusal is shown.
+
+    Example: harmonia webhooks verify --scheme github --body event.json --header
+    'X-Hub-Signature-256: sha256=...' < signing-secret.txt
+    """
     with command(output):
         from dataclasses import asdict
 
