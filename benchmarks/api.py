@@ -1,11 +1,11 @@
 """What a request costs: PostgREST with and without the guard, with and without RLS.
 
-    python -m benchmarks.api                 # 20,000 contacts, wrk on the loopback interface
+    python -m benchmarks.api --into docs/performance.md    # 20,000 contacts, wrk on the loopback
 
 Rounds alternate between the servers and medians are compared. Processor time per request, of
 PostgREST and its backends together, is what a busy machine does not distort: ``ratio`` compares
 that. Linux only. Last, one user sends three times the limit over many connections at
-once, and the admitted requests are counted.
+once, and the admitted requests are counted: more than 1 % over the limit is exit code 1.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from benchmarks import report
 from harmonia_py import migrations, tokens
 from harmonia_py.engines import Database, EmbeddedEngine
 from harmonia_py.postgrest import PostgREST, install
@@ -69,11 +70,8 @@ class Round:
 
 def wrk(url: str, token: str, *, seconds: int, connections: int) -> Round:
     """Load one address for a bounded time."""
-    program = shutil.which("wrk")
-    if program is None:
-        sys.exit("this benchmark needs wrk: apt-get install wrk")
     # The token is one of a throw-away database.
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-H", f"Authorization: Bearer {token}", url]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out:
@@ -157,14 +155,17 @@ def exactness(api: PostgREST, database: Database, token: str, limit: int) -> dic
 
 
 def main() -> None:
-    """Run everything and print Markdown tables."""
+    """Run everything and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--pg-bin", default=None)
+    report.add_option(parser)
     options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("this benchmark needs wrk: apt-get install wrk")
     secret = tokens.new_secret()
     user = tokens.sign(tokens.user_claims(USER, "bench@bench.example"), secret)
     service = tokens.sign({"role": "service_role", "exp": 2_100_000_000}, secret)
@@ -174,7 +175,8 @@ def main() -> None:
         with engine.database() as database:
             migrations.apply(database.owner_dsn, ROOT / "supabase" / "migrations")
             _set_up(database)
-            _report(database, binary, secret, user, service, options)
+            text = _measure(database, binary, secret, user, service, options)
+            report.publish("api", report.made_by(engine.label) + text, options.into)
     finally:
         engine.close()
 
@@ -187,9 +189,10 @@ def _set_up(database: Database) -> None:
         conn.execute("analyze")
 
 
-def _report(
+def _measure(
     database: Database, binary: Path, secret: str, user: str, service: str, options: Any
-) -> None:
+) -> str:
+    """Run everything and return Markdown; exit with 1 when the limit was not held."""
     dsn = database.dsn_as("authenticator")
     with (
         PostgREST(dsn, secret=secret, binary=binary) as guarded,
@@ -202,43 +205,55 @@ def _report(
             "guard": (guarded, user),
             "no pre-request, no RLS": (bare, service),
         }
-        print(f"\nPostgreSQL {database.server_version}, {ROWS} contacts,", end=" ")
-        print(f"{options.connections} connections, medians of {options.rounds} rounds\n")
-        print("| request | way | requests/s | p50 ms | p99 ms | processor ms | ratio |")
-        print("|---|---|---|---|---|---|---|")
+        rows: list[list[str]] = []
         for name, path in PATHS.items():
-            runs: dict[str, list[Round]] = {way: [] for way in ways}
-            for _ in range(options.rounds):
-                for way, (server, token) in ways.items():
-                    # Only this server works now, so all backends' time is its own.
-                    before = processor_seconds(server, database)
-                    run = wrk(
-                        server.url + path,
-                        token,
-                        seconds=options.seconds,
-                        connections=options.connections,
-                    )
-                    used = processor_seconds(server, database) - before
-                    runs[way].append(replace(run, cpu=used * 1000 / (run.rate * options.seconds)))
-            base = statistics.median(run.cpu for run in runs["no pre-request"])
-            for way, found in runs.items():
-                rate = statistics.median(run.rate for run in found)
-                p50 = statistics.median(run.p50 for run in found)
-                p99 = statistics.median(run.p99 for run in found)
-                cpu = statistics.median(run.cpu for run in found)
-                print(f"| {name} | {way} | {rate:.0f} | {p50:.2f} | {p99:.1f}", end=" ")
-                print(f"| {cpu:.2f} | {cpu / base:.2f} |")
-        guard = in_session(database, "pre_request")
-        nothing = in_session(database, "bench_nothing")
-        print(
-            f"\nthe guard: {guard:.0f} us of processor time a call; an empty function {nothing:.1f}"
-        )
+            rows += _rows(name, _rounds(path, ways, database, options))
+        guard, nothing = (in_session(database, f) for f in ("pre_request", "bench_nothing"))
         codes = exactness(guarded, database, user, options.limit)
-        admitted = codes.get(200, 0)
-        print(f"\nlimit {options.limit} over 40 connections: {codes}, ", end="")
-        print(f"{admitted - options.limit:+d} ({(admitted - options.limit) / options.limit:+.1%})")
-        if admitted > options.limit * 1.01:
-            sys.exit("more than 1 % over the limit were admitted")
+    head = ("request", "way", "requests/s", "p50 ms", "p99 ms", "processor ms", "ratio")
+    over = codes.get(200, 0) - options.limit
+    text = report.table(head, rows)
+    text += f"""
+{ROWS:,} contacts, {options.connections} connections, medians of {options.rounds} rounds of
+{options.seconds} s. Repeated inside one transaction, a call of the guard takes {guard:.0f} us of
+processor time and one of an empty function {nothing:.1f} us.
+
+With a limit of {options.limit}, one user over 40 connections at once was answered
+{", ".join(f"{count} times with {status}" for status, count in sorted(codes.items()))}:
+{over:+d} of the limit ({over / options.limit:+.1%}).
+"""
+    if over > options.limit * 0.01:
+        sys.exit(f"{text}\nmore than 1 % over the limit were admitted")
+    return text
+
+
+def _rounds(
+    path: str, ways: dict[str, tuple[PostgREST, str]], database: Database, options: Any
+) -> dict[str, list[Round]]:
+    runs: dict[str, list[Round]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, (server, token) in ways.items():
+            # Only this server works now, so all backends' time is its own.
+            before = processor_seconds(server, database)
+            run = wrk(
+                server.url + path, token, seconds=options.seconds, connections=options.connections
+            )
+            used = processor_seconds(server, database) - before
+            runs[way].append(replace(run, cpu=used * 1000 / (run.rate * options.seconds)))
+    return runs
+
+
+def _rows(name: str, runs: dict[str, list[Round]]) -> list[list[str]]:
+    base = statistics.median(run.cpu for run in runs["no pre-request"])
+    rows = []
+    for way, found in runs.items():
+        rate, p50, p99, cpu = (
+            statistics.median(getattr(run, field) for run in found)
+            for field in ("rate", "p50", "p99", "cpu")
+        )
+        figures = [f"{rate:.0f}", f"{p50:.2f}", f"{p99:.1f}", f"{cpu:.2f}", f"{cpu / base:.2f}"]
+        rows.append([name, way, *figures])
+    return rows
 
 
 if __name__ == "__main__":
