@@ -13,6 +13,13 @@ from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaErr
 
 __all__ = ["Connection", "ConnectionOrDsn", "session"]
 
+#: What a database says that was never migrated, or not far enough.
+_MISSING = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidSchemaName,
+)
+
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 ConnectionOrDsn: TypeAlias = Connection | str
 
@@ -54,5 +61,10 @@ def _translate(target: str, connection: Connection, error: psycopg.Error) -> Har
         return DatabaseRefused(
             f"{where}: {reason}",
             hint="connect as the owner of the database (on Supabase: postgres)",
+        )
+    if isinstance(error, _MISSING):
+        return DatabaseRefused(
+            f"{where}: {reason}",
+            hint="`harmonia migrate status` shows what this database lacks",
         )
     return DatabaseRefused(f"{where}: {reason}", hint=error.diag.message_hint)

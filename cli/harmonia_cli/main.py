@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ from harmonia_cli.commands import (
     verify,
     webhooks,
 )
+from harmonia_cli.output import usage_error
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -82,4 +84,14 @@ def root(
 
 def main() -> None:
     """Run the command line; the entry point of the ``harmonia`` script."""
-    app()
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:
+        # Not by class: some releases of Typer carry a copy of Click, with its exceptions.
+        if type(error).__name__ == "Abort":  # Ctrl-C outside a command, or at a prompt
+            code = 130
+        elif hasattr(error, "format_message"):
+            code = usage_error(error, sys.argv[1:])
+        else:
+            raise
+    sys.exit(code)

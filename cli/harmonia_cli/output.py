@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -19,7 +20,16 @@ from rich.console import Console
 
 from harmonia_py.errors import HarmoniaError
 
-__all__ = ["OutputFormat", "OutputOption", "command", "emit", "progress_bar", "stderr", "stdout"]
+__all__ = [
+    "OutputFormat",
+    "OutputOption",
+    "command",
+    "emit",
+    "progress_bar",
+    "stderr",
+    "stdout",
+    "usage_error",
+]
 
 stdout = Console(soft_wrap=True)
 stderr = Console(stderr=True, soft_wrap=True)
@@ -83,7 +93,29 @@ def command(output: OutputFormat) -> Iterator[None]:
         )
 
 
+def usage_error(error: Any, arguments: Sequence[str]) -> int:
+    """Report what Click could not parse, in the shape of every other error; return the exit code.
+
+    ``arguments`` are those of the command line: the options were not parsed, so what is asked of
+    the output is read from them.
+    """
+    context = error.ctx
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        stderr.print(context.get_help(), markup=False, highlight=False)
+        return int(error.exit_code)
+    asked = " ".join(arguments).replace("=", " ")
+    output = OutputFormat.json if re.search(r"(--output|-o) ?json\b", asked) else OutputFormat.text
+    path = context.command_path if context is not None else "harmonia"
+    _report("usage", error.format_message(), f"see `{path} --help`", output)
+    return int(error.exit_code)
+
+
 def _fail(code: str, message: str, hint: str | None, exit_code: int, output: OutputFormat) -> None:
+    _report(code, message, hint, output)
+    raise typer.Exit(exit_code)
+
+
+def _report(code: str, message: str, hint: str | None, output: OutputFormat) -> None:
     if output is OutputFormat.json:
         error = {"code": code, "message": message, "hint": hint}
         typer.echo(json.dumps({"ok": False, "error": error}))
@@ -93,4 +125,3 @@ def _fail(code: str, message: str, hint: str | None, exit_code: int, output: Out
         if hint:
             stderr.print("[dim]hint:[/dim] ", end="")
             stderr.print(hint, markup=False, highlight=False)
-    raise typer.Exit(exit_code)

@@ -26,7 +26,10 @@ def read_sources(folder: Path) -> list[PolicyFile]:
     """Return the policy files of ``folder`` in name order. Raises ``FolderMissing``."""
     if not folder.is_dir():
         raise FolderMissing(f"there is no policies folder {folder}")
-    return [read_source(path) for path in sorted(folder.glob("*.sql"), key=lambda p: p.name)]
+    files = sorted(folder.glob("*.sql"), key=lambda path: path.name)
+    if not files:
+        raise FolderMissing(f"there is no policy file in {folder}")
+    return [read_source(path) for path in files]
 
 
 def read_source(path: Path) -> PolicyFile:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
+from threading import Event
 
 import psycopg
 from psycopg import sql
 
+from harmonia_py.connection import session
 from harmonia_py.errors import UsageError
 from harmonia_py.seed import vocabulary as words
 from harmonia_py.seed.rows import COLUMNS, EPOCH, Row, Rows, Tenant, uuids
@@ -78,16 +80,23 @@ def generate(
     The organizations and their members are committed first; each stream then commits its share
     of the organizations whole, so an interrupted run leaves no half-filled organization.
 
-    Raises ``UsageError`` when the same seed was generated before.
+    Raises ``UsageError`` when the same seed was generated before, and what ``session`` raises
+    for a database that does not answer, lacks the schema or refuses the rows.
     """
     started = time.monotonic()
-    with psycopg.connect(dsn) as connection:
+    with session(dsn) as connection, connection.transaction():
         tenants = _tenants(connection, plan)
     counter = _Counter(plan.rows, on_progress)
     shares = [tenants[n::connections] for n in range(connections)]
     with ThreadPoolExecutor(connections) as pool:
-        written = list(pool.map(lambda share: _fill(dsn, plan, share, counter), shares))
-    with psycopg.connect(dsn, autocommit=True) as connection:
+        streams = [pool.submit(_fill, dsn, plan, share, counter) for share in shares]
+        try:
+            written = [stream.result() for stream in streams]
+        except BaseException:
+            # Leaving the pool waits for its threads: Ctrl-C, or the failure of one, stops them all.
+            counter.stop()
+            raise
+    with session(dsn) as connection:
         # Fresh statistics and visibility maps: what a database that grew this large has.
         connection.execute("set maintenance_work_mem = '512MB'")
         for table in ("contacts", "companies", "deals", "activities", "memberships"):
@@ -102,11 +111,17 @@ def generate(
 class _Counter:
     def __init__(self, total: int, on_progress: Progress | None) -> None:
         self._total, self._done, self._tell = total, 0, on_progress
+        self._stopped = Event()
 
     def add(self, rows: int) -> None:
+        if self._stopped.is_set():
+            raise CancelledError
         self._done += rows
         if self._tell is not None:
             self._tell(self._done, self._total)
+
+    def stop(self) -> None:
+        self._stopped.set()
 
 
 def _tenants(connection: psycopg.Connection, plan: GeneratePlan) -> list[Tenant]:
@@ -176,7 +191,7 @@ def _fill(
     dsn: str, plan: GeneratePlan, tenants: Sequence[Tenant], counter: _Counter
 ) -> dict[str, int]:
     written: dict[str, int] = {}
-    with psycopg.connect(dsn) as connection:
+    with session(dsn) as connection:
         # Every commit waits for the log: vacuum cannot tell rows as committed before that, and
         # would leave the visibility map empty. There is one commit for fifty organizations.
         connection.execute("set synchronous_commit = on")

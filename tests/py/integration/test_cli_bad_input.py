@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -117,6 +119,9 @@ def test_wrong_password(harmonia: Harmonia, plain_database: Database) -> None:
 
 def test_wrong_database(harmonia: Harmonia, plain_database: Database) -> None:
     url = dsn.replace(plain_database.owner_dsn, dbname="nowhere")
+    (harmonia.supabase / "policies" / "10_first.sql").write_text(
+        "call private.lock_down('public.first');\n"
+    )
     assert "nowhere" in harmonia.fails(1, "database.unreachable", "policies", "status", url=url)
 
 
@@ -272,3 +277,107 @@ def test_disk_not_writable(harmonia: Harmonia, arguments: tuple[str, ...]) -> No
     assert str(harmonia.supabase) in error["message"] and error["hint"]
     assert {path: path.read_bytes() for path in harmonia.supabase.rglob("*.sql")} == before
     assert not list(harmonia.supabase.rglob(".*.tmp"))
+
+
+def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed program, as a person or a script does."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("harmonia")), *arguments],
+        env={**os.environ, "COLUMNS": "60"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "hint"),
+    [
+        (("migrate", "frobnicate"), "No such command 'frobnicate'.", "harmonia migrate --help"),
+        (("nonsense",), "No such command 'nonsense'.", "harmonia --help"),
+        (("up", "--port", "1"), "'--port'", "harmonia up --help"),
+        (("migrate", "new"), "Missing argument", "harmonia migrate new --help"),
+        (("seed", "generate", "--organizations", "many"), "integer", "seed generate --help"),
+        (("migrate", "apply", "--no-such"), "--no-such", "harmonia migrate apply --help"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_parsed(arguments: tuple[str, ...], says: str, hint: str) -> None:
+    text = typed(*arguments)
+    assert (text.returncode, text.stdout) == (2, "")
+    message, remedy = text.stderr.splitlines()
+    assert message.startswith("error (usage): ") and says in message
+    assert remedy.startswith("hint: ") and hint in remedy
+    for option in (("--output", "json"), ("-o", "json"), ("--output=json",), ("-ojson",)):
+        machine = typed(*arguments, *option)
+        assert (machine.returncode, machine.stderr) == (2, "")
+        error = json.loads(machine.stdout)["error"]
+        assert error["code"] == "usage" and says in error["message"] and hint in error["hint"]
+
+
+def test_no_command_at_all_shows_the_help() -> None:
+    bare = typed()
+    assert bare.returncode == 2 and "Usage: harmonia" in bare.stdout + bare.stderr
+    assert typed("--version").returncode == typed("migrate", "--help").returncode == 0
+
+
+GENERATE = ("seed", "generate", "--organizations", "1", "--contacts", "1")
+
+
+def fails_alike(exit_code: int, code: str, *arguments: str) -> str:
+    """Return the message with which a command fails for a person and for a machine."""
+    text, machine = typed(*arguments), typed(*arguments, "-o", "json")
+    assert (text.returncode, machine.returncode) == (exit_code, exit_code), text.stderr
+    error = json.loads(machine.stdout)["error"]
+    assert error["code"] == code and error["hint"]
+    assert error["message"] in text.stderr and "Traceback" not in text.stderr + machine.stderr
+    return str(error["message"])
+
+
+def test_generating_where_it_cannot_be(plain_database: Database) -> None:
+    url = plain_database.owner_dsn
+    message = fails_alike(1, "database.refused", *GENERATE, "--db-url", url)
+    assert "public.organizations" in message
+    wrong = dsn.replace(url, password=SECRET)
+    message = fails_alike(1, "database.unreachable", *GENERATE, "--db-url", wrong)
+    assert "password authentication failed" in message and SECRET not in message
+    pooler = "postgresql://postgres@127.0.0.1:6543/postgres"
+    fails_alike(2, "dsn.transaction_pooler", *GENERATE, "--db-url", pooler)
+
+
+def test_interrupted_generating_leaves_no_half_organization(database: Database) -> None:
+    arguments = ["--organizations", "400", "--contacts", "200000", "--db-url", database.owner_dsn]
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("harmonia")), "seed", "generate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with database.connect(autocommit=True) as conn:
+        begun = "select exists (select from public.organizations where slug like 'generated-%')"
+        for _ in range(400):
+            if conn.execute(begun.encode()).fetchone() == (True,):
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, story = process.communicate(timeout=60)
+        assert process.returncode == 130, story
+        assert "interrupted" in story and "Traceback" not in story
+        counted = conn.execute(
+            "select distinct (select count(*) from public.contacts as c"
+            " where c.organization_id = o.id) from public.organizations as o"
+            " where o.slug like 'generated-%' order by 1"
+        ).fetchall()
+    assert counted in ([(0,)], [(0,), (500,)])
+
+
+def test_policies_without_a_file(harmonia: Harmonia) -> None:
+    for command in ("compile", "check"):
+        message = harmonia.fails(2, "project.folder_missing", "policies", command)
+        assert str(harmonia.supabase / "policies") in message
+    (harmonia.supabase / "policies" / "10_first.sql").write_text(
+        "call private.lock_down('public.first');\n"
+    )
+    assert harmonia.works("policies", "compile")["changed"] == ["10_first.sql"]
