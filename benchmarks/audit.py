@@ -1,10 +1,11 @@
 """What the audit record costs: the same inserts with it off, on, and chained.
 
-``python -m benchmarks.audit [--seconds 5] [--pg-bin DIR]`` prints ratios to the unaudited insert,
-for one statement of 20,000 rows and for single rows of 100 organizations written by 4 clients
-with pgbench. Single rows are measured twice: as an API request makes them (claims set, role
-switched, policy checked, durable commit) and as the bare statement with nothing around it, which
-is the worst case.
+``python -m benchmarks.audit [--seconds 5] [--pg-bin DIR] [--into PAGE]`` gives ratios to the same
+insert without audit, for one statement of 20,000 rows and for single rows of 100 organizations
+written by 4 clients with pgbench. Single rows are measured twice: as an API request makes them
+(claims set, role switched, policy checked, durable commit) and as the bare statement with nothing
+around it, which is the worst case. Exits 1 when a goal is missed: at most 6 x for the one
+statement, and at most 1.5 x for single rows as API requests.
 
 - ``off``: no trigger on the table.
 - ``on``: events are written, the chain is not.
@@ -23,6 +24,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks import report
 from harmonia_py import dsn, migrations
 from harmonia_py.engines.database import Database
 from harmonia_py.engines.embedded import EmbeddedEngine
@@ -30,6 +32,13 @@ from harmonia_py.engines.embedded import EmbeddedEngine
 PROJECT = Path(__file__).parents[1] / "supabase"
 SQL = Path(__file__).with_name("audit.sql")
 ROWS = 20_000
+MODES = ["off", "on", "chained"]
+GOALS = {"bulk": 6.0, "request": 1.5}
+LABELS = {
+    "bulk": f"{ROWS:,} rows in one statement",
+    "request": "one row, as an API request",
+    "bare": "one row, as a bare statement",
+}
 ORGANIZATIONS = 100
 CLIENTS = 4
 
@@ -110,8 +119,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--pg-bin", default=None)
+    report.add_option(parser)
     options = parser.parse_args()
-    modes = ["off", "on", "chained"]
     with EmbeddedEngine(options.pg_bin) as engine, engine.database() as database:
         migrations.apply(database.owner_dsn, PROJECT / "migrations")
         pgbench = engine.binaries.path("pgbench")
@@ -124,24 +133,37 @@ def main() -> None:
             admin.execute(SQL.read_bytes())
         with database.connect_admin() as conn:
             for _ in range(options.rounds):
-                for mode in modes:
+                for mode in MODES:
                     setting(conn, mode)
                     results.setdefault(("bulk", mode), []).append(bulk(conn))
                     for name, script in (("request", REQUEST), ("bare", BARE)):
                         tps = single(pgbench, database, script, options.seconds)
                         results.setdefault((name, mode), []).append(1 / tps)
-        print(f"{engine.label}; fsync on; best of {options.rounds} rounds; ratio to off")
-        for name, unit in (
-            ("bulk", f"{ROWS} rows in one statement, s"),
-            ("request", f"single row as an API request, {CLIENTS} clients, s each"),
-            ("bare", f"single row as a bare statement, {CLIENTS} clients, s each"),
-        ):
-            base = min(results[name, "off"])
-            figures = "  ".join(
-                f"{mode} {min(results[name, mode]):.6f} ({min(results[name, mode]) / base:.2f} x)"
-                for mode in modes
-            )
-            print(f"{unit}: {figures}")
+        best = {key: min(values) for key, values in results.items()}
+        text, missed = rendered(best)
+        report.publish(
+            f"audit-{engine.binaries.major}", report.made_by(engine.label) + text, options.into
+        )
+    raise SystemExit(1 if missed else 0)
+
+
+def rendered(best: dict[tuple[str, str], float]) -> tuple[str, bool]:
+    """Return the table, and whether a goal is missed."""
+    rows, missed = [], False
+    for name, label in LABELS.items():
+        base = best[name, "off"]
+        ratio = best[name, "chained"] / base
+        goal = GOALS.get(name)
+        missed = missed or (goal is not None and ratio > goal)
+        rows.append(
+            [
+                label,
+                f"{base * 1000:.3f}",
+                *(f"{best[name, mode] / base:.2f} x" for mode in MODES[1:]),
+                f"{goal:g} x" if goal is not None else "",
+            ]
+        )
+    return report.table(["insert", "off, ms", "on", "chained", "goal"], rows), missed
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Export, import and purge of a large organization, beside pg_dump and with live traffic.
 
-``python -m benchmarks.lifecycle [--rows 1000000] [--pg-bin DIR]``
+``python -m benchmarks.lifecycle [--rows 1000000] [--pg-bin DIR] [--into PAGE]``; exits 1 when
+fingerprints differ, a row is lost, or a process needed more than 200 MiB.
 
 1. An organization of that many rows (companies and contacts) is exported and imported into another
    database, each in a process of its own; printed are seconds, rows per second and the peak memory
@@ -28,6 +29,7 @@ from uuid import UUID, uuid4
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks import report
 from harmonia_py import audit, dsn, migrations
 from harmonia_py.connection import session
 from harmonia_py.engines.database import Database
@@ -37,6 +39,7 @@ from harmonia_py.lifecycle import backup, catalog, retention
 PROJECT = Path(__file__).parents[1] / "supabase"
 SQL = Path(__file__).with_name("lifecycle.sql")
 ORGANIZATIONS, BUSY = 100, 10
+PEAK = 200.0
 
 CHILD = """
 import json, resource, sys, time
@@ -112,8 +115,10 @@ def dump_seconds(engine: EmbeddedEngine, database: Database) -> float:
     return time.perf_counter() - start
 
 
-def round_trip(engine: EmbeddedEngine, source: Database, target: Database, org: UUID) -> None:
-    """Measure part 1."""
+def round_trip(
+    engine: EmbeddedEngine, source: Database, target: Database, org: UUID
+) -> tuple[str, bool]:
+    """Measure part 1; return what to say, and whether the goals are met."""
     with tempfile.TemporaryDirectory() as scratch:
         path = str(Path(scratch) / "export")
         with session(source.owner_dsn) as conn:
@@ -122,16 +127,19 @@ def round_trip(engine: EmbeddedEngine, source: Database, target: Database, org: 
         dump = dump_seconds(engine, source)
         back = run(what="import", url=target.owner_dsn, path=path)
     same = prints(source, [org]) == prints(target, [org])
-    print(f"{count} rows")
-    for name, result in (("export (CSV and NDJSON)", out), ("import", back)):
-        print(
-            f"{name}: {result['seconds']:.1f} s, {count / result['seconds']:.0f} rows/s,"
-            f" peak {result['peak_mib']:.0f} MiB"
+    rows = [
+        [name, f"{seconds:.1f}", f"{count / seconds:,.0f}", f"{seconds / dump:.1f} x", peak]
+        for name, seconds, peak in (
+            ("`pg_dump --data-only`", dump, ""),
+            ("export, CSV and NDJSON", out["seconds"], f"{out['peak_mib']:.0f}"),
+            ("import, checked", back["seconds"], f"{back['peak_mib']:.0f}"),
         )
-    print(f"pg_dump --data-only: {dump:.1f} s, {count / dump:.0f} rows/s")
-    print(f"fingerprints after the round trip: {'equal' if same else 'DIFFERENT'}")
-    if not same:
-        raise SystemExit(1)
+    ]
+    text = report.table(
+        [f"{count:,} rows", "s", "rows/s", "to pg_dump", "peak MiB (goal: 200)"], rows
+    )
+    text += f"\nFingerprints after the round trip: {'equal' if same else 'DIFFERENT'}.\n"
+    return text, same and max(out["peak_mib"], back["peak_mib"]) < PEAK
 
 
 class Traffic(threading.Thread):
@@ -165,8 +173,10 @@ def until_free(database: Database) -> None:
         conn.execute("select pg_advisory_unlock(486103)")
 
 
-def purge_under_traffic(database: Database, org: UUID, others: list[UUID], batch: int) -> None:
-    """Measure part 2."""
+def purge_under_traffic(
+    database: Database, org: UUID, others: list[UUID], batch: int
+) -> tuple[str, bool]:
+    """Measure part 2; return what to say, and whether everything held."""
     step = {"what": "purge", "url": database.owner_dsn, "org": str(org), "batch": str(batch)}
     with session(database.owner_dsn) as conn:
         conn.execute("update public.organizations set status = 'closing' where id = %s", [org])
@@ -213,17 +223,15 @@ def purge_under_traffic(database: Database, org: UUID, others: list[UUID], batch
     verified = audit.verify(database.owner_dsn).ok
     written = sum(len(client.written) for client in clients)
     rows = sum(table["rows"] for table in content["tables"].values())
-    print(
-        f"purge of {rows} rows, killed twice: {seconds:.1f} s, peak {last['peak_mib']:.0f} MiB;"
-        f" meanwhile {written} rows written by {BUSY} clients, {lost} lost,"
-        f" the slowest took {max(client.slowest for client in clients) * 1000:.0f} ms"
+    slowest = max(client.slowest for client in clients) * 1000
+    text = (
+        f"\nPurge of {rows:,} rows of one organization among {ORGANIZATIONS}, killed twice:"
+        f" {seconds:.1f} s, peak {last['peak_mib']:.0f} MiB. Meanwhile {BUSY} clients wrote"
+        f" {written:,} rows, {lost} lost, the slowest in {slowest:.0f} ms. Fingerprints of"
+        f" {len(quiet)} others: {'equal' if same else 'DIFFERENT'}; the certificate verifies;"
+        f" the audit record {'verifies' if verified else 'DOES NOT VERIFY'}.\n"
     )
-    print(
-        f"fingerprints of {len(quiet)} other organizations: {'equal' if same else 'DIFFERENT'};"
-        f" certificate verifies; audit record {'verifies' if verified else 'DOES NOT VERIFY'}"
-    )
-    if not same or lost or not verified:
-        raise SystemExit(1)
+    return text, same and verified and not lost and bool(written)
 
 
 def main() -> None:
@@ -231,6 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--pg-bin", default=None)
+    report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine:
         target = engine.create_database("bench_target")
@@ -243,9 +252,14 @@ def main() -> None:
             admin.execute("analyze")
             rows = admin.execute("select id from bench.organizations order by n").fetchall()
         orgs = [row[0] for row in rows]
-        print(f"{engine.label}; filled in {time.perf_counter() - start:.0f} s")
-        round_trip(engine, source, target, orgs[0])
-        purge_under_traffic(source, orgs[0], orgs[1:], max(options.rows // 200, 1))
+        print(f"filled in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        parts = [
+            round_trip(engine, source, target, orgs[0]),
+            purge_under_traffic(source, orgs[0], orgs[1:], max(options.rows // 200, 1)),
+        ]
+        text = report.made_by(engine.label) + "".join(part for part, _ in parts)
+        report.publish(f"lifecycle-{engine.binaries.major}", text, options.into)
+    raise SystemExit(0 if all(good for _, good in parts) else 1)
 
 
 if __name__ == "__main__":

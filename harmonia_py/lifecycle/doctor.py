@@ -8,10 +8,16 @@ from pathlib import Path
 import psycopg
 
 from harmonia_py.connection import ConnectionOrDsn, session
+from harmonia_py.engines import EmbeddedEngine, binaries
 from harmonia_py.errors import HarmoniaError
 from harmonia_py.lifecycle import sql as statements
+from harmonia_py.project import Project
 
-__all__ = ["Finding", "examine", "reload_api"]
+__all__ = ["Finding", "drift", "examine", "reload_api"]
+
+
+# The platform's own schemas differ from one to the next.
+_OURS = ("public.", "private.", "audit.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,42 @@ def _project(conn: psycopg.Connection[tuple[object, ...]], supabase: Path) -> li
                 )
             )
     return found
+
+
+def drift(target: ConnectionOrDsn, project: Project) -> list[Finding]:
+    """Return what the database has otherwise than the project's migrations give a new one.
+
+    Policies, privileges, functions, views and triggers of ours, switched off ones too; reads the
+    database only. Versions of PostgreSQL print them differently, so the scratch server is of the
+    same one; where there is none that is said, and nothing is taken for good.
+    """
+    from harmonia_py import policies
+
+    with session(target) as conn:
+        major = conn.info.server_version // 10_000
+    same = next((b for b in binaries.installed() if b.major == major), None)
+    if same is None:
+        return [
+            Finding(
+                "policies.not_compared",
+                "warning",
+                f"policies were not compared: there is no PostgreSQL {major} on this machine",
+                f"install postgresql-{major}, or set HARMONIA_PG_BIN",
+            )
+        ]
+    with EmbeddedEngine(same.bin_dir) as engine:
+        differences = policies.diff_database(target, engine, project)
+    return [
+        Finding(
+            "policies.drift",
+            "error",
+            f"the {difference.kind} {difference.name} is "
+            + ("missing" if difference.found is None else "not what the project declares"),
+            "see harmonia policies diff; the files in supabase/policies may be run again",
+        )
+        for difference in differences
+        if difference.name.startswith(_OURS)
+    ]
 
 
 def reload_api(target: ConnectionOrDsn) -> None:

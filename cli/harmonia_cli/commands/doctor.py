@@ -18,11 +18,21 @@ def doctor(
     reload_api: Annotated[
         bool, typer.Option("--reload-api", help="Ask PostgREST to read the schema again.")
     ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Do not build a scratch database to compare policies with."),
+    ] = False,
     db_url: DatabaseUrlOption = None,
     supabase_dir: SupabaseDirOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Examine roles, grants, policies, statistics, indexes, keys, audit and retention."""
+    """Examine roles, grants, policies, statistics, indexes, keys, audit and retention.
+
+    Inside a project it also builds a scratch database from its migrations, and names every policy,
+    privilege, function and trigger that the database has otherwise. Exit 3 on errors.
+
+    Example: harmonia doctor --strict
+    """
     with command(output):
         from harmonia_py import project
         from harmonia_py.errors import FolderMissing
@@ -30,14 +40,17 @@ def doctor(
 
         url = database_url(db_url)
         try:
-            folder = project.find(supabase_dir).supabase
+            found = project.find(supabase_dir)
         except FolderMissing:
             if supabase_dir is not None:
                 raise
-            folder = None
+            found = None
         if reload_api:
             examining.reload_api(url)
-        findings = examining.examine(url, supabase=folder)
+        findings = examining.examine(url, supabase=found.supabase if found else None)
+        applied = not any(f.code in {"migration.pending", "policies.drift"} for f in findings)
+        if found is not None and not quick and applied:
+            findings = [*examining.drift(url, found), *findings]
         emit([asdict(f) for f in findings], output, _print_findings)
         bad = {"error", "warning"} if strict else {"error"}
         if any(f.severity in bad for f in findings):

@@ -164,7 +164,7 @@ def certificate_(
 ) -> None:
     """Show the certificate of a deletion, and check its signature.
 
-    Example: harmonia retention certificate a0000000-0000-7000-8000-000000000001 --public-key "$PUBLIC"
+    Example: harmonia retention certificate a0000000-0000-7000-8000-000000000001
     """
     with command(output):
         from harmonia_py.lifecycle import keys, retention

@@ -123,12 +123,28 @@ select
 from private.tenant_tables() as t
 inner join pg_catalog.pg_class as c on t.relation = c.oid
 where
-    t.exported
-    and c.relname not in ('export_jobs', 'support_requests')
-    and not exists (
+    (
+        t.exported
+        and c.relname not in ('export_jobs', 'support_requests')
+        and not exists (
+            select 1
+            from pg_catalog.pg_trigger as g
+            where
+                g.tgrelid = t.relation
+                and g.tgname = 'tg_' || c.relname || '__closing_insert'
+                and g.tgenabled in ('O', 'A')
+        )
+    )
+    -- There, but switched off.
+    or exists (
         select 1
         from pg_catalog.pg_trigger as g
-        where g.tgrelid = t.relation and g.tgname = 'tg_' || c.relname || '__closing_insert'
+        where
+            g.tgrelid = t.relation
+            and (
+                (g.tgname = 'tg_' || c.relname || '__keep_held' and g.tgenabled <> 'A')
+                or (g.tgname like 'tg\_' || c.relname || '\_\_closing\_%' and g.tgenabled = 'D')
+            )
     )
 union all
 select
@@ -160,14 +176,35 @@ select
     || pg_catalog.to_char(e.oldest at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
     'harmonia audit seal (from a schedule, once an hour)'
 from (
-    select pg_catalog.min(l.at) as oldest
-    from audit.links as l
-    where
-        not exists (
+    -- Per chain what comes after its last seal; never a look at every link there is.
+    select pg_catalog.min(n.at) as oldest
+    from (
+        select h.organization_id, pg_catalog.max(h.seq) as seq
+        from audit.sealed_heads as h
+        group by h.organization_id
+        union all
+        select o.id, 0
+        from public.organizations as o
+        where not exists (
             select 1
-            from audit.sealed_heads as s
-            where s.organization_id = l.organization_id and s.seq >= l.seq
+            from audit.sealed_heads as h
+            where h.organization_id = o.id
         )
+        union all
+        select '00000000-0000-0000-0000-000000000000', 0
+        where not exists (
+            select 1
+            from audit.sealed_heads as h
+            where h.organization_id = '00000000-0000-0000-0000-000000000000'
+        )
+    ) as s
+    cross join lateral (
+        select l.at
+        from audit.links as l
+        where l.organization_id = s.organization_id and l.seq > s.seq
+        order by l.seq
+        limit 1
+    ) as n
 ) as e
 where e.oldest < pg_catalog.now() - interval '1 day'
 union all
@@ -214,8 +251,54 @@ select
     'notifications.failed',
     'warning',
     pg_catalog.count(*)::text || ' messages could not be delivered',
-    'look at private.notifications.last_error, correct the address, set status to pending'
+    'harmonia outbox list says why; then harmonia outbox retry ID, if need be with --to ADDRESS'
 from private.notifications as n
 where n.status = 'failed'
 having pg_catalog.count(*) > 0
+union all
+select
+    'notifications.waiting',
+    'warning',
+    pg_catalog.count(*)::text || ' messages have been waiting for more than an hour',
+    'harmonia outbox send (from a schedule, every few minutes)'
+from private.notifications as n
+where n.status = 'pending' and n.created_at < pg_catalog.now() - interval '1 hour'
+having pg_catalog.count(*) > 0
+union all
+select
+    'subprocessors.unannounced',
+    'warning',
+    'the change of ' || s.key || ' on ' || s.effective_from::text || ' is not announced',
+    case
+        when s.effective_from > current_date then 'harmonia subprocessors announce'
+        else 'it has taken effect: tell the subscribers yourself, then set announced_at'
+    end
+from public.subprocessors as s
+where
+    s.announced_at is null
+    and s.effective_from > s.created_at::date
+    and exists (select 1 from public.subprocessor_subscriptions as n)
+union all
+select
+    'api.not_listening',
+    'warning',
+    'PostgREST is connected and does not listen for changes of the schema',
+    'set db-channel-enabled = true, or restart it after every migration'
+where
+    exists (
+        select 1
+        from pg_catalog.pg_stat_activity as a
+        where
+            a.datname = pg_catalog.current_database()
+            and a.usename = 'authenticator'
+            and a.application_name like 'PostgREST%'
+    )
+    and not exists (
+        select 1
+        from pg_catalog.pg_stat_activity as a
+        where
+            a.datname = pg_catalog.current_database()
+            and a.usename = 'authenticator'
+            and a.query ilike 'listen%pgrst%'
+    )
 order by 2, 1, 3
