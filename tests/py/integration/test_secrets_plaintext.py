@@ -102,7 +102,11 @@ def test_no_plaintext_anywhere(
     _cli(vault_bench, ["set", "cli"], cli)
     revealed = _cli(vault_bench, ["reveal", "cli", "--purpose", "test"], b"")
     assert revealed == cli
+    with store.vault.open(ALDER) as session:
+        used_keys = [store.ring.active(session)]
     rotate_organization(store.vault, store.ring, ALDER, batch=2)
+    with store.vault.open(ALDER) as session:
+        used_keys.append(store.ring.active(session))
     store.rollback(ALDER, "rotated", 1, actor=WORKER)
     store.reveal(ALDER, "rotated", actor=WORKER, purpose="looking")
     store.get(ALDER, "password", audience="", actor=WORKER)
@@ -116,7 +120,10 @@ def test_no_plaintext_anywhere(
         conn.commit()
 
     master = vault_bench.master_key.reveal()
-    secret_forms = [form for value in [*canaries, master] for form in _forms(value)]
+    # Keys are as secret as values: the master key and the root of every generation.
+    roots = [key._root.reveal() for key in used_keys]
+    assert len(roots) == 2
+    secret_forms = [form for value in [*canaries, master, *roots] for form in _forms(value)]
     secret_forms.append(masterkey.text(vault_bench.master_key).encode())
     found_control: set[str] = set()
     places = list(_places(admin, name))

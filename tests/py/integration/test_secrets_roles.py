@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_database import as_anon, as_service, as_user
+from fix_database import ROOT, as_anon, as_service, as_user
 from fix_vault import ALDER, BIRCH, WORKER, VaultBench
 from psycopg import sql
 
+from harmonia_py.engines import Database
+from harmonia_py.isolation import model as model_file
+from harmonia_py.isolation.runner import verify
 from harmonia_py.secrets import Secret
 
 Connection = psycopg.Connection[Any]
@@ -221,3 +224,31 @@ def test_members_manage_integrations_of_their_own(filled: VaultBench, conn: Conn
             " values (%s, 'x', 'standard', %s)",
             [ALDER, found[0]],
         )
+
+
+@pytest.mark.slow
+def test_verify_covers_these_tables(database: Database, conn: Connection) -> None:
+    """What is locked is seen to be locked, and seen not to be once it is not."""
+    model = model_file.load(ROOT / "harmonia.toml")
+
+    def judged() -> tuple[dict[str, str], bool]:
+        report = verify(database.owner_dsn, model=model)
+        return {c.table: c.status for c in report.coverage}, report.safe
+
+    status, safe = judged()
+    assert safe
+    assert {status[f"private.{name}"] for name in PRIVATE} == {"locked"}
+    shown = ("integrations", "secrets", "webhook_endpoints", "webhook_events")
+    assert {status[f"public.{name}"] for name in shown} == {"proven"}
+    conn.execute("grant usage on schema private to authenticated")
+    conn.execute("grant select on private.master_keys, private.secret_access to authenticated")
+    for name in ("master_keys", "secret_access"):
+        conn.execute(
+            sql.SQL("create policy open on {} for select to authenticated using (true)").format(
+                sql.Identifier("private", name)
+            )
+        )
+    conn.commit()
+    status, safe = judged()
+    assert not safe
+    assert "locked" not in (status["private.master_keys"], status["private.secret_access"])
