@@ -34,6 +34,7 @@ __all__ = [
     "operator",
     "progress",
     "read_file",
+    "read_input",
     "read_value",
     "refuse_value",
 ]
@@ -67,7 +68,7 @@ IdentityOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as hubspot/token.")]
 
-_MAX_INPUT = 4 << 20
+_MAX_INPUT = 64 << 20
 # How the keys of well-known services begin: nobody names a secret so.
 _LOOKS_LIKE_A_VALUE = (
     "sk_live", "sk_test", "sk-", "rk_live", "ghp_", "gho_", "github_pat_", "xoxb-", "xoxp-",
@@ -140,20 +141,33 @@ def read_value(file: Path | None, *, keep_newline: bool, what: str) -> Secret:
         if first != getpass.getpass("again: "):
             raise UsageError("the two entries differ; nothing was stored")
         return Secret(first)
-    data = read_file(file) if file is not None else sys.stdin.buffer.read(_MAX_INPUT)
+    data = read_input(file)
     if data.endswith(b"\n") and not keep_newline:
         data = data[:-2] if data.endswith(b"\r\n") else data[:-1]
         stderr.print("[dim]one newline at the end was removed (--keep-newline keeps it)[/dim]")
     return Secret(data)
 
 
+def read_input(file: Path | None) -> bytes:
+    """Return what a file, or stdin, holds. Nothing is cut off: too much is refused."""
+    if file is not None:
+        return read_file(file)
+    return _within(sys.stdin.buffer.read(_MAX_INPUT + 1), "the input")
+
+
 def read_file(path: Path) -> bytes:
     """Return a file's bytes, or say why not."""
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_INPUT)
+            return _within(file.read(_MAX_INPUT + 1), str(path))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _within(data: bytes, what: str) -> bytes:
+    if len(data) > _MAX_INPUT:
+        raise UsageError(f"{what} holds more than {_MAX_INPUT >> 20} MiB", hint="split it")
+    return data
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class KeyRing:
     def __init__(self, provider: KeyProvider, *others: KeyProvider) -> None:
         self._current = provider
         self._all = (provider, *others)
-        self._cache: OrderedDict[UUID, tuple[float, OrganizationKey]] = OrderedDict()
+        self._cache: OrderedDict[tuple[UUID, UUID], tuple[float, OrganizationKey]] = OrderedDict()
         self._active: dict[UUID, tuple[float, UUID]] = {}
 
     def copy(self) -> KeyRing:
@@ -200,9 +200,11 @@ class KeyRing:
     ) -> OrganizationKey:
         """Return the key of a row, from the cache when it is fresh."""
         now = time.monotonic()
-        entry = self._cache.get(key_id)
+        # By organization too: a row put under another one must be unwrapped, and fail.
+        place = (organization_id, key_id)
+        entry = self._cache.get(place)
         if wrapped is None:
-            self._cache.pop(key_id, None)
+            self._cache.pop(place, None)
             raise KeysShredded(
                 f"the key of generation {generation} was {state}: what it sealed is unreadable"
             )
@@ -212,7 +214,7 @@ class KeyRing:
             bytes(wrapped), WrapContext(organization_id, key_id)
         )
         key = OrganizationKey(key_id, organization_id, generation, root)
-        self._cache[key_id] = (now, key)
+        self._cache[place] = (now, key)
         while len(self._cache) > CACHE_SIZE:
             self._cache.popitem(last=False)
         return key
@@ -222,7 +224,7 @@ class KeyRing:
         organization_id = _of(session)
         remembered = self._active.get(organization_id)
         if remembered is not None and time.monotonic() - remembered[0] < CACHE_SECONDS:
-            entry = self._cache.get(remembered[1])
+            entry = self._cache.get((organization_id, remembered[1]))
             if entry is not None:
                 return entry[1]
         row = session.run("active_key").fetchone()
@@ -262,10 +264,8 @@ class KeyRing:
     def forget(self, organization_id: UUID) -> None:
         """Drop what is remembered of one organization, after a rotation or a stale key."""
         self._active.pop(organization_id, None)
-        for key_id in [
-            k for k, (_, key) in self._cache.items() if key.organization_id == organization_id
-        ]:
-            del self._cache[key_id]
+        for place in [place for place in self._cache if place[0] == organization_id]:
+            del self._cache[place]
 
 
 def _of(session: Session) -> UUID:

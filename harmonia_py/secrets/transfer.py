@@ -21,7 +21,7 @@ from harmonia_py.secrets.vault import Actor
 
 __all__ = ["Item", "export_to", "import_all", "parse_env", "parse_export", "parse_json"]
 
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _FORMAT = "harmonia.secrets.v1"
 
 
@@ -38,19 +38,22 @@ class Item:
 
 def parse_env(data: bytes) -> list[Item]:
     """Return the items of ``NAME=value`` lines; names become lower case, quotes are removed."""
-    items = []
-    for number, line in enumerate(_decoded(data).splitlines(), 1):
-        text = line.strip()
+    items: dict[str, Item] = {}
+    for number, line in enumerate(_decoded(data).split("\n"), 1):
+        text = line.strip(" \t\r")
         if not text or text.startswith("#"):
             continue
         match = _LINE.fullmatch(text)
         if match is None:
             raise InvalidSecret(f"line {number} is not NAME=value")
-        value = match[2].strip()
+        value = match[2].strip(" \t")
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
-        items.append(Item(check_name(match[1].lower()), Secret(value)))
-    return items
+        name = check_name(match[1].lower())
+        if name in items:
+            raise InvalidSecret(f"line {number} sets {name} again")
+        items[name] = Item(name, Secret(value))
+    return list(items.values())
 
 
 def parse_json(data: bytes) -> list[Item]:
@@ -175,6 +178,13 @@ def export_to(
     return encrypt_to(recipients, document), [row["name"] for row in rows]
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidSecret("the input sets a name twice")
+    return found
+
+
 def _decoded(data: bytes) -> str:
     try:
         return data.decode()
@@ -186,7 +196,7 @@ def _decoded(data: bytes) -> str:
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(_decoded(data))
+        document = json.loads(_decoded(data), object_pairs_hook=_once)
     except ValueError:
         raise InvalidSecret("the input is not JSON") from None
     if not isinstance(document, dict):

@@ -187,8 +187,11 @@ comment on policy update_vault on private.secret_leases is
 'The vault takes over and ends leases in the organization it has opened.';
 
 call private.lock_down('private.secret_access');
--- No update, no delete, for nobody.
-grant select, insert on table private.secret_access to harmonia_vault;
+-- No update, no delete, for nobody; and nobody chooses the time of an entry.
+grant select on table private.secret_access to harmonia_vault;
+grant insert (
+    organization_id, secret_id, name, version, action, actor, user_id, purpose, outcome, request_id
+) on table private.secret_access to harmonia_vault;
 
 create policy select_vault on private.secret_access
 for select to harmonia_vault

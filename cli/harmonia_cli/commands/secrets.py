@@ -24,6 +24,7 @@ from harmonia_cli.vault import (
     open_store,
     operator,
     read_file,
+    read_input,
     read_value,
     refuse_value,
 )
@@ -444,7 +445,7 @@ def import_(
         from harmonia_py.secrets import transfer
 
         consent(database_url(db_url), yes=yes, action="import secrets")
-        data = read_file(file) if file else sys.stdin.buffer.read(64 << 20)
+        data = read_input(file)
         if form is ImportFormat.env:
             items = transfer.parse_env(data)
         elif form is ImportFormat.json:

@@ -126,6 +126,20 @@ def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
     cli.run("secrets", "import", "--format", "json", given=b'{"c": "three"}')
     cli.run("secrets", "import", "--format", "json", given=b"[1]", code=2)
     cli.run("secrets", "import", "--format", "env", given=b"no pair", code=2)
+    # All or nothing: a name given twice, or more than is read, stores none of it.
+    for form, given in (("env", b"x=1\nY=2\nX=3\n"), ("json", b'{"x": "1", "x": "2"}')):
+        done = cli.run("secrets", "import", "--format", form, given=given, code=2)
+        assert b"again" in done.stderr or b"twice" in done.stderr
+    large = tmp_path / "large.env"
+    large.write_bytes(b"x=" + b"1" * (64 << 20) + b"\n")
+    assert b"64 MiB" in cli.run("secrets", "import", "--format", "env", "--file", str(large),
+                                code=2).stderr  # fmt: skip
+    assert len(json.loads(cli.run("secrets", "list", "--output", "json").stdout)["data"]) == 3
+    # Only a line feed ends a line.
+    cli.run("secrets", "import", "--format", "env", given="u=a\u2028b\x0bc\r\n".encode())
+    shown = cli.run("secrets", "reveal", "u", "--purpose", "check").stdout
+    assert shown == "a\u2028b\x0bc".encode()
+    cli.run("secrets", "delete", "u")
     identity, recipient = new_identity()
     (tmp_path / "id").write_bytes(identity.reveal())
     export = cli.run("secrets", "export", "--purpose", "moving", "--recipient", recipient).stdout

@@ -322,6 +322,17 @@ def test_a_wrapped_key_of_another_organization_does_not_serve(
     with pytest.raises(DecryptFailed):
         vault_bench.another().get(BIRCH, "a", audience="", actor=WORKER)
     assert vault_bench.another().get(ALDER, "a", audience="", actor=WORKER).value == VALUE
+    # The whole row put under the other organization, for a worker that has the key at hand.
+    _swap(admin, "delete from private.organization_keys where organization_id = %s", BIRCH)
+    _swap(
+        admin,
+        "update private.organization_keys set organization_id = %s where organization_id = %s",
+        BIRCH,
+        ALDER,
+    )
+    store.ring.forget(BIRCH)
+    with pytest.raises(DecryptFailed):
+        store.set(BIRCH, "a", VALUE, actor=WORKER)
 
 
 def test_the_wrong_master_key_is_named_and_no_other_is_tried(vault_bench: VaultBench) -> None:

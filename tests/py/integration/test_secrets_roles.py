@@ -189,6 +189,13 @@ def test_the_vault_sees_one_organization_and_nothing_else(
         b"insert into private.secret_access (organization_id, name, action, actor, outcome) values"
         b" ('b0000000-0000-7000-8000-000000000001', 'a', 'use', 'x', 'done')",
         b"create table private.mine (a int)",
+        # An entry of another day.
+        b"insert into private.secret_access (organization_id, occurred_at, name, action, actor,"
+        b" outcome) values ('a0000000-0000-7000-8000-000000000001', now() - interval '1 day', 'a',"
+        b" 'use', 'x', 'done')",
+        b"insert into private.key_seals (organization_id, key_id, seals) select organization_id,"
+        b" id, 0 from private.organization_keys",
+        b"update private.key_seals set seals = 0",
     ):
         with pytest.raises(psycopg.Error) as refused:
             conn.execute(statement)
