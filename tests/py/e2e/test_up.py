@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +75,75 @@ def test_up_serves_and_down_stops(project: Project) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(api["url"])
     assert project.run("status", code=3)["code"] == "check.failed"
+
+
+def api_of(answer: Any) -> Any:
+    (api,) = (item for item in answer["companions"] if item["name"] == "api")
+    return api
+
+
+def state(project: Project) -> Any:
+    return json.loads((project.root / ".harmonia" / "api.json").read_text())
+
+
+def alive(pid: int) -> bool:
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False)
+    return found.stdout.strip() not in (b"", b"Z", b"Zs")
+
+
+def test_what_was_killed_is_started_again_at_its_address(project: Project) -> None:
+    url = api_of(project.run("up", "--port", str(free_port())))["url"]
+    first = state(project)["pid"]
+    os.kill(first, signal.SIGKILL)
+    assert api_of(project.run("status"))["hint"] == "harmonia up"
+    assert api_of(project.run("up"))["url"] == url
+    second = state(project)["pid"]
+    # The database, too: the API that lost it must neither stay nor keep its port from the next.
+    os.kill(project.run("status")["pid"], signal.SIGKILL)
+    up = project.run("up")
+    assert api_of(up)["url"] == url
+    third = state(project)["pid"]
+    assert third == second or not alive(second)
+    anon = {"authorization": f"Bearer {api_of(up)['anon_key']}"}
+    assert httpx.get(f"{url}/organizations", headers=anon).status_code in (401, 403)
+    project.run("down")
+    assert not any(alive(pid) for pid in (first, second, third))
+
+
+def test_down_leaves_another_program_alone(project: Project) -> None:
+    """One that was given the process id since, even another PostgREST."""
+    project.run("up", "--port", str(free_port()))
+    kept = state(project)
+    os.kill(kept["pid"], signal.SIGKILL)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        path = project.root / ".harmonia" / "api.json"
+        path.write_text(json.dumps({**kept, "pid": other.pid}))
+        assert not api_of(project.run("status"))["running"]
+        project.run("down")
+        assert other.poll() is None
+        other.kill()
+
+
+def test_up_says_why_there_is_no_api(project: Project) -> None:
+    project.environment["HARMONIA_POSTGREST"] = "/nowhere/postgrest"
+    api = api_of(project.run("up", "--port", str(free_port())))
+    assert not api["running"]
+    assert "/nowhere/postgrest" in api["reason"]
+    del project.environment["HARMONIA_POSTGREST"]
+    project.environment["PATH"] = "/usr/bin:/bin"
+    assert "npm install" in api_of(project.run("status"))["hint"]
+
+
+def test_a_taken_port_is_left_alone(project: Project) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        first = api_of(project.run("up", "--port", str(free_port())))["url"]
+        project.run("down")
+        path = project.root / ".harmonia" / "api.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "port": port}))
+        url = api_of(project.run("up"))["url"]
+        assert url != f"http://127.0.0.1:{port}"
+        assert httpx.get(url).status_code == 200
+    assert first
