@@ -90,6 +90,7 @@ class Unique:
     has_expressions: bool = False
     exclusion: bool = False
     definition: str = ""
+    deferrable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,14 @@ class Table:
             )
             for o in self.options
         )
+
+    @property
+    def skip_present(self) -> str:
+        """The clause that lets an insert pass over rows whose key is taken, where there may be one.
+
+        A deferrable key cannot decide conflicts, and one alone forbids the clause.
+        """
+        return "" if any(u.deferrable for u in self.uniques) else "on conflict do nothing"
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``; raises KeyError."""

@@ -20,6 +20,7 @@ from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.references import References
 from harmonia_py.isolation.shares import shares
 from harmonia_py.isolation.solve import choose
+from harmonia_py.isolation.standing import Standing
 from harmonia_py.isolation.values import candidates
 
 __all__ = ["Fixtures", "Row", "seed"]
@@ -94,6 +95,7 @@ class _Seeder:
         self.model = model
         self.cast = cast
         self.refs = References(catalog)
+        self.standing = Standing(catalog, model, self.refs)
         self.user_columns = user_columns(catalog, self.refs)
         self.fixtures = Fixtures()
         self.twins = _twins(catalog)
@@ -346,7 +348,7 @@ class _Seeder:
     def _staffed(self, table: Table) -> bool:
         """Whether a row alone gives its user rights, so that the cast must not get one."""
         m = self.model.of(table.key)
-        if m.kind == "user" and self._closed(table):
+        if m.kind == "user" and (self._closed(table) or self.standing.granted(table)):
             return True
         if not self.refs.authority.get(table.key) or any(
             x.table == table.key for x in self.model.memberships
@@ -450,12 +452,25 @@ class _Seeder:
             problem = self._reference(table, fk, owner, user, values, n, m.path, variant=variant)
             if problem:
                 return problem
+        optional = {
+            c
+            for fk in table.foreign_keys
+            for c in fk.columns
+            if c in checked and c not in fixed and c not in m.path[:1]
+            if not table.column(c).not_null
+        }
         draft: dict[str, list[Any]] = {}
         for column in table.columns:
             if not column.writable and column.identity != "a":
                 continue
             if column.name in values:
                 draft[column.name] = [values[column.name]]
+                if column.name in checked and column.name not in (*fixed, *m.path[:1]):
+                    # A check may want it to differ from another reference.
+                    draft[column.name] += self._alternatives(table, column.name, owner, values)
+                if column.name in optional and values[column.name] is not None:
+                    # A check may want one reference out of several, the others empty.
+                    draft[column.name].append(None)
             elif column.name in mine and user:
                 others = [a.user for a in self.cast.members(owner or "A") if a.user != user][:2]
                 others.append(user_id(f"{owner or 'A'}.staff"))
@@ -463,12 +478,26 @@ class _Seeder:
                 draft[column.name] = [user, *others, *last]
             else:
                 texts = tuple(k.expression for k in table.checks if column.name in k.columns)
-                draft[column.name] = candidates(column, token, n, texts, variant=variant)
+                options = candidates(column, token, n, texts, variant=variant)
+                draft[column.name] = self.standing.ordinary(table, column, options)
                 if column.name == "slug" and m.kind == "root" and not texts and tenant:
                     draft[column.name].insert(0, tenant.token)
         for check in table.checks:
             _compose(table, check.columns, draft, f"{token}{n:04d}")
         return draft
+
+    def _alternatives(
+        self, table: Table, column: str, owner: str | None, values: dict[str, Any]
+    ) -> list[Any]:
+        """Return a few other rows a reference could point at."""
+        for fk in table.foreign_keys:
+            if fk.columns != (column,):
+                continue
+            # One's own people first, then those of no tenant.
+            pool = sorted(self._pool(fk, owner), key=lambda r: (r.owner != owner, bool(r.owner)))
+            found = [r.values.get(fk.ref_columns[0]) for r in pool]
+            return [v for v in dict.fromkeys(found) if v != values[column]][:3]
+        return []
 
     def _reference(
         self,
@@ -584,8 +613,8 @@ class _Seeder:
         statement = sql.SQL(
             "insert into {table} as t ({names}) overriding system value select {names} "
             "from pg_catalog.jsonb_populate_recordset(null::{table}, %s) "
-            "on conflict do nothing returning to_jsonb(t)"
-        ).format(table=table.sql, names=names)
+            "{skip} returning to_jsonb(t)"
+        ).format(table=table.sql, names=names, skip=sql.SQL(table.skip_present))
         try:
             with self.conn.transaction():
                 done = self.conn.execute(statement, (Jsonb(rows),)).fetchall()

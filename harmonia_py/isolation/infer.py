@@ -29,7 +29,8 @@ _OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
 _ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
 _UID = r"(?:\(\s*SELECT\s+)?(?:auth\.)?uid\(\)(?:\s+AS\s+\w+\s*\))?"
 _USES_UID = re.compile(
-    rf"(?:\b(\w+)\s*(?:::\w+)?\)?\s*=\s*\(?{_UID})|(?:{_UID}\)?(?:::\w+)?\s*=\s*\(?(?:\w+\.)?(\w+))",
+    rf"(?:\b(?:(\w+)\.)?(\w+)\s*(?:::\w+)?\)?\s*=\s*\(?{_UID})"
+    rf"|(?:{_UID}\)?(?:::\w+)?\s*=\s*\(?(?:(\w+)\.)?(\w+))",
     re.I,
 )
 _CLAIM = re.compile(
@@ -43,11 +44,15 @@ def user_columns(catalog: Catalog, refs: References) -> dict[str, tuple[str, ...
     found: dict[str, set[str]] = {"auth.users": {"id"}}
     for table in catalog.tables.values():
         own = {
-            a or b
-            for a, b in _USES_UID.findall(refs.policy_text(table))
-            if table.has(a or b) and table.column(a or b).category in "US"
+            name
+            for name in _callers(refs, table)
+            if table.has(name) and table.column(name).category in "US"
         }
-        own |= {c.name for c in table.columns if c.default and "auth.uid()" in c.default}
+        own |= {
+            c.name
+            for c in table.columns
+            if c.default and c.category in "US" and "auth.uid()" in refs.plain(c.default)
+        }
         if own:
             found[table.key] = own
     changed = True
@@ -69,6 +74,17 @@ def user_columns(catalog: Catalog, refs: References) -> dict[str, tuple[str, ...
         t.key: tuple(c.name for c in t.columns if c.name in found[t.key])
         for t in catalog.tables.values()
         if t.key in found
+    }
+
+
+def _callers(refs: References, table: Table) -> set[str]:
+    """Return the columns of ``table`` that its policies compare with the caller's id.
+
+    A column of another table inside a sub-query is qualified with that table's name.
+    """
+    text = refs.plain(refs.policy_text(table))
+    return {
+        b or d for a, b, c, d in _USES_UID.findall(text) if (a or c) in ("", "auth", table.name)
     }
 
 
@@ -108,8 +124,8 @@ def infer(catalog: Catalog) -> TenancyModel:
             (t.column(c).type for t in catalog.tables.values() for c in tenant_columns if t.has(c)),
             "uuid",
         )
-    paths = _paths(catalog, tenant_table, tenant_columns, tenant_type)
-    user_paths = _user_paths(catalog, users)
+    paths = _paths(catalog, refs, tenant_table, tenant_columns, tenant_type)
+    user_paths = _user_paths(catalog, refs, users)
     tables = {
         t.key: _place(catalog, refs, t, tenant_table, memberships, paths, users, user_paths)
         for t in catalog.tables.values()
@@ -195,6 +211,7 @@ def _claims(text: str) -> dict[str, str]:
         path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
         if path and path.split(".")[0] not in (
             "sub",
+            "role",
             "email",
             "aal",
             "is_anonymous",
@@ -242,8 +259,8 @@ def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str
     """Find the column policies compare with a claim or a setting, and the table it points at."""
     votes: dict[str, int] = {}
     for table in catalog.tables.values():
-        text = refs.policy_text(table)
-        if not (_CLAIM.search(refs.closure_text(text)) or _SETTING.search(text)):
+        text = refs.plain(refs.policy_text(table))
+        if not (_claims(refs.closure_text(text)) or _SETTING.search(text)):
             continue
         for column in table.columns:
             if column.category not in "UNS" or column.name in table.primary_key:
@@ -263,7 +280,7 @@ def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str
 
 
 def _only_uid(text: str, column: str) -> bool:
-    return any((a or b) == column for a, b in _USES_UID.findall(text))
+    return any(column in (b, d) for _, b, _, d in _USES_UID.findall(text))
 
 
 def _choose(
@@ -287,7 +304,8 @@ def _choose(
             authority = refs.authority.get(member.key, 0)
             if not _pairs_user_with(member, fk.columns[0], users[member.key]) and authority < 2:
                 continue
-            reached = _paths(catalog, root.key, _tenant_column_names(catalog, root.key), None)
+            names = _tenant_column_names(catalog, root.key)
+            reached = _paths(catalog, refs, root.key, names, None)
             leads_up = any(
                 f.target in {r for r in catalog.tables if r != root.key and r in reached}
                 for f in root.foreign_keys
@@ -330,7 +348,7 @@ def _tenant_column_names(catalog: Catalog, tenant_table: str | None) -> set[str]
 
 
 def _paths(
-    catalog: Catalog, root: str | None, names: set[str], kind: str | None
+    catalog: Catalog, refs: References, root: str | None, names: set[str], kind: str | None
 ) -> dict[str, tuple[tuple[str, ...], bool]]:
     """Per table: the columns that lead to the tenant, and whether every step is NOT NULL."""
     out: dict[str, tuple[tuple[str, ...], bool]] = {}
@@ -359,25 +377,32 @@ def _paths(
                 key=lambda c: (not table.column(c).not_null, c not in names, direct.index(c)),
             )
             out[table.key] = ((order[0],), table.column(order[0]).not_null)
-    _spread(catalog, out)
+    _spread(catalog, refs, out)
     return out
 
 
-def _spread(catalog: Catalog, out: dict[str, tuple[tuple[str, ...], bool]]) -> None:
-    """Follow foreign keys breadth first; required steps are preferred to optional ones."""
-    for required in (True, False):
+def _spread(
+    catalog: Catalog, refs: References, out: dict[str, tuple[tuple[str, ...], bool]]
+) -> None:
+    """Follow foreign keys breadth first: required steps, then those the policies follow, then any.
+
+    A row that may point at several owners belongs to the one its policies ask for.
+    """
+    asked = {t.key: refs.words(refs.policy_text(t)) for t in catalog.tables.values()}
+    for required, named in ((True, False), (False, True), (False, False)):
         queue = deque(out)
         while queue:
             target = queue.popleft()
             for table in catalog.tables.values():
                 if table.key in out or not table.is_base:
                     continue
-                for fk in table.foreign_keys:
+                words = asked[table.key]
+                for fk in sorted(table.foreign_keys, key=lambda f: not words & set(f.columns)):
                     if fk.target != target or target == table.key or not out[target][0]:
                         continue
                     # Of a composite key the last column tells the row; the others lead up.
                     column = fk.columns[-1]
-                    if table.step(column) is not fk:
+                    if table.step(column) is not fk or (named and column not in words):
                         continue
                     strict = all(table.column(c).not_null for c in fk.columns)
                     if required and not (strict and out[target][1]):
@@ -388,15 +413,14 @@ def _spread(catalog: Catalog, out: dict[str, tuple[tuple[str, ...], bool]]) -> N
 
 
 def _user_paths(
-    catalog: Catalog, users: dict[str, tuple[str, ...]]
+    catalog: Catalog, refs: References, users: dict[str, tuple[str, ...]]
 ) -> dict[str, tuple[tuple[str, ...], bool]]:
     out: dict[str, tuple[tuple[str, ...], bool]] = {}
-    refs = References(catalog)
     for key, columns in users.items():
         table = catalog.tables[key]
         if not table.is_base:
             continue
-        compared = {a or b for a, b in _USES_UID.findall(refs.policy_text(table))}
+        compared = _callers(refs, table)
         order = sorted(
             columns,
             key=lambda c: (
@@ -407,7 +431,7 @@ def _user_paths(
             ),
         )
         out[key] = ((order[0],), table.column(order[0]).not_null)
-    _spread(catalog, out)
+    _spread(catalog, refs, out)
     return out
 
 
@@ -426,8 +450,8 @@ def _place(
         return TableModel(table.key, "root", (catalog.tables[root].primary_key[0],), own)
     tenant = paths.get(table.key)
     is_member = any(m.table == table.key for m in memberships)
-    text = refs.policy_text(table)
-    compared = tuple(c for c in own if c in {a or b for a, b in _USES_UID.findall(text)})
+    callers = _callers(refs, table)
+    compared = tuple(c for c in own if c in callers)
     alone = any(
         not u.exclusion and u.columns and set(u.columns) <= set(own) and not u.predicate
         for u in table.uniques
@@ -446,9 +470,35 @@ def _place(
         return TableModel(table.key, "internal", reason="no API role holds a privilege")
     if table.rls and not table.policies:
         return TableModel(table.key, "internal", reason="row level security without any policy")
+    if table.rls and (named := _compared(refs, table)):
+        return TableModel(
+            table.key,
+            "unknown",
+            reason=f"its policies tell rows apart by {named}, and nothing says whose that is",
+        )
     return TableModel(
         table.key, "public", reason="no column leads to a tenant or to a user: assumed shared"
     )
+
+
+def _compared(refs: References, table: Table) -> str | None:
+    """Name the column by which every SELECT policy tells callers apart, if there is one.
+
+    A flag or a word (``published``, ``status = 'live'``) tells rows apart, not callers.
+    """
+    policies = [p for p in table.policies_for("select", "authenticated") if p.permissive]
+    named = []
+    for policy in policies:
+        text = policy.using or ""
+        found = re.search(
+            r"\b(?:\w+\.)?\"?(\w+)\"?\)?(?:::\w+)?\s*(?:=|IN)\s*(?:ANY\s*)?\(*\s*(?:SELECT\s+)?"
+            r"(?:[\w\"]+\.)?[\w\"]+\(",
+            text,
+        )
+        if found is None or not table.has(found[1]) or table.column(found[1]).category not in "USN":
+            return None
+        named.append(found[1])
+    return named[0] if named else None
 
 
 def _own_rows(table: Table, users: tuple[str, ...]) -> dict[str, str]:

@@ -123,10 +123,17 @@ def _table(row: dict[str, Any]) -> Table:
             u["predicate"],
             u["expressions"],
             definition=u["definition"],
+            deferrable=u["deferrable"],
         )
         for u in row["uniques"]
     ] + [
-        Unique(k["name"], tuple(k["columns"]), exclusion=True, definition=k["definition"])
+        Unique(
+            k["name"],
+            tuple(k["columns"]),
+            exclusion=True,
+            definition=k["definition"],
+            deferrable=k["deferrable"],
+        )
         for k in constraints
         if k["type"] == "x"
     ]

@@ -22,6 +22,7 @@ from harmonia_py.isolation.introspect import statement
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.references import References
 from harmonia_py.isolation.shares import Share, shares
+from harmonia_py.isolation.standing import Standing
 
 __all__ = ["Change", "Lab", "Outcome", "Probe"]
 
@@ -104,6 +105,7 @@ class Lab:
         self.fixtures = fixtures
         self.refs = References(catalog)
         self.shares: dict[str, Share] = shares(catalog, model)
+        self.standing = Standing(catalog, model, self.refs)
         self.timeout = timeout
         self.count = 0
         self.only: frozenset[str] | None = None

@@ -11,6 +11,17 @@ from harmonia_py.isolation.catalog import Catalog, Table
 __all__ = ["References", "literals"]
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
+# The token's subject, as policies and helpers of all kinds take it.
+_SUBJECT = re.compile(
+    r"""\(?\s*(?:auth\.jwt\(\)|
+        \(?\s*(?:nullif\(\s*)?current_setting\(\s*'request\.jwt\.claims'(?:::text)?\s*(?:,\s*true\s*)?\)
+        \s*(?:,\s*''(?:::text)?\s*\))?\s*\)?::jsonb?\s*\)?)
+        \s*->>\s*'sub'(?:::text)?\s*\)?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_CALLER = re.compile(r"\bauth\.uid\(\)|'request\.jwt\.claim\.sub'", re.IGNORECASE)
+_SESSION = frozenset("true auth uid role is not null and or select as text any array in".split())
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -79,6 +90,44 @@ class References:
             if command is None or p.command in ("all", command)
         ]
         return "\n".join(parts)
+
+    def plain(self, text: str) -> str:
+        """Return ``text`` with every way to say who is calling written as ``auth.uid()``.
+
+        Projects read the token's subject themselves, or wrap either in a function of their own.
+        """
+        text = _SUBJECT.sub("auth.uid()", text)
+        return self._callers.sub("auth.uid()", text) if self._callers else text
+
+    @cached_property
+    def _callers(self) -> re.Pattern[str] | None:
+        names = [
+            f.name
+            for f in self.catalog.functions.values()
+            if not f.arguments
+            and not f.returns_set
+            and not f.is_trigger
+            and f.returns in ("uuid", "text", "character varying")
+            and not self.reach(f.source)[0]
+            and (_SUBJECT.search(f.source) or _CALLER.search(f.source))
+        ]
+        if not names:
+            return None
+        words = "|".join(re.escape(n) for n in sorted(names))
+        return re.compile(rf'(?:"?\w+"?\.)?"?\b(?:{words})\b"?\(\)')
+
+    def blanket(self, table: Table, command: str, role: str) -> bool:
+        """Whether some policy lets ``role`` use any row: it compares nothing but the session.
+
+        ``true``, ``auth.role() = 'authenticated'`` and ``auth.uid() is not null`` are such.
+        """
+        permissive = [p for p in table.policies_for(command, role) if p.permissive]
+        texts = [p.check or p.using if command == "insert" else p.using for p in permissive]
+        return any(text is not None and self._says_nothing(text) for text in texts)
+
+    def _says_nothing(self, text: str) -> bool:
+        words = {w.lower() for w in self.words(_LITERAL.sub("", text))}
+        return words <= _SESSION and set(literals(text)) <= {"authenticated", "anon"}
 
     @cached_property
     def by_table(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:

@@ -13,8 +13,8 @@ from harmonia_py.dsn import connect, require_session
 from harmonia_py.errors import CouldNotVerify
 from harmonia_py.isolation import channels
 from harmonia_py.isolation.actors import cast
-from harmonia_py.isolation.catalog import Catalog
-from harmonia_py.isolation.finding import Coverage, Finding, Report
+from harmonia_py.isolation.catalog import Catalog, Table
+from harmonia_py.isolation.finding import Coverage, Finding, NotJudged, Report
 from harmonia_py.isolation.fixtures import seed
 from harmonia_py.isolation.infer import infer
 from harmonia_py.isolation.infer import merge as overlay
@@ -154,11 +154,12 @@ def judge(
     errors = _errors(lab)
     result.timings["seed"] = seeded - started
     model = lab.model
+    coverage = _coverage(lab, result)
     report = Report(
         findings=tuple(findings(lab, result.signals)),
         cells=tuple(result.cells),
-        coverage=tuple(_coverage(lab, result)),
-        not_judged=tuple(result.not_judged),
+        coverage=tuple(coverage),
+        not_judged=(*result.not_judged, *_nothing_open(coverage)),
         errors=tuple(errors),
         stand_ins=tuple(stand_ins),
         model={
@@ -207,6 +208,24 @@ def _errors(lab: Lab) -> list[Finding]:
     return out
 
 
+def _opened(table: Table, roles: Sequence[str]) -> bool:
+    """Whether some permissive policy lets an API role do something."""
+    return any(
+        p.permissive
+        for role in roles
+        for command in ("select", "insert", "update", "delete")
+        for p in table.policies_for(command, role)
+    )
+
+
+def _nothing_open(coverage: Sequence[Coverage]) -> list[NotJudged]:
+    """Say so when no client can use any relation: then there was nothing to attack."""
+    if coverage and all(c.status == "locked" for c in coverage):
+        text = "no API role can use any relation, so only refusals were seen"
+        return [NotJudged("every relation", text)]
+    return []
+
+
 def _coverage(lab: Lab, result: channels.ChannelResult) -> list[Coverage]:
     skipped = {n.object: n.reason for n in result.not_judged}
     out = []
@@ -226,6 +245,8 @@ def _coverage(lab: Lab, result: channels.ChannelResult) -> list[Coverage]:
             status, reason = "not judged", skipped[key]
         elif not probes:
             status, reason = "locked", "no API role can reach it"
+        elif table.is_base and table.rls and not _opened(table, lab.catalog.roles):
+            status, reason = "locked", "row level security without a policy for any API role"
         else:
             status, reason = "tested", ""
         out.append(Coverage(key, table.kind, status, probes, controls, reason))

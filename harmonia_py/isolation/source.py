@@ -10,8 +10,7 @@ from pathlib import Path
 from harmonia_py import dsn
 from harmonia_py.engines import Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
-from harmonia_py.migrations.files import read_folder
-from harmonia_py.platform.projects import apply_project
+from harmonia_py.platform.projects import apply_project, migrations_in
 from harmonia_py.project import Project
 
 __all__ = ["Source", "Unapplied", "engine", "from_project", "from_url"]
@@ -80,15 +79,15 @@ def from_project(
     Raises CouldNotVerify naming file, line and statement when one fails, unless
     ``keep_going``: then what failed is listed in ``unapplied``.
     """
-    folder = read_folder(project.migrations)
-    if not folder.migrations:
+    files, _ = migrations_in(project.migrations)
+    if not files:
         raise CouldNotVerify(
             f"there is no migration in {project.migrations}",
             hint="run this in a project folder, or give --db-url",
         )
     progress("starting a database")
     with made_by as server, server.database() as database:
-        progress(f"applying {len(folder.migrations)} migrations")
+        progress(f"applying {len(files)} migrations")
         applied = apply_project(database, project.migrations, keep_going=keep_going)
         failed = [Unapplied(f.file, f.line, f.reason, f.statement.strip()) for f in applied.failed]
         if failed and not keep_going:

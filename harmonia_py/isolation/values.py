@@ -114,9 +114,18 @@ def _sizes(text: str) -> list[int]:
 
 def _numbers(column: Column, n: int, text: str) -> Iterator[Any]:
     whole = column.base in ("smallint", "integer", "bigint")
+    digits, scale = _precision(column)
     for value in _any_number(column, n, text):
+        if digits is not None and abs(float(value)) >= 10 ** (digits - scale) - 0.5:
+            continue
         if not whole or "." not in value:
             yield value
+
+
+def _precision(column: Column) -> tuple[int | None, int]:
+    """Return the digits a ``numeric(p, s)`` holds, and how many are behind the point."""
+    said = re.search(r"numeric\((\d+)(?:,(-?\d+))?\)", column.type)
+    return (int(said[1]), int(said[2] or 0)) if said else (None, 0)
 
 
 def _any_number(column: Column, n: int, text: str) -> Iterator[str]:

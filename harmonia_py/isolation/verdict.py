@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -23,15 +24,20 @@ _TITLES = {
     "lifecycle.rpc": "{object}: a function serves people who lost access",
     "user_rows.public": "{count} table(s) of user rows are readable by everybody",
     "lifecycle.access": "Access outlives the membership ({actors}) on {count} relation(s)",
+    "role.everywhere": "Whoever is {group} in one tenant reaches {count} tables of every tenant",
+    "lifecycle.ignored": "Nothing asks for {group}: whoever it marks keeps {count} relation(s)",
     "lifecycle.own_rows": "Former members keep access to rows that name them ({count} table(s))",
     "shared.write": "{object}: shared rows can be changed by anybody ({commands})",
     "role.other_tenant": "{object}: a role held in one tenant counts in another ({commands})",
     "error.text": "{object}: an error message tells another tenant's values",
 }
+_BY_RULE = ("helper", "lifecycle.ignored", "role.everywhere")
+_IGNORED = "The column looks like a membership's state, and no policy or function reads it."
+_IGNORED_FIX = "Ask for it in the policies' helper; or say in harmonia.toml that it is no status."
 _WORST = ("cross_tenant", "rpc.reads", "rpc.writes", "view", "storage", "realtime")
 _ECHOES = frozenset(
     "rpc.differs lifecycle.rpc.reads lifecycle.rpc.writes lifecycle.view lifecycle.realtime"
-    " publication error.text user_rows.public".split()
+    " publication error.text".split()
 )
 _ORDER = ("critical", "high", "medium", "low")
 
@@ -41,8 +47,12 @@ def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
     groups: dict[tuple[str, str], list[Signal]] = defaultdict(list)
     kept = _without_echoes(lab, list(signals))
     causes = _causes(lab, kept)
+    everywhere = _everywhere(lab, kept)
     for signal in kept:
-        groups[_place(lab, signal, causes)].append(signal)
+        place = _place(lab, signal, causes)
+        if place[0] == "cross_tenant" and signal.object in everywhere:
+            place = "role.everywhere", everywhere[signal.object]
+        groups[place].append(signal)
     found = [_finding(lab, rule, group, items) for (rule, group), items in groups.items()]
     return sorted(found, key=lambda f: f.rank)
 
@@ -54,7 +64,7 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     its answers differ as well.
     """
     worst = {s.object for s in signals if s.rule in _WORST and s.kind in ("breach", "escalation")}
-    commands = {(s.object, s.command) for s in signals if s.rule in _WORST}
+    commands = {(s.object, s.command) for s in signals if s.rule in (*_WORST, "user_rows.public")}
     out = []
     for signal in signals:
         echo = signal.object in worst and signal.rule in _ECHOES
@@ -64,6 +74,10 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             "role.other_tenant",
             "permission.excess",
             "own_rows",
+        )
+        same |= signal.rule == "user_rows.public" and any(
+            s.object == signal.object and s.command == signal.command and s.rule in _WORST
+            for s in signals
         )
         if not (echo or same or _passes_on(lab, signal, worst)):
             out.append(signal)
@@ -102,6 +116,27 @@ def _causes(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
     return out
 
 
+def _everywhere(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
+    """Find the role that counts in every tenant: nobody but who holds it reaches these tables.
+
+    Returns table -> role, where there are several such tables: it is one decision.
+    """
+    if len(lab.model.roles) < 2:
+        return {}
+    actors: dict[str, set[str]] = defaultdict(set)
+    for signal in signals:
+        # Who has moved held the usual role: its answer is that role's.
+        if signal.rule == "cross_tenant" and not signal.actor.endswith(".moved"):
+            actors[signal.object].add(signal.actor.partition(".")[2])
+    found = {
+        table: next(iter(roles))
+        for table, roles in actors.items()
+        if len(roles) == 1 and roles <= set(lab.model.roles)
+    }
+    common = {role for role in found.values() if list(found.values()).count(role) >= 2}
+    return {table: role for table, role in found.items() if role in common}
+
+
 def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
     """Decide which finding a signal belongs to: the cause, where it can be told."""
     table = lab.catalog.table(signal.object)
@@ -112,12 +147,30 @@ def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
         and (not table.rls)
     ):
         return "rls_off", table.schema
+    if column := _ignored(lab, signal):
+        return "lifecycle.ignored", column
     cause = causes.get(signal.object)
     if cause and signal.rule in ("cross_tenant", "rpc.reads", "rpc.writes", "rpc.differs"):
         return "helper", cause
     rule = "rpc" if signal.rule in ("rpc.reads", "rpc.writes", "rpc.differs") else signal.rule
     rule = "lifecycle.rpc" if rule.startswith("lifecycle.rpc") else rule
     return rule, signal.group or signal.object
+
+
+def _ignored(lab: Lab, signal: Signal) -> str | None:
+    """Name the column that looks like a membership's state although nothing ever asks for it."""
+    if signal.who is None or not signal.rule.startswith(("lifecycle.", "escalation.self")):
+        return None
+    state = signal.who.state
+    for m in lab.model.memberships:
+        column = {
+            "inactive": m.status,
+            "deleted": m.deleted,
+            "expired": m.expires,
+        }.get(state.partition(":")[0])
+        if column and column not in lab.refs.words(lab.refs.everything):
+            return f"{m.table}.{column}"
+    return None
 
 
 def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Finding:
@@ -129,6 +182,8 @@ def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Findin
         if any(s.command == c for s in items)
     )
     commands += tuple(sorted({s.command for s in items} - set(commands)))
+    if rule == "lifecycle.ignored":
+        worst = replace(worst, kind="breach", severity="medium", why=_IGNORED, fix=_IGNORED_FIX)
     actors = tuple(dict.fromkeys(s.actor for s in items))
     evidence: list[str] = []
     for item in items:
@@ -136,7 +191,7 @@ def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Findin
         if not any(e.split(": ", 2)[1:2] == line.split(": ", 2)[1:2] for e in evidence):
             evidence.append(line[:400])
     title = (
-        (rule != "helper" and worst.title) or _TITLES.get(rule, "{object}: " + worst.why)
+        (rule not in _BY_RULE and worst.title) or _TITLES.get(rule, "{object}: " + worst.why)
     ).format(
         object=objects[0] if len(objects) == 1 else f"{len(objects)} objects",
         commands=", ".join(commands),
@@ -236,8 +291,13 @@ def _insert(lab: Lab, table: Table, rows: Sequence[dict[str, object]]) -> str:
     return lab.text(
         sql.SQL(
             "insert into {t} ({n}) overriding system value select {n} from "
-            "jsonb_populate_recordset(null::{t}, {rows}) on conflict do nothing;"
-        ).format(t=table.sql, n=names, rows=sql.Literal(Jsonb(kept, dumps=_dumps)))
+            "jsonb_populate_recordset(null::{t}, {rows}) {skip};"
+        ).format(
+            t=table.sql,
+            n=names,
+            rows=sql.Literal(Jsonb(kept, dumps=_dumps)),
+            skip=sql.SQL(table.skip_present),
+        )
     )
 
 

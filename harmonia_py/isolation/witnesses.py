@@ -40,6 +40,8 @@ def confirm(lab: Lab, proofs: Iterable[Proof], known: Sequence[Signal]) -> list[
             continue
         if not lab.wants(proof.table):
             continue
+        if proof.command == "insert" and lab.model.of(proof.table).kind == "root":
+            continue  # a new tenant is nobody else's
         signal = _try(lab, proof, proof.witness)
         if signal is not None:
             seen.add((proof.table, proof.command))
@@ -77,7 +79,7 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
     return Signal(
         rule="cross_tenant",
         kind="breach",
-        severity="critical",
+        severity="high" if lab.model.of(proof.table).kind == "user" else "critical",
         actor=f"an outsider ({proof.role})",
         object=proof.table,
         command=proof.command,
@@ -229,7 +231,7 @@ class _Scene:
         return [c.name for c in table.columns if c.writable and c.name in row]
 
     def _insert(self, table: Table, row: dict[str, Any]) -> str:
-        return self._populate(table, self._columns(table, row), row, " on conflict do nothing")
+        return self._populate(table, self._columns(table, row), row, f" {table.skip_present}")
 
     def _write(self, row: dict[str, Any]) -> str:
         names = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +13,11 @@ import psycopg
 
 from harmonia_py import dsn
 from harmonia_py.engines.database import Database
+from harmonia_py.migrations import history
 from harmonia_py.migrations.split import Statement, split_with_offsets
 from harmonia_py.platform.remedies import Connection, prepare_statement, remedies_for
 
-__all__ = ["Failed", "ProjectApplied", "Remedied", "apply_project"]
+__all__ = ["Failed", "ProjectApplied", "Remedied", "apply_project", "migrations_in"]
 
 _NAME = re.compile(r"[0-9]+_.*\.sql")
 _META = re.compile(r"^\\(restrict|unrestrict|connect|c|set|echo|timing|i|ir)\b[^\n]*$", re.M)
@@ -56,6 +59,22 @@ class ProjectApplied:
         return not self.failed
 
 
+def migrations_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files the Supabase CLI would apply, in its order, and the names it would skip.
+
+    Other people's files are taken as they are: what their text holds is for later to remedy.
+    """
+    files: list[Path] = []
+    skipped: list[str] = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else ():
+        if path.is_file() and path.suffix == ".sql":
+            if _NAME.fullmatch(path.name):
+                files.append(path)
+            else:
+                skipped.append(path.name)
+    return files, skipped
+
+
 def apply_project(
     database: Database,
     folder: Path,
@@ -66,18 +85,16 @@ def apply_project(
     """Apply every migration of ``folder`` as ``postgres``, each file in one transaction.
 
     A file that fails is rolled back and listed; the ones after it run only with ``keep_going``.
-    Files whose names the Supabase CLI would skip are skipped. The history table is not written:
-    this is for throw-away databases.
+    Files whose names the Supabase CLI would skip are skipped. The history table is there and
+    names what was applied, as the CLI leaves it: some projects read it.
     """
-    result = ProjectApplied()
+    files, skipped = migrations_in(folder)
+    result = ProjectApplied(skipped=skipped)
     with dsn.connect(database.admin_dsn or database.owner_dsn, autocommit=True) as conn:
         conn.prepare_threshold = None
-        for path in sorted(folder.iterdir(), key=lambda path: path.name):
-            if not path.is_file() or path.suffix != ".sql":
-                continue
-            if not _NAME.fullmatch(path.name):
-                result.skipped.append(path.name)
-                continue
+        _become_owner(conn, database)
+        history.prepare(conn)
+        for path in files:
             progress(path.name)
             remedied: list[Remedied] = []
             _become_owner(conn, database)
@@ -89,11 +106,23 @@ def apply_project(
             if failed is None:
                 result.applied.append(path.name)
                 result.remedied += remedied
+                _become_owner(conn, database)
+                _record(conn, path)
                 continue
             result.failed.append(failed)
             if not keep_going:
                 break
     return result
+
+
+def _record(conn: Connection, path: Path) -> None:
+    version, _, name = path.stem.partition("_")
+    with contextlib.suppress(psycopg.Error):  # a project may have its own idea of this table
+        conn.execute(
+            "insert into supabase_migrations.schema_migrations (version, name) values (%s, %s)"
+            " on conflict (version) do nothing",
+            [version, name],
+        )
 
 
 def _become_owner(conn: Connection, database: Database) -> None:
@@ -108,7 +137,8 @@ def _become_owner(conn: Connection, database: Database) -> None:
 def _apply_file(
     conn: Connection, path: Path, database: str, remedied: list[Remedied]
 ) -> Failed | None:
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    text, changes = _text(path)
+    remedied += [Remedied(path.name, 1, word) for word in changes]
     cleaned = _META.sub(lambda match: " " * len(match[0]), text)
     if cleaned != text:
         remedied.append(Remedied(path.name, 1, "commands of psql left out"))
@@ -128,6 +158,26 @@ def _apply_file(
                 return _failure(path, cleaned, part, error)
             remedied.append(Remedied(path.name, line, said))
     return None
+
+
+def _text(path: Path) -> tuple[str, list[str]]:
+    """Return a file's text as the server takes it, and what had to be left out for that."""
+    said: list[str] = []
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # An editor of another system wrote it; in UTF-8 it is the same text.
+        said.append("read as UTF-16")
+        text = data.decode("utf-16", errors="replace")
+    else:
+        if data.startswith(codecs.BOM_UTF8):
+            said.append("byte order mark left out")
+        text = data.decode("utf-8-sig", errors="replace")
+    if "\ufffd" in text and "\ufffd".encode() not in data:
+        said.append("bytes that are not UTF-8 replaced")
+    if "\0" in text:
+        said.append("NUL characters left out")
+        text = text.replace("\0", "")
+    return text, said
 
 
 def _help(conn: Connection, statement: str, error: psycopg.Error) -> str | None:

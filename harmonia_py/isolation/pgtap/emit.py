@@ -133,7 +133,7 @@ def _insert(lab: Lab, table: Table, rows: Sequence[dict[str, Any]]) -> str:
     return (
         f"insert into {lab.text(table.sql)} ({names}) overriding system value values\n"
         + ",\n".join(lines)
-        + "\non conflict do nothing;"
+        + f"\n{table.skip_present};"
     )
 
 

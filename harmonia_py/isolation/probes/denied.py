@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -44,6 +45,9 @@ def probe(
                 k[0] == table.key and k[1] == "select" and v for k, v in allowed.items()
             ):
                 continue
+            if (special := _special(lab, table, command)) and not any("42P17" in d for d in said):
+                others[f"needs rights that {special} gives"].append(f"{command} {table.key}")
+                continue
             if command == "insert" and (
                 lab.model.of(table.key).kind == "root"
                 or (table.key, "A") not in lab.fixtures.spares
@@ -78,16 +82,39 @@ def probe(
             for s in signals
         ]
     for reason, what in others.items():
-        text = f"nobody could do it, for another reason than a policy: {reason}"
+        text = f"nobody could do it, for another reason than the tenancy: {reason}"
         left.append(NotJudged(", ".join(what), text))
     signals += _outliers(lab, allowed)
     return signals, left
 
 
+def _special(lab: Lab, table: Table, command: str) -> str | None:
+    """Return the table of project-wide rights that every policy of the command asks for."""
+    found: set[str] = set()
+    for policy in table.policies_for(command, "authenticated"):
+        if not policy.permissive:
+            continue
+        text = (policy.check if command == "insert" else None) or policy.using or ""
+        asked = {
+            key
+            for key in lab.refs.reach(text)[0]
+            if (other := lab.catalog.tables.get(key)) and lab.standing.describes(other)
+        }
+        if not asked or re.search(r"\sor\s", text, re.I):
+            return None
+        found |= asked
+    return ", ".join(sorted(found)) or None
+
+
 def _promised(table: Table, command: str, privilege: str) -> bool:
     if not table.can("authenticated", privilege):
         return False
-    policies = [p for p in table.policies_for(command, "authenticated") if p.permissive]
+    policies = [
+        p
+        for p in table.policies_for(command, "authenticated")
+        # What names the service role promises nothing to anybody else.
+        if p.permissive and "'service_role'" not in f"{p.using} {p.check}"
+    ]
     return any((p.using or p.check) not in ("false", "(false)") for p in policies)
 
 

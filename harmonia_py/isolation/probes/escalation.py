@@ -12,6 +12,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.shares import sight
 
 __all__ = ["probe"]
@@ -169,6 +170,7 @@ def _profiles(lab: Lab) -> list[Signal]:
                             tag=(column.name, value),
                         )
                     )
+            plan += _arrivals(lab, table, actor, users, look)
             if len(plan) == 1:
                 continue
             outcomes = lab.run(plan)
@@ -183,7 +185,11 @@ def _profiles(lab: Lab) -> list[Signal]:
                     if outcome.ok and n > before.get(k, 0) + max(0, made[k])
                 ]
                 if grown:
-                    name, value = item.tag
+                    name, value = item.tag[:2]
+                    command = item.tag[2] if len(item.tag) > 2 else "update"
+                    how = f"setting {name} to {value} on one's own row"
+                    if command == "insert":
+                        how = f"inserting one's own row with {name} = {value}"
                     out.append(
                         Signal(
                             "escalation.profile",
@@ -191,19 +197,48 @@ def _profiles(lab: Lab) -> list[Signal]:
                             "critical",
                             actor.name,
                             table.key,
-                            "update",
-                            f"after setting {name} to {value} on one's own row more rows of "
-                            f"{', '.join(grown[:4])} are visible",
+                            command,
+                            f"after {how} more rows of {', '.join(grown[:4])} are visible",
                             "A column that decides access is written by the person it is about.",
-                            f"revoke update ({name}) on {table.key} from {actor.role};",
+                            f"revoke {command} ({name}) on {table.key} from {actor.role};",
                             item.sql,
                             actor,
                             (table.key,),
+                            pre=item.pre,
                             group=f"{table.key}.{name}",
                             title="{object}: users can raise their own rights",
                         )
                     )
                     break
+    return out
+
+
+def _arrivals(lab: Lab, table: Table, actor: Actor, users: list[str], look: str) -> list[Probe]:
+    """Write one's own row anew, as at sign-up, with a value that could mean more rights."""
+    if not lab.standing.describes(table) or not table.can(actor.role, "INSERT"):
+        return []
+    own = [r for r in lab.fixtures.rows.get(table.key, ()) if r.user == actor.user]
+    base = own[0] if own else lab.fixtures.spares.get((table.key, "A"))
+    if base is None or not lab.fixtures.replica:
+        return []
+    values = dict(base.values) | dict.fromkeys(users, actor.user)
+    for column in table.columns:
+        if column.default and column.name not in users and column.name in table.primary_key:
+            values.pop(column.name, None)
+    # The row that is there already would only be in the way.
+    clear = statements.erase(lab, table, lab.where_keys(table, [own[0].values])) if own else ""
+    out = []
+    for column in lab.standing.privileged(table):
+        if column.name in users or not column.writable:
+            continue
+        for value in _wanted(lab, table, column):
+            text = statements.insert_sql(lab, table, actor, values | {column.name: value})
+            if text:
+                tag = (column.name, value, "insert")
+                pre = (clear,) if clear else ()
+                item = Probe(actor, f"{text}; {look}", rows=True, watch=("*",), pre=pre, tag=tag)
+                item.replica = True  # what refers to the old row stays
+                out.append(item)
     return out
 
 

@@ -16,6 +16,10 @@ from harmonia_py.isolation.probes import rpc, statements
 __all__ = ["probe"]
 
 
+#: PostgREST runs no DDL of a client; whoever holds a connection, or finds a way in, can.
+_NEEDS = "It takes somebody who can run SQL: a connection, or a function that runs text."
+
+
 def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
     """Shadow every membership-like table and see whether more rows come into view."""
     loose = [f for f in lab.catalog.functions.values() if _is_loose(lab, f)]
@@ -124,19 +128,19 @@ def _reads(
             names = ", ".join(sorted(f.key for f in helpers))
             out.append(
                 Signal(
-                    "shadow.helper",
+                    "shadow",
                     "escalation",
-                    "high",
+                    "medium",
                     actor.name,
                     table.key,
                     "select",
                     "rows of tenant B come into view after create temporary table",
-                    f"These helpers find the caller's temporary table first: {names}.",
+                    f"These helpers find the caller's temporary table first: {names}. {_NEEDS}",
                     "Add set search_path = '' and qualify every name in them.",
                     item.sql,
                     actor,
                     (table.key,),
-                    group="helpers",
+                    group="temporary tables",
                     title="Temporary tables deceive the helpers that policies trust",
                 )
             )
@@ -160,19 +164,19 @@ def _calls(lab: Lab, actor: Actor, prefix: str, function: Function) -> list[Sign
         if found and not list(rpc.judge(lab, function, before, without)):
             return [
                 Signal(
-                    "shadow.rpc",
+                    "shadow",
                     "escalation",
-                    "high",
+                    "medium",
                     actor.name,
                     function.key,
                     "execute",
                     found[0].evidence,
-                    "The function finds the caller's temporary table before the real one.",
+                    f"It finds the caller's temporary table before the real one. {_NEEDS}",
                     "Add set search_path = '' and qualify every name in it.",
                     item.sql,
                     actor,
                     (),
-                    group="functions",
+                    group="temporary tables",
                     title="Temporary tables deceive {count} function(s) with owner's rights",
                 )
             ]

@@ -274,6 +274,8 @@ def _judge_write(
         elif label == "both" or change.scope is not None:
             good = good or _is_label(lab, table, change.scope, change.data, label, actor)
     if bad is not None:
+        if variant.startswith("upsert") and all(c.kind == "new" for c in final.changes):
+            command = "insert"  # nothing was there to be updated
         verdicts[actor.name, command, "foreign"].add("allow")
         note = "" if first.ok else " (only a foreign key stopped it)"
         own = (
@@ -434,12 +436,8 @@ def _breach(
         )
     severity: Severity = "high" if kind == "user" else "critical"
     open_to_all = actor.state in ("stranger", "anonymous", "anon")
-    published = (
-        kind == "user"
-        and command == "select"
-        and any(p.using == "true" for p in table.policies_for("select", actor.role))
-    )
-    if published:
+    blanket = table.rls and lab.refs.blanket(table, command, actor.role)
+    if kind == "user" and command == "select" and blanket:
         return Signal(
             "user_rows.public",
             "exposure",
@@ -448,7 +446,7 @@ def _breach(
             table.key,
             command,
             evidence,
-            "A policy `using (true)` shows these rows of every user to everybody it is for.",
+            "A policy that compares nothing shows these rows of every user to everybody it is for.",
             'Narrow the policy; or, if meant so, set public_when = "true" in harmonia.toml.',
             item.sql,
             actor,
@@ -469,7 +467,8 @@ def _breach(
         item.sql,
         actor,
         (table.key,),
-        group=table.key,
+        group=_BLANKET[kind == "user"][0] if blanket else table.key,
+        title=_BLANKET[kind == "user"][1] if blanket else "",
     )
 
 
@@ -480,6 +479,18 @@ def _fix(table: Table, command: str, role: str) -> str:
     if names:
         return f"Tie these policies to the caller's own tenants: {', '.join(names)}."
     return "Look at what the statement reaches besides the table's own policies (triggers, grants)."
+
+
+_BLANKET = (
+    (
+        "rows of tenants",
+        "{object}: a policy that compares nothing opens the rows of every tenant ({commands})",
+    ),
+    (
+        "rows of users",
+        "{object}: a policy that compares nothing opens the rows of every user ({commands})",
+    ),
+)
 
 
 def _show(data: dict[str, object]) -> str:
@@ -555,6 +566,7 @@ def _shared(lab: Lab, table: Table, result: TableResult) -> None:
         )
         drop_box = command == "insert" and item.actor.name not in reads
         if allowed and command != "select" and not drop_box:
+            blanket = table.rls and lab.refs.blanket(table, command, item.actor.role)
             outsider = item.actor.state in ("stranger", "anon") or not lab.model.tenanted
             if not outsider and table.rls:
                 # A member may: some project-wide role decides; the outsiders tell.
@@ -573,7 +585,7 @@ def _shared(lab: Lab, table: Table, result: TableResult) -> None:
                     item.sql,
                     item.actor,
                     (table.key,),
-                    table.key,
+                    "shared rows" if blanket else table.key,
                 )
             )
 

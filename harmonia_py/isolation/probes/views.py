@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from psycopg import sql
 
 from harmonia_py.isolation.actors import Actor
@@ -31,14 +33,9 @@ def probe(lab: Lab) -> tuple[list[Signal], dict[str, int]]:
             actor = item.actor
             if item.tag == "without":
                 if outcome.ok and actor.name in plain and str(outcome.result) != plain[actor.name]:
-                    signals.append(
-                        _signal(
-                            table,
-                            item,
-                            "select",
-                            "the answer changes when another tenant's rows are removed",
-                        )
-                    )
+                    text = "the answer changes when another tenant's rows are removed"
+                    signal = _signal(table, item, "select", text)
+                    signals.append(_tally(signal) if _counts(outcome.result) else signal)
                 continue
             if item.tag == "read":
                 if outcome.ok:
@@ -55,6 +52,24 @@ def probe(lab: Lab) -> tuple[list[Signal], dict[str, int]]:
                     )
                     break
     return signals, counts
+
+
+def _counts(result: object) -> bool:
+    """Whether a view tells one number or one yes or no, and no row of anybody."""
+    if not isinstance(result, list) or len(result) != 1 or not isinstance(result[0], dict):
+        return False
+    values = list(result[0].values())
+    return len(values) == 1 and isinstance(values[0], bool | int)
+
+
+def _tally(signal: Signal) -> Signal:
+    return replace(
+        signal,
+        kind="oracle",
+        severity="medium",
+        why="One number over everybody's rows tells that others have rows, and how many.",
+        title="{object}: a view counts other tenants' rows",
+    )
 
 
 def _only_own(lab: Lab, actor: Actor, result: object, stolen: list[str]) -> bool:

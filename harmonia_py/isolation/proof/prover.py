@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import z3
@@ -17,6 +18,8 @@ from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, Term, World, truth
 from harmonia_py.isolation.proof.witness import Witness, describe, witness
+from harmonia_py.isolation.references import References
+from harmonia_py.isolation.standing import Standing
 
 __all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
 
@@ -215,6 +218,11 @@ def _ask(
     if not alone:
         prover.parents(row)
     legitimate = prover.legitimate(row, role, command)
+    tenant = next(prover.ends(row, model.of(table.key)), None)
+    if "role" in world.claims:
+        # PostgREST takes the database role from this claim: it says nothing else.
+        claim, known = world.claims["role"], world.literal(role)
+        world.facts.append(z3.And(claim.value == known.value, z3.Not(claim.null)))
     solver = z3.Solver()
     solver.set("timeout", _TIMEOUT)
     solver.add(*world.facts, *world.literal_facts(), passes, z3.Not(legitimate))
@@ -231,10 +239,10 @@ def _ask(
         return Proof(
             table.key, command, role, "unknown", "not understood: " + "; ".join(world.opaque)
         )
-    ends = list(prover.ends(row, model.of(table.key)))
-    tenant = ends[0] if ends else None
     solver.push()
     solver.add(z3.Not(prover.meant(row, tenant, command)))
+    if tenant is not None:
+        solver.add(z3.Not(tenant.null))  # what belongs to nobody is no tenant's
     convincing = solver.check() == z3.sat
     if not convincing:
         solver.pop()
@@ -356,10 +364,12 @@ class _Prover:
                 here = z3.Or(
                     *(z3.And(t.value == a.value, z3.Not(t.null)) for t in terms for a in anchors)
                 )
-                found.append(z3.And(caller, z3.Or(here, *self._standing(other))))
+                found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
+                found += [z3.And(caller, special) for special in self._special(other)]
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
         found += [c for t in named for c in self._is_caller(t)]
         if command == "select":
+            found += self._published(row)
             found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
             found += [
                 z3.And(t.value == literal, z3.Not(t.null))
@@ -368,7 +378,7 @@ class _Prover:
             ]
         return z3.Or(*found) if found else NO
 
-    def _standing(self, row: Row) -> Iterator[Any]:
+    def _staff(self, row: Row) -> Iterator[Any]:
         """Yield what marks a person as the platform's own staff: a flag no client can write."""
         for name, term in row.columns.items():
             written = {p for _, p in row.table.column(name).privileges} & {"INSERT", "UPDATE"}
@@ -379,6 +389,53 @@ class _Prover:
             else:
                 for literal in self.world.literals.values():
                     yield z3.And(term.value == literal, z3.Not(term.null))
+
+    def _published(self, row: Row) -> Iterator[Any]:
+        """Yield a flag or a word of the row that ``row`` belongs to, which opens both."""
+        members = {m.table for m in (*self.model.memberships, *self.model.grants)}
+        for fk in row.table.foreign_keys:
+            if fk.target in members or any(c not in row.columns for c in fk.columns):
+                continue
+            for parent in self.world.rows.get(fk.target, ()):
+                if any(c not in parent.columns for c in fk.ref_columns):
+                    continue
+                linked = [
+                    row.columns[c].value == parent.columns[r].value
+                    for c, r in zip(fk.columns, fk.ref_columns, strict=True)
+                ]
+                for term in parent.columns.values():
+                    opens = (
+                        [term.value]
+                        if term.is_bool
+                        else [term.value == literal for literal in self.world.literals.values()]
+                    )
+                    for said in opens:
+                        yield z3.And(said, z3.Not(term.null), *linked)
+
+    def _special(self, other: Row) -> Iterator[Any]:
+        """Yield what makes the person whom ``other`` describes more than an ordinary one.
+
+        Whether people can give it to themselves is a question of its own, tried elsewhere.
+        """
+        if not self.standing.describes(other.table):
+            return
+        if self.standing.granted(other.table):
+            yield YES
+        for column in self.standing.privileged(other.table):
+            term = other.columns.get(column.name)
+            if term is None:
+                continue
+            if term.is_bool:
+                yield z3.And(term.value, z3.Not(term.null))
+            else:
+                for literal in self.world.literals.values():
+                    yield z3.And(term.value == literal, z3.Not(term.null))
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the project's policies take for special rights."""
+        catalog = self.world.catalog
+        return Standing(catalog, self.model, References(catalog))
 
     def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
         """Follow the model's path from a row to the column that names its tenant or user."""

@@ -158,6 +158,7 @@ select
             'primary', i.indisprimary,
             'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
             'expressions', i.indexprs is not null,
+            'deferrable', not i.indimmediate,
             'definition', pg_catalog.pg_get_indexdef(i.indexrelid)
         ) order by ic.relname), '[]')
         from pg_catalog.pg_index as i

@@ -206,7 +206,7 @@ LEAKS = {
         language plpgsql stable security definer set search_path = public as $$ begin
         return exists (select 1 from memberships m where m.organization_id = org
         and m.user_id = auth.uid() and m.status = 'active' and m.deleted_at is null); end $$""",
-        "shadow.helper",
+        "shadow",
     ),
     "plans can be written": (
         "helper",
