@@ -205,7 +205,29 @@ def _errors(lab: Lab) -> list[Finding]:
                 members=(key,),
             )
         )
+    judged = {t.kind for t in lab.model.tables.values()} & {"tenant", "root", "user"}
+    unknown = sorted(k for k, t in lab.model.tables.items() if t.kind == "unknown")
+    if unknown and not judged:
+        out.append(_no_tenancy(unknown))
     return out
+
+
+def _no_tenancy(unknown: Sequence[str]) -> Finding:
+    return Finding(
+        id=Finding.identify("tenancy", "unknown"),
+        rule="tenancy",
+        kind="error",
+        severity="high",
+        title="No table is known to hold rows of a tenant or of a user, so nothing was compared",
+        object=", ".join(unknown[:8]),
+        commands=(),
+        actors=(),
+        evidence=("policies tell rows apart, and nothing says by whom they are told apart",),
+        why="A verdict without anybody's rows would be empty.",
+        fix="Run harmonia verify --init and say in harmonia.toml which column names the tenant.",
+        script="",
+        members=tuple(unknown),
+    )
 
 
 def _opened(table: Table, roles: Sequence[str]) -> bool:

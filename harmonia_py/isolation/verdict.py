@@ -25,6 +25,7 @@ _TITLES = {
     "user_rows.public": "{count} table(s) of user rows are readable by everybody",
     "lifecycle.access": "Access outlives the membership ({actors}) on {count} relation(s)",
     "role.everywhere": "Whoever is {group} in one tenant reaches {count} tables of every tenant",
+    "rpc.helper": "{object}: what policies ask can be asked about anybody",
     "lifecycle.ignored": "Nothing asks for {group}: whoever it marks keeps {count} relation(s)",
     "lifecycle.own_rows": "Former members keep access to rows that name them ({count} table(s))",
     "shared.write": "{object}: shared rows can be changed by anybody ({commands})",
@@ -152,6 +153,8 @@ def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
     cause = causes.get(signal.object)
     if cause and signal.rule in ("cross_tenant", "rpc.reads", "rpc.writes", "rpc.differs"):
         return "helper", cause
+    if signal.rule == "rpc.differs" and signal.object in lab.refs.helpers:
+        return "rpc.helper", "helpers"
     rule = "rpc" if signal.rule in ("rpc.reads", "rpc.writes", "rpc.differs") else signal.rule
     rule = "lifecycle.rpc" if rule.startswith("lifecycle.rpc") else rule
     return rule, signal.group or signal.object

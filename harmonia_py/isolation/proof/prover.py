@@ -218,7 +218,8 @@ def _ask(
     if not alone:
         prover.parents(row)
     legitimate = prover.legitimate(row, role, command)
-    tenant = next(prover.ends(row, model.of(table.key)), None)
+    steps = prover.steps(row, model.of(table.key))
+    tenant = steps[-1] if steps else None
     if "role" in world.claims:
         # PostgREST takes the database role from this claim: it says nothing else.
         claim, known = world.claims["role"], world.literal(role)
@@ -241,8 +242,7 @@ def _ask(
         )
     solver.push()
     solver.add(z3.Not(prover.meant(row, tenant, command)))
-    if tenant is not None:
-        solver.add(z3.Not(tenant.null))  # what belongs to nobody is no tenant's
+    solver.add(*(z3.Not(step.null) for step in steps))  # what leads to nobody is no tenant's
     convincing = solver.check() == z3.sat
     if not convincing:
         solver.pop()
@@ -439,15 +439,20 @@ class _Prover:
 
     def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
         """Follow the model's path from a row to the column that names its tenant or user."""
-        current = row
-        for step, name in enumerate(table.path):
-            if step == len(table.path) - 1:
-                yield current.column(name)
-                return
-            following = self._parent(current, name)
-            if following is None:
-                return
-            current = following
+        if steps := self.steps(row, table):
+            yield steps[-1]
+
+    def steps(self, row: Row, table: TableModel) -> list[Term]:
+        """Return the columns on the path to the tenant or user; none where the path breaks off."""
+        current: Row | None = row
+        found: list[Term] = []
+        for number, name in enumerate(table.path):
+            if current is None:
+                return []
+            found.append(current.column(name))
+            if number < len(table.path) - 1:
+                current = self._parent(current, name)
+        return found
 
     def _parent(self, row: Row, column: str) -> Row | None:
         fk = row.table.step(column)

@@ -204,3 +204,42 @@ def test_policies_keep_their_schema(plain_database: Database, folder: Path) -> N
     with plain_database.connect() as conn:
         row = conn.execute("select qual from pg_policies where tablename = 't'").fetchone()
         assert row == ("(user_id = auth.uid())",)
+
+
+ENCODED = {
+    "byte order mark": (
+        "create table public.t (id integer);\r\n".encode("utf-8-sig"),
+        "byte order",
+    ),
+    "UTF-16": ("create table public.t (id integer);".encode("utf-16"), "read as UTF-16"),
+    "not UTF-8": (b"create table public.t (id integer); -- caf\xe9\n", "not UTF-8"),
+    "NUL": (b"create table public.t (id integer);\0\0\n", "NUL"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_files_of_any_editor_are_read(plain_database: Database, folder: Path, name: str) -> None:
+    data, words = ENCODED[name]
+    (folder / "001_step.sql").write_bytes(data)
+    result = apply_project(plain_database, folder)
+    assert result.failed == []
+    assert any(words in entry for entry in said(result)), said(result)
+    with plain_database.connect() as conn:
+        assert conn.execute("select to_regclass('public.t') is not null").fetchone() == (True,)
+
+
+def test_a_project_may_read_its_own_history(plain_database: Database, folder: Path) -> None:
+    result = apply(
+        plain_database,
+        folder,
+        "create function public.latest() returns text language sql stable security definer"
+        " set search_path = '' as"
+        " 'select max(version) from supabase_migrations.schema_migrations';",
+        "create table public.t as select public.latest() as seen;",
+        "select 1/0;",
+        keep_going=True,
+    )
+    assert [f.file for f in result.failed] == ["003_step.sql"]
+    with plain_database.connect() as conn:
+        assert conn.execute("select seen from public.t").fetchone() == ("001",)
+        assert conn.execute("select public.latest()").fetchone() == ("002",)
