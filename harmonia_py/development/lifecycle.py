@@ -152,9 +152,10 @@ def _fill(root: Path, development: Development) -> None:
         found = None  # the folder of another project above this one
     exposed = bool(found is None or found.config.get("api", {}).get("auto_expose_new_tables", True))
     with database.connect_admin() as conn:
-        prepared = platform.prepare(conn, auto_expose_new_tables=exposed)
-        if prepared.outcome is platform.Outcome.built:
-            set_passwords(conn, development.password)
+        platform.prepare(conn, auto_expose_new_tables=exposed)
+        # Every time: commits are asynchronous here, and a server killed at once may have kept
+        # the environment and lost the passwords that were set after it.
+        set_passwords(conn, development.password)
     if found is None:
         return
     if found.migrations.is_dir() and any(found.migrations.glob("*.sql")):

@@ -137,6 +137,14 @@ def test_survives_a_killed_server(project: Path) -> None:
     assert count_notes(after.dsn_as("postgres")) == 1
 
 
+def test_survives_a_server_killed_before_its_passwords_were_kept(project: Path) -> None:
+    found = development.up(project, port=free_port())
+    with found.database().connect_admin(autocommit=True) as conn:
+        conn.execute("alter role postgres password null")
+    after = development.up(project)
+    assert count_notes(after.dsn_as("postgres")) == 1
+
+
 def test_a_stale_pid_file_that_names_another_program(project: Path) -> None:
     before = development.up(project, port=free_port())
     pid_file = Path(before.data_dir) / "postmaster.pid"
