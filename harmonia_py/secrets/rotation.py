@@ -59,12 +59,13 @@ class Rotated:
 
 @dataclass(slots=True)
 class Rewrapped:
-    """What a change of the master key did."""
+    """What a change of the master key did. ``waiting`` are former keys that are still in use."""
 
     master_key_id: str
     moved: int = 0
     parked: dict[str, str] = field(default_factory=dict)
     retired: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -240,10 +241,11 @@ def rewrap(vault: Vault, ring: KeyRing, *, progress: Progress | None = None) -> 
                 result.moved += item
             if progress is not None:
                 progress(place + 1, len(organizations))
+        if old_id == result.master_key_id:
+            continue
         with vault.open(None) as session:
             row = session.run("retire_master_key", master_key_id=old_id).fetchone()
-        if row is not None and row[0]:
-            result.retired.append(old_id)
+        (result.retired if row and row[0] else result.waiting).append(old_id)
     ring.check(vault)
     return result
 

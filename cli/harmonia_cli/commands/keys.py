@@ -168,8 +168,10 @@ def _print_rewrapped(data: dict[str, Any]) -> None:
     stdout.print(f"{data['moved']} keys are under {data['master_key_id']}", highlight=False)
     for name, code in data["parked"].items():
         stdout.print(f"not rewrapped: {name} ({code})", highlight=False)
+    for name in data["waiting"]:
+        stdout.print(f"still in use, run this again: {name}", markup=False, highlight=False)
     if not data["retired"]:
-        stderr.print("The former master key is still in use: run this again.", markup=False)
+        return
     stderr.print(
         f"Keep the former master key until {data['keep_old_until']}: older backups need it.\n"
         "If it leaked, rotate the organizations' keys and every credential at its provider: "

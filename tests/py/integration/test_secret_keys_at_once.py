@@ -22,7 +22,7 @@ from harmonia_py.errors import (
     MasterKeyMismatch,
     SecretError,
 )
-from harmonia_py.secrets import Secret, WrapContext, masterkey
+from harmonia_py.secrets import KeyProvider, Secret, WrapContext, masterkey
 from harmonia_py.secrets.keyring import KeyRing
 from harmonia_py.secrets.providers import LocalKey
 from harmonia_py.secrets.rotation import (
@@ -406,11 +406,11 @@ def test_a_key_on_its_way_is_not_left_under_a_replaced_master_key(
     # The rotation has wrapped its next key with the old master key and not stored it yet.
     ring = KeyRing(new, LocalKey(vault_bench.master_key, "file"))
     first = rewrap(vault_bench.another().vault, ring)
-    assert (first.moved, first.retired) == (1, [])
+    assert (first.moved, first.retired, first.waiting) == (1, [], [old.master_key_id])
     old.go.set()
     assert rotation.ended() is None
     second = rewrap(vault_bench.another().vault, ring)
-    assert second.retired == [old.master_key_id]
+    assert (second.retired, second.waiting) == ([old.master_key_id], [])
     under = conn.execute(
         "select distinct master_key_id from private.organization_keys where wrapped is not null"
     ).fetchall()
@@ -418,6 +418,28 @@ def test_a_key_on_its_way_is_not_left_under_a_replaced_master_key(
     fresh = SecretStore(vault_bench.another().vault, KeyRing(new))
     for organization in (ALDER, BIRCH):
         assert fresh.get(organization, "a", audience="", actor=WORKER).value == VALUE
+
+
+def test_the_newest_version_of_the_same_master_key(vault_bench: VaultBench) -> None:
+    """The service moves the blobs itself; neither key ever shows."""
+
+    class Service(LocalKey):
+        moved = 0
+
+        def rewrap(self, blob: bytes, context: WrapContext, new: KeyProvider) -> bytes | None:
+            self.moved += 1
+            return self.wrap(self.unwrap(blob, context), context)
+
+    store = vault_bench.store
+    for organization in (ALDER, BIRCH):
+        store.set(organization, "a", VALUE, actor=WORKER)
+    service = Service(vault_bench.master_key, "transit")
+    done = rewrap(store.vault, KeyRing(service))
+    assert (done.moved, service.moved, done.retired, done.waiting) == (2, 2, [], [])
+    assert [s.state for s in store.ring.states(store.vault)] == ["active"]
+    assert vault_bench.another().get(BIRCH, "a", audience="", actor=WORKER).value == VALUE
+    # A key in this process has no versions: nothing is moved, and nothing is said to be.
+    assert rewrap(store.vault, vault_bench.another().ring).moved == 0
 
 
 def test_the_database_keeps_a_master_key_in_use(vault_bench: VaultBench, conn: Connection) -> None:
