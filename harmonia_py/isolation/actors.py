@@ -106,10 +106,12 @@ def cast(
     roles: tuple[str, ...] = ("anon", "authenticated"),
     *,
     one_each: bool = False,
+    stale: bool = False,
 ) -> Cast:
     """Make the actors a model calls for; ``roles`` are the API roles that exist.
 
-    ``one_each`` says that a user can be a member of one tenant only.
+    ``one_each`` says that a user can be a member of one tenant only; ``stale`` that policies look
+    memberships up, so that a token which still names the tenant must be of no use.
     """
     a, b = _tenant(model, "A", "hza"), _tenant(model, "B", "hzab")
     actors: list[Actor] = []
@@ -132,6 +134,9 @@ def cast(
         actors.append(_actor(model, "A.moved", a, usual, "moved"))
         both = _actor(model, "both", a, model.roles[0], "both")
         if not one_each:
+            if model.claims and stale:
+                # The token names one tenant at a time; what is looked up must be of that one.
+                both = replace(_actor(model, "both", b, weakest, "both"), former="A")
             actors.append(replace(both, tenants={"A": model.roles[0], "B": weakest}))
     if model.tenant_table or membership or model.claims:
         actors.append(_actor(model, "stranger", None, None, "stranger"))
@@ -141,7 +146,18 @@ def cast(
     actors.append(anonymous.with_claims("anonymous", is_anonymous=True, email=None))
     if "anon" in roles:
         actors.append(Actor("anon", "anon", None, "anon", claims={"role": "anon"}))
+    if stale:
+        actors = [
+            _still(model, x, a) if x.former == "A" and x.state != "both" else x for x in actors
+        ]
     return Cast(a, b, tuple(actors))
+
+
+def _still(model: TenancyModel, actor: Actor, tenant: Tenant) -> Actor:
+    """Give somebody who lost access the claims of the token that has not run out yet."""
+    usual = model.roles[min(1, len(model.roles) - 1)]
+    claims = _actor(model, actor.name, tenant, usual, "active").claims
+    return replace(actor, claims=claims)
 
 
 def _tenant(model: TenancyModel, label: str, token: str) -> Tenant:
@@ -149,8 +165,12 @@ def _tenant(model: TenancyModel, label: str, token: str) -> Tenant:
     if kind == "uuid":
         key = str(uuid.uuid5(_SPACE, f"tenant:{label}"))
     elif kind in ("bigint", "integer", "smallint", "numeric"):
-        number = {"A": 7310001, "B": 7320002}[label]
-        key = str(number // 1000 if kind == "smallint" else number)
+        number = {"A": 7310001, "B": 73100012}[label]
+        key = str(
+            number // {"A": 1000, "B": 10000}[label] + (label == "B")
+            if kind == "smallint"
+            else number
+        )
     else:
         key = token
     return Tenant(label, key, token)

@@ -13,6 +13,7 @@ from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
     claims,
     closed,
+    credentials,
     denied,
     dynamic,
     escalation,
@@ -20,7 +21,9 @@ from harmonia_py.isolation.probes import (
     invitations,
     oracles,
     permissions,
+    readers,
     realtime,
+    records,
     rpc,
     shadow,
     shares,
@@ -75,6 +78,10 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += oracles.probe(lab, result.allowed)
     with timer("grants"):
         result.signals += grants.probe(lab)
+        result.signals += credentials.probe(lab, result.allowed)
+    with timer("records"):
+        result.signals += records.probe(lab, result.allowed)
+        result.signals += readers.probe(lab)
     with timer("storage"):
         result.signals += storage.probe(lab)
     with timer("realtime"):
@@ -89,6 +96,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.not_judged += left
     with timer("claims"):
         result.signals += claims.probe(lab, result.signals)
+        result.signals += claims.rise(lab)
     with timer("temporary tables"):
         result.signals += shadow.probe(lab, result.signals)
     with timer("legitimate access"):

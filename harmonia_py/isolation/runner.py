@@ -22,6 +22,7 @@ from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel, dump
 from harmonia_py.isolation.proof import Proof, merge, proving
+from harmonia_py.isolation.references import References
 from harmonia_py.isolation.verdict import findings
 from harmonia_py.isolation.witnesses import confirm
 
@@ -62,7 +63,12 @@ def laboratory(
             _check(catalog.roles, len(catalog.tables))
             inferred = infer(catalog)
             final = overlay(inferred, model) if model else inferred
-            people = cast(final, catalog.roles, one_each=_one_each(catalog, final))
+            people = cast(
+                final,
+                catalog.roles,
+                one_each=_one_each(catalog, final),
+                stale=_looked_up(catalog, final),
+            )
             fixtures = seed(conn, catalog, final, people)
             yield Lab(conn, catalog, final, people, fixtures, timeout=timeout)
     except psycopg.errors.InsufficientPrivilege as error:
@@ -86,6 +92,12 @@ def _one_each(catalog: Catalog, model: TenancyModel) -> bool:
         and membership is not None
         and any(u.columns == (membership.user,) and not u.predicate for u in table.uniques)
     )
+
+
+def _looked_up(catalog: Catalog, model: TenancyModel) -> bool:
+    """Whether policies read the memberships, whatever a token says."""
+    authority = References(catalog).authority
+    return any(authority.get(m.table) for m in model.memberships)
 
 
 def _check(roles: Sequence[str], tables: int) -> None:

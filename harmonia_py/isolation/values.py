@@ -78,6 +78,8 @@ def _by_type(column: Column, token: str, n: int, text: str, *, variant: bool) ->
         yield from _times(column, n)
     elif category == "T":
         yield from ("01:00:00", "1 day")
+    elif category == "C":
+        yield {}
     elif category == "A":
         element = _element(column, token, n)
         yield from (([element], []) if element is not None else ([],))

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.causes import causes, family
 from harmonia_py.isolation.finding import Finding, Signal
 from harmonia_py.isolation.lab import Lab
 
@@ -19,7 +20,6 @@ __all__ = ["findings", "script"]
 _TITLES = {
     "cross_tenant": "{object}: another tenant's rows can be reached ({commands})",
     "rls_off": "Row level security is off on {count} relation(s) that clients may use",
-    "helper": "{group} lets other tenants in: {count} relations and functions trust it",
     "rpc": "{object}: a function reaches another tenant's rows",
     "lifecycle.rpc": "{object}: a function serves people who lost access",
     "user_rows.public": "{count} table(s) of user rows are readable by everybody",
@@ -32,13 +32,20 @@ _TITLES = {
     "role.other_tenant": "{object}: a role held in one tenant counts in another ({commands})",
     "error.text": "{object}: an error message tells another tenant's values",
 }
-_BY_RULE = ("helper", "lifecycle.ignored", "role.everywhere")
+_BY_RULE = ("lifecycle.ignored", "role.everywhere")
 _IGNORED = "The column looks like a membership's state, and no policy or function reads it."
 _IGNORED_FIX = "Ask for it in the policies' helper; or say in harmonia.toml that it is no status."
+_CAUSES = {
+    "helper": "{group} lets other tenants in: {count} relations and functions trust it",
+    "lifecycle.access": "{group} lets in who lost access ({actors}): {count} objects trust it",
+    "lifecycle.closed": "{group} forgets that a tenant is closed: {count} objects trust it",
+    "role.other_tenant": "{group} honours a role held in another tenant: {count} tables trust it",
+    "denied.everybody": "{group} lets nobody in: {count} tables ask it",
+}
 _WORST = ("cross_tenant", "rpc.reads", "rpc.writes", "view", "storage", "realtime")
 _ECHOES = frozenset(
     "rpc.differs lifecycle.rpc.reads lifecycle.rpc.writes lifecycle.view lifecycle.realtime"
-    " publication error.text".split()
+    " publication error.text lifecycle.closed".split()
 )
 _ORDER = ("critical", "high", "medium", "low")
 
@@ -47,10 +54,10 @@ def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
     """Group signals into findings, the worst first."""
     groups: dict[tuple[str, str], list[Signal]] = defaultdict(list)
     kept = _without_echoes(lab, list(signals))
-    causes = _causes(lab, kept)
+    explained = causes(lab, kept)
     everywhere = _everywhere(lab, kept)
     for signal in kept:
-        place = _place(lab, signal, causes)
+        place = _place(lab, signal, explained)
         if place[0] == "cross_tenant" and signal.object in everywhere:
             place = "role.everywhere", everywhere[signal.object]
         groups[place].append(signal)
@@ -66,15 +73,29 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     """
     worst = {s.object for s in signals if s.rule in _WORST and s.kind in ("breach", "escalation")}
     commands = {(s.object, s.command) for s in signals if s.rule in (*_WORST, "user_rows.public")}
+    former = {(s.object, s.command) for s in signals if s.rule.startswith("lifecycle.own")}
+    records = {(s.object, s.command) for s in signals if s.rule == "record"}
+    files = {(s.group, s.command) for s in signals if s.rule == "storage"}
     out = []
     for signal in signals:
         echo = signal.object in worst and signal.rule in _ECHOES
+        if signal.rule == "lifecycle.closed":
+            echo = echo or (signal.object, signal.command) in former
+        if signal.rule == "role.reader":
+            echo = echo or (signal.object, signal.command) in records
+        if signal.rule == "lifecycle.storage":
+            echo = (signal.group, signal.command) in files
+        if signal.rule == "grant.beyond_rls" and signal.object in worst:
+            table = lab.catalog.table(signal.object)
+            echo = table is not None and not table.rls
         same = (signal.object, signal.command) in commands and signal.rule in (
             "lifecycle.access",
             "lifecycle.own_rows",
             "role.other_tenant",
             "permission.excess",
             "own_rows",
+            "role.reader",
+            "record",
         )
         same |= signal.rule == "user_rows.public" and any(
             s.object == signal.object and s.command == signal.command and s.rule in _WORST
@@ -94,27 +115,6 @@ def _passes_on(lab: Lab, signal: Signal, worst: set[str]) -> bool:
         return False
     tables, called = lab.refs.reach(function.source)
     return not any(lab.catalog.functions[f].definer for f in called) and bool(worst & tables)
-
-
-def _causes(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
-    """Find the helpers that explain many tables: every table that asks them is open.
-
-    Returns object -> helper for the tables, and for the functions that ask the same helper.
-    """
-    open_tables = {s.object for s in signals if s.rule == "cross_tenant"}
-    judged = {t.key for t in lab.catalog.reachable() if t.rls and t.policies}
-    out: dict[str, str] = {}
-    best: list[tuple[int, str, set[str]]] = []
-    for helper in lab.refs.helpers:
-        users = {k for k, (_, used) in lab.refs.by_table.items() if helper in used} & judged
-        if len(users) >= 3 and len(users & open_tables) >= 3 and users <= open_tables:
-            best.append((len(users), helper, users))
-    for _, helper, users in sorted(best):
-        out |= dict.fromkeys((*users, helper), helper)
-        for function in lab.catalog.functions.values():
-            if helper in lab.refs.reach(function.source)[1]:
-                out[function.key] = helper
-    return out
 
 
 def _everywhere(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
@@ -138,7 +138,7 @@ def _everywhere(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:
     return {table: role for table, role in found.items() if role in common}
 
 
-def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
+def _place(lab: Lab, signal: Signal, explained: dict[tuple[str, str], str]) -> tuple[str, str]:
     """Decide which finding a signal belongs to: the cause, where it can be told."""
     table = lab.catalog.table(signal.object)
     if (
@@ -150,9 +150,9 @@ def _place(lab: Lab, signal: Signal, causes: dict[str, str]) -> tuple[str, str]:
         return "rls_off", table.schema
     if column := _ignored(lab, signal):
         return "lifecycle.ignored", column
-    cause = causes.get(signal.object)
-    if cause and signal.rule in ("cross_tenant", "rpc.reads", "rpc.writes", "rpc.differs"):
-        return "helper", cause
+    kin = family(signal.rule)
+    if kin and (cause := explained.get((kin, signal.object))):
+        return kin, cause
     if signal.rule == "rpc.differs" and signal.object in lab.refs.helpers:
         return "rpc.helper", "helpers"
     rule = "rpc" if signal.rule in ("rpc.reads", "rpc.writes", "rpc.differs") else signal.rule
@@ -194,7 +194,9 @@ def _finding(lab: Lab, rule: str, group: str, items: Sequence[Signal]) -> Findin
         if not any(e.split(": ", 2)[1:2] == line.split(": ", 2)[1:2] for e in evidence):
             evidence.append(line[:400])
     title = (
-        (rule not in _BY_RULE and worst.title) or _TITLES.get(rule, "{object}: " + worst.why)
+        _CAUSES[worst.rule if worst.rule in _CAUSES else rule]
+        if group in lab.catalog.functions and rule in _CAUSES and group != worst.object
+        else (rule not in _BY_RULE and worst.title) or _TITLES.get(rule, "{object}: " + worst.why)
     ).format(
         object=objects[0] if len(objects) == 1 else f"{len(objects)} objects",
         commands=", ".join(commands),

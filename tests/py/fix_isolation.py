@@ -20,14 +20,15 @@ Judge = Callable[..., Report]
 
 @pytest.fixture(scope="session")
 def isolation_databases(engine: Engine) -> Iterator[dict[str, Database]]:
-    """One database per idiom, made once: every test rolls back."""
+    """One database per idiom and an empty one, made once: every test rolls back."""
     made: dict[str, Database] = {}
     try:
-        for idiom in IDIOMS:
+        for idiom in (*IDIOMS, "empty"):
             database = engine.create_database(f"idiom_{idiom}")
             made[idiom] = database
             with database.connect() as conn:
-                conn.execute((FOLDER / f"{idiom}.sql").read_bytes())
+                if idiom != "empty":
+                    conn.execute((FOLDER / f"{idiom}.sql").read_bytes())
         yield made
     finally:
         for database in made.values():

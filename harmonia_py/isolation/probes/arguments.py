@@ -9,7 +9,7 @@ from typing import Any
 from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.lab import Lab
 
-__all__ = ["Choice", "choices", "is_tenant"]
+__all__ = ["Choice", "choices", "is_secret", "is_tenant"]
 
 _NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
 
@@ -179,7 +179,7 @@ def _by_name(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, 
             ):
                 value = row.get(name)
                 if value is not None and str(value) in lab.fixtures.canaries:
-                    secret = _is_secret(table, name)
+                    secret = is_secret(table, name)
                     out.append(([value] if many else value, True, key if secret else None))
     if not out and kind == "uuid" and ("user" in stem or "member" in stem or "profile" in stem):
         victim = lab.cast.members(label)
@@ -187,13 +187,14 @@ def _by_name(lab: Lab, argument: Argument, label: str) -> list[tuple[Any, bool, 
     return out[:3]
 
 
-def _is_secret(table: Table, name: str) -> bool:
+def is_secret(table: Table, name: str) -> bool:
     """Whether a column holds what only its bearer should know: a random text."""
     column = table.column(name)
-    if column.category != "S":
+    if column.category != "S" and column.base != "uuid":
         return False
     made = bool(column.default and re.search(r"random|encode|md5|uuid|nanoid", column.default))
-    return made or re.search(r"token|secret|hash|nonce|code$", name) is not None
+    named = re.search(r"token|secret|hash|nonce|code$", name, re.I) is not None
+    return named or (made and column.category == "S")
 
 
 def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> list[Choice]:
@@ -217,7 +218,7 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
         for row in lab.fixtures.of(table.key, label)[:2]:
             value = row.values.get(kind.name)
             if value is not None:
-                secret = table.key if _is_secret(table, kind.name) else None
+                secret = table.key if is_secret(table, kind.name) else None
                 out.append((value, True, secret))
     return out
 

@@ -16,13 +16,13 @@ from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
-from harmonia_py.isolation.lab import Lab
-from harmonia_py.isolation.probes import tables
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes import home, tables
 from harmonia_py.isolation.references import literals
 
-__all__ = ["probe"]
+__all__ = ["probe", "rise"]
 
-_RULES = ("cross_tenant", "user_rows.public", "lifecycle.access", "lifecycle.own_rows")
+_RULES = ("cross_tenant", "user_rows.public")
 
 
 def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
@@ -49,6 +49,50 @@ def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
     if _reads_stored_metadata(lab):
         out += _stored(lab, known)
     return out
+
+
+def rise(lab: Lab) -> list[Signal]:
+    """Let the weakest member forge the same, and see whether it may do more at home."""
+    weakest = next(iter(reversed(lab.cast.members("A"))), None)
+    if weakest is None or len(lab.model.roles) < 2:
+        return []
+    tables = [t for t in lab.tables() if lab.model.of(t.key).kind in ("tenant", "root")]
+    plain = [p for t in tables for p in home.plan(lab, t, weakest)]
+    could = {p.tag: _weight(p, o) for p, o in zip(plain, lab.run(plain), strict=True)}
+    out: list[Signal] = []
+    for actor, what, why, fix in _forged(lab):
+        if actor.name != weakest.name or actor.user is None:
+            continue
+        plan = [replace(p, actor=actor) for p in plain]
+        for item, outcome in zip(plan, lab.run(plan), strict=True):
+            if _weight(item, outcome) > could[item.tag]:
+                key, command = item.tag
+                out.append(
+                    Signal(
+                        "claims.forged",
+                        "escalation",
+                        "critical",
+                        actor.name,
+                        key,
+                        command,
+                        f"with {what} {actor.name} can {command} more than without",
+                        why,
+                        fix,
+                        item.sql,
+                        actor,
+                        (key,),
+                        group=what,
+                        title="What a user can write decides what it may do: " + what,
+                    )
+                )
+    return out
+
+
+def _weight(item: Probe, outcome: Outcome) -> int:
+    """Count what came of a probe: rows that came back, rows that changed."""
+    if item.tag[1] == "select":
+        return len(outcome.result or ()) if outcome.ok else 0
+    return len(outcome.changes) + outcome.constraint
 
 
 def _outsiders(lab: Lab) -> list[Actor]:

@@ -13,11 +13,10 @@ from collections.abc import Mapping
 
 from psycopg import sql
 
-from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import NotJudged, Signal
-from harmonia_py.isolation.lab import Lab, Outcome, Probe
-from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import home, statements
 
 __all__ = ["probe"]
 
@@ -31,16 +30,16 @@ def probe(lab: Lab, allowed: Allowed) -> tuple[list[Signal], list[NotJudged]]:
     if root is None or boss is None or lab.model.tenant_status is None or not lab.fixtures.replica:
         return [], []
     column = root.column(lab.model.tenant_status)
-    before = [p for t in _tables(lab) for p in _plan(lab, t, boss)]
-    could = {p.tag for p, o in zip(before, lab.run(before), strict=True) if _reached(lab, p, o)}
+    before = [p for t in _tables(lab) for p in home.plan(lab, t, boss)]
+    could = {p.tag for p, o in zip(before, lab.run(before), strict=True) if home.reached(p, o)}
     for value in lab.model.tenant_closed:
-        close = _close(lab, root, column, value)
-        plan = [p for t in _tables(lab) for p in _plan(lab, t, boss, close) if p.tag in could]
+        close = (_close(lab, root, column, value), *_without_shares(lab))
+        plan = [p for t in _tables(lab) for p in home.plan(lab, t, boss, close) if p.tag in could]
         kept: dict[str, list[Probe]] = defaultdict(list)
         lost: dict[str, set[str]] = defaultdict(set)
         for item, outcome in zip(plan, lab.run(plan), strict=True):
             key, command = item.tag
-            if _reached(lab, item, outcome):
+            if home.reached(item, outcome):
                 kept[command].append(item)
             else:
                 lost[command].add(key)
@@ -66,6 +65,12 @@ def _tables(lab: Lab) -> list[Table]:
     return [t for t in lab.tables() if lab.model.of(t.key).kind == "tenant" and t.key not in seats]
 
 
+def _without_shares(lab: Lab) -> list[str]:
+    """Take the shares away: they stand by themselves."""
+    tables = [lab.catalog.tables[key] for key in lab.shares]
+    return [statements.erase(lab, table) for table in tables]
+
+
 def _close(lab: Lab, root: Table, column: Column, value: str) -> str:
     if column.category == "D":
         value = "2020-01-01T00:00:00Z"
@@ -78,42 +83,6 @@ def _close(lab: Lab, root: Table, column: Column, value: str) -> str:
             lab.literal(root, lab.model.tenant_key, lab.cast.a.id),
         )
     )
-
-
-def _plan(lab: Lab, table: Table, actor: Actor, close: str = "") -> list[Probe]:
-    texts: dict[str, str | None] = {}
-    look = statements.select(lab, table, actor)
-    if look is not None:
-        texts["select"] = look.sql
-    spare = lab.fixtures.spares.get((table.key, "A"))
-    if spare is not None:
-        row = statements.with_user(lab, table, spare, actor)
-        texts["insert"] = statements.insert_sql(lab, table, actor, row)
-    column = statements.touch_column(lab, table, actor.role)
-    if column is not None:
-        texts["update"] = statements.touch(lab, table, column)
-    if table.can(actor.role, "DELETE"):
-        texts["delete"] = statements.erase(lab, table)
-    return [
-        Probe(
-            actor,
-            text,
-            rows=command == "select",
-            watch=() if command == "select" else (table.key,),
-            pre=(close,) if close else (),
-            replica=bool(close),
-            tag=(table.key, command),
-        )
-        for command, text in texts.items()
-        if text and lab.tries(command)
-    ]
-
-
-def _reached(lab: Lab, item: Probe, outcome: Outcome) -> bool:
-    key, command = item.tag
-    if command == "select":
-        return outcome.ok and bool(outcome.result)
-    return outcome.constraint or any(c.table == key for c in outcome.changes)
 
 
 def _asked(lab: Lab, root: Table, column: Column) -> bool:

@@ -142,7 +142,11 @@ def _outliers(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> lis
         others = [can[m.name] for m in members if m.name != member.name]
         missing = set.intersection(*others) - can[member.name]
         # The weakest role lacks things by design; one above another should lack nothing it has.
-        above = any(can[member.name] > o - missing for o in others)
+        # A role with a trade of its own (it may one thing more, and two less) is not above.
+        above = any(
+            can[member.name] > o - missing and len(can[member.name] - o) > len(missing)
+            for o in others
+        )
         for table, command in sorted(missing):
             if not above or not lab.wants(table):
                 continue

@@ -18,7 +18,37 @@ _BEYOND = {
 
 def probe(lab: Lab) -> list[Signal]:
     """Read the catalog; what the platform grants on every table by default is no news."""
-    return [*_privileges(lab), *_sequences(lab), *_publications(lab)]
+    return [*_privileges(lab), *_partitions(lab), *_sequences(lab), *_publications(lab)]
+
+
+def _partitions(lab: Lab) -> Iterator[Signal]:
+    """Find partitions that clients may use around the policies of the table they belong to."""
+    for table in lab.catalog.reachable():
+        parent = lab.catalog.tables.get(table.parent or "")
+        if parent is None or table.rls or not parent.rls or not lab.wants(table.key):
+            continue
+        if lab.model.of(parent.key).kind not in ("tenant", "root", "user"):
+            continue
+        held = [
+            (role, command)
+            for role in lab.catalog.roles
+            for command in ("SELECT", "INSERT", "UPDATE", "DELETE")
+            if table.can(role, command)
+        ]
+        yield Signal(
+            "view",
+            "breach",
+            "critical",
+            held[0][0],
+            table.key,
+            held[0][1].lower(),
+            f"{held[0][0]} holds {held[0][1]} and row level security is off, whatever"
+            f" {parent.key} says",
+            "This partition does not apply the policies of its table when it is asked directly.",
+            "Enable row level security on the partition too, or revoke it.",
+            group=table.key,
+            title="{object}: a partition gives access to another tenant's rows ({commands})",
+        )
 
 
 def _privileges(lab: Lab) -> Iterator[Signal]:

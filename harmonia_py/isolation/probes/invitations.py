@@ -20,9 +20,9 @@ from harmonia_py.isolation.catalog import Argument, Column, Function, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import rpc
-from harmonia_py.isolation.probes.arguments import choices
+from harmonia_py.isolation.probes.arguments import choices, is_secret
 
-__all__ = ["probe"]
+__all__ = ["bearers", "probe"]
 
 _PRESENTED = "2f6c1d0e-5b1a-4c8e-9a57-3d1f0b7c9e42"
 _ENDS = re.compile(r"(expir|valid_?until|valid_?to|ends_?at|until)", re.I)
@@ -59,6 +59,18 @@ def probe(lab: Lab) -> tuple[list[Signal], set[str]]:
                 opened.add(function.key)
                 out += found
     return out, opened
+
+
+def bearers(lab: Lab) -> set[tuple[str, str]]:
+    """Return (table, column) of every secret that a function compares as it was presented."""
+    return {
+        (door.table.key, door.column.name)
+        for function in rpc.exposed(lab)
+        for door in _doors(lab, function)
+        if door.stored == _PRESENTED
+        and function.definer
+        and is_secret(door.table, door.column.name)
+    }
 
 
 def _doors(lab: Lab, function: Function) -> Iterator[_Door]:

@@ -12,6 +12,7 @@ from harmonia_py.isolation.catalog import ForeignKey, Table, Unique
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.probes.arguments import is_secret
 
 __all__ = ["probe"]
 
@@ -46,7 +47,7 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
         target = lab.model.of(fk.target)
         if target.kind != "tenant" or (model.path[0] in fk.columns and len(fk.columns) == 1):
             continue
-        if any(m.table == fk.target for m in lab.model.memberships):
+        if any(m.table == fk.target and m.user in fk.ref_columns for m in lab.model.memberships):
             continue
         theirs = lab.fixtures.of(fk.target, "B")
         if not theirs:
@@ -148,6 +149,8 @@ def _natural(lab: Lab, table: Table, unique: Unique) -> tuple[str, ...]:
         return ()
     for name in columns:
         column = table.column(name)
+        if is_secret(table, name):
+            return ()  # whoever knows it holds it
         if column.base == "uuid" or column.identity or column.generated:
             return ()
         if column.default and "(" in column.default:

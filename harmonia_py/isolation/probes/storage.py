@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Severity, Signal
-from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.references import literals
 
 __all__ = ["probe"]
@@ -23,13 +23,17 @@ _KEY = "storage.objects"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One seeded object: its bucket, path, and the tenant and user it belongs to."""
+    """One seeded object: its bucket, path, and the tenant and user it belongs to.
+
+    ``shape`` tells the convention its path follows, whoever it belongs to.
+    """
 
     id: str
     bucket: str
     name: str
     owner: str
     user: str | None
+    shape: str = ""
 
 
 def probe(lab: Lab) -> list[Signal]:
@@ -99,6 +103,10 @@ def _objects(
     for key, user in dict.fromkeys(keys):
         for depth in folders:
             paths.append(("/".join([*["hz"] * (depth - 1), key, f"hz-{label.lower()}.txt"]), user))
+        if user is None and label == "B":
+            # A name may hold any text: another tenant's id in it makes it nobody else's file.
+            theirs = lab.cast.a.id
+            paths += [(f"{key}/hz-{theirs}.txt", None), (f"{key}/hz-{theirs}", None)]
         paths += [(f"{word}/{key}/hz-{label.lower()}.txt", user) for word in words]
     out = []
     boss = members[0].user if members else None
@@ -121,7 +129,8 @@ def _objects(
             ).format(c=sql.SQL(", ").join(map(sql.Identifier, used))),
             (Jsonb(used),),
         )
-        out.append(Item(ident, bucket, name, label, user))
+        shape = "/".join(re.sub(r"[0-9a-f-]{36}", "uuid", part) for part in name.split("/")[:-1])
+        out.append(Item(ident, bucket, name, label, user, shape))
     return out
 
 
@@ -141,7 +150,7 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
     plan: list[Probe] = []
     for actor in _actors(lab):
         plan += _plan(lab, actor, items)
-    outcomes = lab.run(plan)
+    plan, outcomes = _run(lab, plan, items)
     open_to_anon: set[str] = set()
     seen: list[tuple[Probe, str, Item, str]] = []
     for item, outcome in zip(plan, outcomes, strict=True):
@@ -177,7 +186,56 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
         if command == "select" and (hit.bucket in public or hit.bucket in open_to_anon):
             continue
         signals.append(_signal(item, command, hit, evidence))
-    return signals
+    return signals + _public(lab, table, public - open_to_anon, seen)
+
+
+def _run(lab: Lab, plan: list[Probe], items: list[Item]) -> tuple[list[Probe], list[Outcome]]:
+    """Run the probes; where the path of one object fails in a policy, each shape by itself."""
+    outcomes = lab.run(plan)
+    again: list[Probe] = []
+    shapes = dict.fromkeys(i.shape for i in items)
+    for item, outcome in zip(plan, outcomes, strict=True):
+        if outcome.code[:2] == "22" and item.tag in ("select", "update", "delete"):
+            for shape in shapes:
+                kept = [sql.Literal(i.id) for i in items if i.shape == shape]
+                clear = sql.SQL("delete from storage.objects where id not in ({})").format(
+                    sql.SQL(", ").join(kept)
+                )
+                again.append(replace(item, pre=(lab.text(clear),), replica=True))
+    return [*plan, *again], [*outcomes, *lab.run(again)]
+
+
+def _public(
+    lab: Lab, table: Table, buckets: set[str], seen: list[tuple[Probe, str, Item, str]]
+) -> list[Signal]:
+    """Find buckets that serve every file by its address although policies guard reading it."""
+    out = []
+    seats = {m.table for m in lab.model.memberships}
+    for bucket in sorted(buckets):
+        guards = [
+            p.name
+            for p in table.policies_for("select", "authenticated")
+            if p.using and f"'{bucket}'" in p.using and seats & lab.refs.reach(p.using)[0]
+        ]
+        listed = {i.owner for item, c, i, _ in seen if c == "select" and i.bucket == bucket}
+        if guards and listed:
+            out.append(
+                Signal(
+                    "storage.public",
+                    "exposure",
+                    "high",
+                    "anon",
+                    _KEY,
+                    "select",
+                    f"bucket {bucket} is public: no policy is asked for"
+                    f" /storage/v1/object/public/{bucket}/...",
+                    f"The policies {', '.join(guards)} guard files that anybody can fetch.",
+                    f"Make bucket {bucket} private, and hand out signed addresses.",
+                    group=f"public {bucket}",
+                    title=f"storage bucket {bucket}: public, although policies guard its files",
+                )
+            )
+    return out
 
 
 def _signal(item: Probe, command: str, hit: Item, evidence: str) -> Signal:

@@ -384,6 +384,7 @@ def _error_text(lab: Lab, table: Table, item: Probe, outcome: Outcome, result: T
             owner not in item.actor.tenants
             and owner != item.actor.former
             and (value not in item.sql and value != item.actor.user)
+            and value not in str(item.actor.session())
         ):
             result.signals.append(
                 Signal(

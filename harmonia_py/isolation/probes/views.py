@@ -34,7 +34,7 @@ def probe(lab: Lab) -> tuple[list[Signal], dict[str, int]]:
             if item.tag == "without":
                 if outcome.ok and actor.name in plain and str(outcome.result) != plain[actor.name]:
                     text = "the answer changes when another tenant's rows are removed"
-                    signal = _signal(table, item, "select", text)
+                    signal = _signal(lab, table, item, "select", text)
                     signals.append(_tally(signal) if _counts(outcome.result) else signal)
                 continue
             if item.tag == "read":
@@ -43,12 +43,12 @@ def probe(lab: Lab) -> tuple[list[Signal], dict[str, int]]:
                 found = lab.fixtures.owner_of(f"{outcome.result or ''} {outcome.text}")
                 stolen = [v for v, o in found.items() if o not in actor.tenants and v != actor.user]
                 if stolen and not _only_own(lab, actor, outcome.result, stolen):
-                    signals.append(_signal(table, item, "select", f"returned {stolen[0]}"))
+                    signals.append(_signal(lab, table, item, "select", f"returned {stolen[0]}"))
                 continue
             for change in outcome.changes:
                 if lab.foreign(actor, change.table, change.scope, change.data):
                     signals.append(
-                        _signal(table, item, item.tag, f"changed a row of {change.table}")
+                        _signal(lab, table, item, item.tag, f"changed a row of {change.table}")
                     )
                     break
     return signals, counts
@@ -155,7 +155,7 @@ def _writes(lab: Lab, table: Table, actor: Actor) -> list[Probe]:
     return out
 
 
-def _signal(table: Table, item: Probe, command: str, evidence: str) -> Signal:
+def _signal(lab: Lab, table: Table, item: Probe, command: str, evidence: str) -> Signal:
     names = {"view": "view", "matview": "materialized view", "foreign": "foreign table"}
     what = names.get(table.kind, "partition")
     fixes = {
@@ -165,6 +165,11 @@ def _signal(table: Table, item: Probe, command: str, evidence: str) -> Signal:
         "partition": "Enable row level security on the partition too, or revoke it.",
     }
     former = item.actor.former is not None
+    above = sorted(
+        t.key for t in lab.catalog.tables.values() if not t.is_base and table.key in t.sources
+    )
+    if above:
+        evidence += f"; {', '.join(above)} stands on it"
     return Signal(
         "lifecycle.view" if former else "view",
         "breach",

@@ -172,4 +172,5 @@ def test_a_helper_that_forgot_the_mark_is_found(judge: Judge) -> None:
         " and private.is_member(id));",
         "boolean",
     )
-    assert "lifecycle.closed" in {f.rule for f in judge("helper", asked).findings}
+    (found,) = judge("helper", asked).findings
+    assert "private.is_open(uuid) forgets that a tenant is closed" in found.title
