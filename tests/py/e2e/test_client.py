@@ -10,6 +10,7 @@ from fix_api import ALDER, BIRCH, MIKA, OLGA, OTTO, VERA, Api, Person
 
 from harmonia_py import errors
 from harmonia_py.client import AsyncHarmonia, Harmonia
+from harmonia_py.client.synchronous import Records
 
 
 def crm(api: Api, person: Person, organization: str = ALDER) -> Harmonia:
@@ -68,6 +69,61 @@ def test_each_object_is_created_listed_changed_and_deleted_by_its_own_tenant_onl
         assert mine.delete(made.id).id == made.id
         with pytest.raises(errors.ApiNotFound):
             mine.get(made.id)
+
+
+def test_the_client_has_every_object_the_tests_try() -> None:
+    """A record kind that is added to the client has to be added to the tests."""
+    with Harmonia("http://127.0.0.1:1", "anon", rest_url="http://127.0.0.1:1") as nobody:
+        kinds = {name for name, value in vars(nobody).items() if isinstance(value, Records)}
+    assert kinds == {*OBJECTS, "messages", "call_transcripts", "pipeline_stages", "files"}
+
+
+def test_children_are_listed_changed_and_deleted_by_their_own_tenant_only(api: Api) -> None:
+    with crm(api, OLGA) as olga, crm(api, OTTO) as intruder, crm(api, OTTO, BIRCH) as otto:
+        thread = olga.conversations.create(channel="chat", subject="y")
+        call = olga.activities.create(kind="call", subject="y")
+        pipeline = olga.pipelines.create(name="Q")
+        file_id = uuid4()
+        made: dict[str, tuple[Any, str | None, Any]] = {
+            "messages": (
+                olga.messages.create(
+                    conversation_id=thread.id, direction="inbound", body_text="words"
+                ),
+                None,
+                None,
+            ),
+            "call_transcripts": (
+                olga.call_transcripts.create(activity_id=call.id, content_html="<p>said</p>"),
+                "language",
+                "de",
+            ),
+            "pipeline_stages": (
+                olga.pipeline_stages.create(pipeline_id=pipeline.id, name="S"),
+                "name",
+                "T",
+            ),
+            "files": (
+                olga.files.create(id=file_id, path=f"{ALDER}/{file_id}/a.pdf", name="a.pdf"),
+                "name",
+                "b.pdf",
+            ),
+        }
+        for kind, (record, field, value) in made.items():
+            mine = getattr(olga, kind)
+            assert mine.get(record.id) == record
+            assert mine.count(id=record.id) == mine.page(count=True, id=record.id).total == 1
+            for records in (getattr(intruder, kind), getattr(otto, kind)):
+                assert records.count(id=record.id) == 0
+                for attempt in (records.get, records.delete):
+                    with pytest.raises(errors.ApiNotFound):
+                        attempt(record.id)
+                if field is not None:
+                    with pytest.raises(errors.ApiNotFound):
+                        records.update(record.id, **{field: value})
+            if field is not None:
+                assert getattr(mine.update(record.id, **{field: value}), field) == value
+            assert mine.delete(record.id).id == record.id
+            assert mine.count(id=record.id) == 0
 
 
 def test_children_messages_transcripts_and_stages(api: Api) -> None:
