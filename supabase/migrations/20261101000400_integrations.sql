@@ -36,6 +36,13 @@ begin
     if not exists (select 1 from pg_catalog.pg_roles as r where r.rolname = 'harmonia_vault') then
         create role harmonia_vault nologin noinherit;
     end if;
+exception
+    -- Another database of this server was migrated at the same moment.
+    when duplicate_object or unique_violation then null;
+end;
+$$;
+do $$
+begin
     -- So that an operator's connection can drop to the vault's few rights. From PostgreSQL 16 on
     -- the creator is a member who may only administer the role, so this is never superfluous.
     execute pg_catalog.format('grant harmonia_vault to %I', current_user);

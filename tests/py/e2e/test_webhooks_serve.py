@@ -49,6 +49,10 @@ def test_it_serves(vault_bench: VaultBench) -> None:
         ]
         assert [answer.status_code for answer in answers] == [200, 200, 401]
         assert [answer.json()["status"] for answer in answers[:2]] == ["stored", "duplicate"]
+        again = subprocess.run(argv, env=environment, capture_output=True, timeout=60, check=False)
+        assert again.returncode == 1
+        assert f"port {port} is in use".encode() in again.stderr
+        assert b"Traceback" not in again.stderr
     finally:
         process.terminate()
         said = process.communicate(timeout=20)[1]

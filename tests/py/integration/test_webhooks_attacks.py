@@ -334,7 +334,7 @@ def test_a_statement_has_a_limit_of_its_own(bench: Bench, conn: Connection) -> N
 
 
 class Impatient(LimitedHttp):
-    seconds = 0.5
+    seconds = 2.0
 
 
 @pytest.fixture
@@ -382,7 +382,7 @@ def test_headers_that_do_not_come(address: tuple[str, int], start: bytes) -> Non
         client.sendall(start)
         began = time.monotonic()
         assert _answer(client) == b""
-    assert 0.3 < time.monotonic() - began < 15
+    assert 1.5 < time.monotonic() - began < 30
 
 
 def test_headers_that_come_byte_by_byte(address: tuple[str, int]) -> None:
@@ -392,7 +392,7 @@ def test_headers_that_come_byte_by_byte(address: tuple[str, int]) -> None:
             for _ in range(200):
                 client.sendall(b"X")
                 time.sleep(0.1)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
 
 
 def test_the_second_request_of_a_connection_is_limited_too(
@@ -410,7 +410,7 @@ def test_a_slow_body_within_the_limit_is_taken(bench: Bench, address: tuple[str,
     """The limit of the headers does not cut off a body on a slow line."""
     with socket.create_connection(address) as client:
         client.sendall(_request(bench, b"{}", "Content-Length: 2", "Connection: close"))
-        time.sleep(1)
+        time.sleep(Impatient.seconds + 1)
         client.sendall(b"{}")
         assert _answer(client).startswith(b"HTTP/1.1 200")
 
