@@ -214,7 +214,14 @@ grant insert (
 grant update (
     integration_id, secret_id, name, scheme, options, tolerance_seconds, status
 ) on table public.webhook_endpoints to authenticated;
-grant select, insert, update, delete on table public.webhook_endpoints to service_role;
+grant select, delete on table public.webhook_endpoints to service_role;
+-- Not which former secret still counts: a stolen service key must not bring one back.
+grant insert (
+    organization_id, id, integration_id, secret_id, name, scheme, options, tolerance_seconds, status
+) on table public.webhook_endpoints to service_role;
+grant update (
+    integration_id, secret_id, name, scheme, options, tolerance_seconds, status
+) on table public.webhook_endpoints to service_role;
 grant select, insert, update (secret_id, previous_version, previous_until)
 on table public.webhook_endpoints to harmonia_vault;
 

@@ -87,6 +87,29 @@ def test_nobody_writes_metadata(filled: VaultBench, conn: Connection, who: str) 
 
 
 @pytest.mark.parametrize("who", ATTACKERS)
+def test_nobody_brings_a_former_signing_secret_back(
+    filled: VaultBench, conn: Connection, who: str
+) -> None:
+    conn.execute(
+        "insert into public.webhook_endpoints (organization_id, name, scheme)"
+        " values (%s, 'in', 'standard')",
+        [ALDER],
+    )
+    conn.commit()
+    for statement in (
+        b"update public.webhook_endpoints set previous_version = 1, previous_until = now()",
+        b"insert into public.webhook_endpoints (organization_id, name, scheme, previous_version,"
+        b" previous_until) values ('a0000000-0000-7000-8000-000000000001', 'x', 'standard', 1,"
+        b" now())",
+    ):
+        assert _refused(conn, ATTACKERS[who], statement) == "42501"
+    if who in ("service_role", "owner of the organization at aal2"):
+        with ATTACKERS[who](conn):
+            disable = "update public.webhook_endpoints set status = 'disabled'"
+            assert conn.execute(disable).rowcount == 1
+
+
+@pytest.mark.parametrize("who", ATTACKERS)
 def test_nobody_becomes_the_vault_or_calls_it(filled: VaultBench, who: str) -> None:
     role = {"anon": "anon", "service_role": "service_role"}.get(who, "authenticated")
     # From the login role of PostgREST, as a request would.
