@@ -55,7 +55,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One callable function; ``inputs`` are ``(name, type, optional)``, ``outputs`` columns."""
+    """One callable function; ``inputs`` are ``(name, type, optional)``, ``outputs`` columns.
+
+    ``permissions`` are those it asks for itself, beside what the rows it touches ask for.
+    """
 
     name: str
     comment: str | None
@@ -66,6 +69,7 @@ class Function:
     returns_set: bool
     inputs: tuple[tuple[str, str, bool], ...]
     outputs: tuple[tuple[str, str], ...]
+    permissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def _function(row: dict[str, Any]) -> Function:
         row["returns_set"],
         tuple((name, kind, at >= first_optional) for at, (name, kind) in enumerate(given)),
         tuple((name, kind) for name, kind, mode in arguments if mode == "t"),
+        tuple(row["permissions"]),
     )
 
 

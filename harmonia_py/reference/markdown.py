@@ -15,6 +15,8 @@ Tables are at `/<name>`, functions at `/rpc/<name>`. Every refusal has one shape
 How to call all this from a browser: [frontend](../how-to/frontend.md).
 """
 
+_BY_ROW = "none of its own; row level security decides about the rows it touches"
+
 
 def render(api: Api) -> str:
     """Return the Markdown page for a catalog."""
@@ -63,5 +65,6 @@ def _function(item: Function) -> str:
     )
     return (
         f"### {item.name}\n\n{item.comment or ''}\n\n"
-        f"{method}, {who}. Arguments: {arguments or 'none'}. Returns: {item.result}.\n"
+        f"{method}, {who}. Arguments: {arguments or 'none'}. Returns: {item.result}.\n\n"
+        f"Permissions: {', '.join(f'`{key}`' for key in item.permissions) or _BY_ROW}.\n"
     )

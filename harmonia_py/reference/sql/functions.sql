@@ -1,4 +1,18 @@
--- Functions of the exposed schema that clients may call.
+-- Functions of the exposed schema that clients may call, with the permissions that their bodies
+-- name, or those of the private functions they call.
+with recursive calls (root, body) as (
+    select p.oid, p.prosrc
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+    union
+    select c.root, q.prosrc
+    from calls as c
+    inner join pg_catalog.pg_proc as q
+        on
+            q.pronamespace = 'private'::regnamespace
+            and pg_catalog.strpos(c.body, 'private.' || q.proname || '(') > 0
+)
+
 select
     p.proname as name,
     pg_catalog.pg_get_function_arguments(p.oid) as arguments,
@@ -18,7 +32,19 @@ select
     )::text[] as types,
     coalesce(p.proargmodes, '{}')::text[] as modes,
     p.pronargdefaults as defaults,
-    p.pronargs as inputs
+    p.pronargs as inputs,
+    array(
+        select k.key
+        from public.permissions as k
+        where exists (
+            select 1
+            from calls as c
+            where
+                c.root = p.oid
+                and pg_catalog.strpos(c.body, pg_catalog.quote_literal(k.key)) > 0
+        )
+        order by k.key
+    ) as permissions
 from pg_catalog.pg_proc as p
 where
     p.pronamespace = 'public'::regnamespace
