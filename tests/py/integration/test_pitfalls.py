@@ -9,12 +9,14 @@ import json
 import os
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
 from fix_database import ROOT, Connection, as_anon, as_service, as_user
+from fix_sessions import wait_for_lock
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -558,6 +560,26 @@ def test_21_the_audit_chain_does_not_fork(database: Database, conn: Connection) 
     conn.rollback()
     report = audit.verify(database.owner_dsn)
     assert report.ok and report.events >= 20
+
+    # And for certain: the second comes while the first has linked and not yet committed.
+    make = "select public.create_team(%s, %s)"
+
+    def follow() -> None:
+        with database.connect() as session:
+            with as_user(session, OLGA_OWNER):
+                session.execute(make, [ALDER, "second"])
+            session.commit()
+
+    with database.connect() as first, ThreadPoolExecutor(1) as pool:
+        first.execute("select 1")  # opens the transaction; what follows is a savepoint in it
+        with as_user(first, OLGA_OWNER):
+            first.execute(make, [ALDER, "first"])
+        first.execute("set constraints all immediate")
+        second = pool.submit(follow)
+        wait_for_lock(conn)
+        first.commit()
+        second.result(timeout=30)
+    assert audit.verify(database.owner_dsn).ok
 
 
 def test_22_every_policy_runs(conn: Connection) -> None:
