@@ -355,6 +355,9 @@ def test_hidden_schemas_and_columns_are_not_there(api: Api) -> None:
         for profile in ("private", "auth", "audit", "pg_catalog"):
             answer = client.get("/users", headers={"accept-profile": profile})
             assert answer.status_code == 406, answer.text
+            for path in ("/rpc/pre_request", "/rpc/org_ids", "/users"):
+                written = client.post(path, json={}, headers={"content-profile": profile})
+                assert written.status_code == 406, written.text
         explained = client.get("/contacts", headers={"accept": "application/vnd.pgrst.plan+json"})
         assert explained.status_code in (406, 415)
 
