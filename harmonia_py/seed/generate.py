@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain, islice
 from threading import Event
@@ -91,7 +91,7 @@ def generate(
     with ThreadPoolExecutor(connections) as pool:
         streams = [pool.submit(_fill, dsn, plan, share, counter) for share in shares]
         try:
-            written = [stream.result() for stream in streams]
+            written = [stream.result() for stream in as_completed(streams)]
         except BaseException:
             # Leaving the pool waits for its threads: Ctrl-C, or the failure of one, stops them all.
             counter.stop()

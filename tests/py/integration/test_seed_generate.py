@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from harmonia_py.engines import Database
-from harmonia_py.errors import UsageError
+from harmonia_py.errors import DatabaseRefused, UsageError
 from harmonia_py.seed.generate import GeneratePlan, generate
 
 PLAN = GeneratePlan(
@@ -79,3 +79,25 @@ def test_a_plan_that_cannot_be_is_refused(changes: dict[str, int]) -> None:
     whole = {"organizations": 1, "contacts": 1, "companies": 0, "deals": 0, "activities": 0}
     with pytest.raises(UsageError):
         GeneratePlan(**(whole | changes))
+
+
+def test_a_stream_that_fails_stops_the_others(database: Database) -> None:
+    """And says why, as any refusal of the database does."""
+    plan = GeneratePlan(
+        organizations=200, contacts=60_000, companies=0, deals=0, activities=0, seed=9
+    )
+    with database.connect(autocommit=True) as conn:
+        # Only the second stream meets it: it writes every other organization.
+        conn.execute(
+            "create function private.refuse() returns trigger language plpgsql as $$ begin"
+            " if (select slug from public.organizations where id = new.organization_id)"
+            " = 'generated-9-2' then raise 'not this one'; end if; return new; end $$"
+        )
+        conn.execute(
+            "create trigger refuse before insert on public.contacts"
+            " for each row execute function private.refuse()"
+        )
+        done: list[int] = []
+        with pytest.raises(DatabaseRefused, match="not this one"):
+            generate(database.owner_dsn, plan, on_progress=lambda n, _: done.append(n))
+        assert max(done, default=0) < plan.rows // 2, "the other stream went on to its end"
