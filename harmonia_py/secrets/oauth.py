@@ -164,8 +164,15 @@ class Refresher:
             if tokens.fresh(0):
                 return _bound(found, tokens)  # still good: never make the caller wait
             if time.monotonic() > deadline:
-                raise RefreshInProgress(f"another worker is refreshing {name}")
+                raise RefreshInProgress(self._why_not(organization_id, name))
             time.sleep(0.05 + random.uniform(0, 0.1))  # noqa: S311
+
+    def _why_not(self, organization_id: UUID, name: str) -> str:
+        with self._store.vault.open(organization_id) as session:
+            row = session.run("lease", name=name).fetchone()
+        if row is not None and row[0] is None and row[1] is not None:
+            return f"the provider of {name} does not answer; it is asked again at {row[1]:%H:%M:%S}"
+        return f"another worker is refreshing {name}"
 
     def _refresh(
         self,

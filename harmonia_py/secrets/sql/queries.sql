@@ -404,9 +404,11 @@ where
 returning token;
 
 -- name: lease
-select held_until, retry_at, failures
-from private.secret_leases
-where organization_id = %(organization_id)s and secret_id = %(secret_id)s;
+select l.held_until, l.retry_at
+from private.secret_leases as l
+inner join public.secrets as s
+    on l.organization_id = s.organization_id and l.secret_id = s.id
+where l.organization_id = %(organization_id)s and s.name = %(name)s;
 
 -- name: fail_lease
 update private.secret_leases

@@ -233,7 +233,9 @@ def test_a_revoked_grant_needs_a_person(
     assert refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER).version == 2
 
 
-def test_a_provider_that_is_down(vault_bench: VaultBench, token_server: FakeProvider) -> None:
+def test_a_provider_that_is_down(
+    vault_bench: VaultBench, token_server: FakeProvider, conn: psycopg.Connection[Any]
+) -> None:
     refresher = Refresher(vault_bench.store, wait=0.2)
     token_server.fail, token_server.delay = 99, 0
     refresher.connect(ALDER, NAME, _tokens(token_server, 60), audience=HOST, actor=WORKER)
@@ -244,9 +246,17 @@ def test_a_provider_that_is_down(vault_bench: VaultBench, token_server: FakeProv
     refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
     assert token_server.calls == 1
     refresher.connect(ALDER, NAME, _tokens(token_server), audience=HOST, actor=WORKER)
-    with pytest.raises(RefreshInProgress):
+    with pytest.raises(RefreshInProgress, match="does not answer; it is asked again at"):
         refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
     assert token_server.calls == 1
+    # A worker that holds the lease, or died with it, is another matter.
+    conn.execute(
+        "update private.secret_leases"
+        " set token = gen_random_uuid(), held_until = now() + interval '1 minute', retry_at = null"
+    )
+    conn.commit()
+    with pytest.raises(RefreshInProgress, match="another worker"):
+        refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
 
 
 def test_bad_input(vault_bench: VaultBench, token_server: FakeProvider) -> None:
