@@ -7,15 +7,9 @@ current only if the lease is still ours (RFC 6749, 6; RFC 9700, 4.14.2).
 
 from __future__ import annotations
 
-import json
-import math
 import random
 import time
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
-
-import httpx
 
 from harmonia_py.errors import (
     DecryptFailed,
@@ -25,8 +19,15 @@ from harmonia_py.errors import (
     SecretError,
 )
 from harmonia_py.secrets.bound import BoundSecret
-from harmonia_py.secrets.context import audience_of
 from harmonia_py.secrets.store import SecretStore, context_for
+from harmonia_py.secrets.tokens import (
+    Failed,
+    OAuthTokens,
+    Refused,
+    TokenEndpoint,
+    ask,
+    check_url,
+)
 from harmonia_py.secrets.value import Secret
 from harmonia_py.secrets.vault import Actor
 
@@ -35,68 +36,6 @@ __all__ = ["HTTP_TIMEOUT", "LEASE_SECONDS", "OAuthTokens", "Refresher", "TokenEn
 HTTP_TIMEOUT = 15.0
 LEASE_SECONDS = 60.0
 FRESH_SECONDS = 300.0
-_MAX_ANSWER = 32_768
-_LONGEST = 10 * 366 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class TokenEndpoint:
-    """Where tokens are refreshed. Sealed with the tokens, so a changed row redirects nothing."""
-
-    url: str
-    client_id: str
-    client_secret: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OAuthTokens:
-    """A token pair. ``expires_at`` is in Unix seconds (None: it does not say)."""
-
-    access_token: Secret
-    refresh_token: Secret | None
-    expires_at: float | None
-    endpoint: TokenEndpoint
-
-    def seal(self) -> Secret:
-        """Return the value that is stored."""
-        client_secret = self.endpoint.client_secret
-        return Secret(
-            json.dumps(
-                {
-                    "access_token": _text(self.access_token),
-                    "refresh_token": _text(self.refresh_token),
-                    "expires_at": self.expires_at,
-                    "token_url": self.endpoint.url,
-                    "client_id": self.endpoint.client_id,
-                    "client_secret": _text(client_secret),
-                }
-            )
-        )
-
-    @classmethod
-    def unseal(cls, value: Secret) -> OAuthTokens:
-        """Return what was stored; ``InvalidSecret`` when it is something else."""
-        try:
-            data = json.loads(value.reveal())
-            endpoint = TokenEndpoint(
-                data["token_url"], data["client_id"], _secret(data["client_secret"])
-            )
-            access = Secret(data["access_token"])
-            return cls(access, _secret(data["refresh_token"]), data["expires_at"], endpoint)
-        except (ValueError, KeyError, TypeError):
-            raise InvalidSecret("the secret is not an OAuth token pair") from None
-
-    def fresh(self, seconds: float) -> bool:
-        """Tell whether the access token is valid for that long."""
-        return self.expires_at is None or self.expires_at - time.time() > seconds
-
-
-class _Refused(Exception):
-    """The provider said invalid_grant."""
-
-
-class _Failed(Exception):
-    """The provider did not answer, or not properly."""
 
 
 class Refresher:
@@ -132,7 +71,7 @@ class Refresher:
         integration_id: UUID | None = None,
     ) -> None:
         """Store the first token pair of a connection."""
-        _check_url(tokens.endpoint.url)
+        check_url(tokens.endpoint.url)
         self._store.set(
             organization_id,
             name,
@@ -203,7 +142,7 @@ class Refresher:
                 return None
         try:
             return self._exchange(organization_id, name, secret_id, found, tokens, token, actor)
-        except _Failed:
+        except Failed:
             with self._store.vault.open(organization_id) as session:
                 session.run("fail_lease", secret_id=secret_id, token=token)
                 session.log("refresh", name, actor, "failed", secret_id=secret_id)
@@ -229,13 +168,13 @@ class Refresher:
             if left is not None and left[1].fresh(0):
                 version, refreshed = left
             else:
-                refreshed = self._ask(left[1] if left is not None else tokens)
+                refreshed = ask(left[1] if left is not None else tokens, timeout=self._timeout)
                 version = self._keep(organization_id, name, secret_id, found, refreshed)
-        except _Refused:
+        except Refused:
             newer = self._candidate(organization_id, name, secret_id, found.version)
             moved = self._moved(organization_id, name, found.version)
             if moved or (newer is not None and (left is None or newer[0] != left[0])):
-                raise _Failed from None  # somebody else refreshed: read again
+                raise Failed from None  # somebody else refreshed: read again
             self._give_up(organization_id, name, secret_id, token, actor)
             raise NeedsReauthorization(f"the provider no longer accepts {name}") from None
         self._promote(organization_id, name, secret_id, version, refreshed, token, actor)
@@ -245,58 +184,6 @@ class Refresher:
         with self._store.vault.open(organization_id) as session:
             row = session.run("secrets", name=name).fetchone()
         return row is not None and row[5] != version
-
-    def _ask(self, tokens: OAuthTokens) -> OAuthTokens:
-        refresh_token = tokens.refresh_token
-        if refresh_token is None:
-            raise _Refused
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": _text(refresh_token),
-            "client_id": tokens.endpoint.client_id,
-        }
-        if tokens.endpoint.client_secret is not None:
-            form["client_secret"] = _text(tokens.endpoint.client_secret)
-        _check_url(tokens.endpoint.url)
-        status, answer = self._post(tokens.endpoint.url, form)
-        if status in (400, 401) and answer.get("error") == "invalid_grant":
-            raise _Refused
-        access = answer.get("access_token")
-        if status != 200 or not isinstance(access, str) or not access:
-            raise _Failed
-        given = answer.get("refresh_token")
-        lifetime = answer.get("expires_in")
-        return OAuthTokens(
-            Secret(access),
-            # No new refresh token means that the old one stays (RFC 6749, 6).
-            Secret(given) if isinstance(given, str) and given else refresh_token,
-            _expiry(lifetime),
-            tokens.endpoint,
-        )
-
-    def _post(self, url: str, form: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        # A total limit: httpx's own limits count from byte to byte, and a slow drip outlives them.
-        deadline = time.monotonic() + self._timeout
-        body = b""
-        try:
-            with (
-                httpx.Client(
-                    timeout=self._timeout, follow_redirects=False, trust_env=False
-                ) as client,
-                client.stream(
-                    "POST", url, data=form, headers={"Accept": "application/json"}
-                ) as answer,
-            ):
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_ANSWER or time.monotonic() > deadline:
-                        raise _Failed
-                data = json.loads(body)
-        except (httpx.HTTPError, ValueError):
-            raise _Failed from None
-        if not isinstance(data, dict):
-            raise _Failed
-        return answer.status_code, data
 
     def _candidate(
         self, organization_id: UUID, name: str, secret_id: UUID, current: int
@@ -390,30 +277,3 @@ class Refresher:
 
 def _bound(found: BoundSecret, tokens: OAuthTokens) -> BoundSecret:
     return BoundSecret(found.name, found.version, found.kind, found.audience, tokens.access_token)
-
-
-def _check_url(url: str) -> None:
-    host = audience_of(url)
-    local = host.split(":")[0] in ("localhost", "127.0.0.1")
-    if not url.startswith("https://") and not (local and url.startswith("http://")):
-        raise InvalidSecret("the token endpoint must be an https URL")
-
-
-def _expiry(lifetime: object) -> float | None:
-    """Return when a token ends; some providers send the seconds as text. None: it does not say."""
-    try:
-        seconds = float(lifetime) if isinstance(lifetime, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return time.time() + seconds if 0 < seconds <= _LONGEST else None
-
-
-def _text(value: Secret | None) -> str | None:
-    try:
-        return None if value is None else value.reveal().decode()
-    except UnicodeDecodeError:
-        raise InvalidSecret("a token is text") from None
-
-
-def _secret(value: object) -> Secret | None:
-    return None if value is None else Secret(str(value))

@@ -149,7 +149,7 @@ def rewrap(
     file:/run/secrets/harmonia
     """
     with command(output):
-        from harmonia_py.secrets.rotation import rewrap as run
+        from harmonia_py.secrets.rewrapping import rewrap as run
 
         url = database_url(db_url)
         consent(url, yes=yes, action="change the master key")

@@ -25,9 +25,9 @@ from harmonia_py.errors import (
 from harmonia_py.secrets import KeyProvider, Secret, WrapContext, masterkey
 from harmonia_py.secrets.keyring import KeyRing
 from harmonia_py.secrets.providers import LocalKey
+from harmonia_py.secrets.rewrapping import rewrap
 from harmonia_py.secrets.rotation import (
     key_infos,
-    rewrap,
     rotate_organization,
     shred,
     verify,

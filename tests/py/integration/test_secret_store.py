@@ -34,9 +34,9 @@ from harmonia_py.secrets.attest import attest, compare
 from harmonia_py.secrets.bound import bound_client
 from harmonia_py.secrets.keyring import KeyRing
 from harmonia_py.secrets.providers import LocalKey
+from harmonia_py.secrets.rewrapping import rewrap
 from harmonia_py.secrets.rotation import (
     key_infos,
-    rewrap,
     rotate_organization,
     shred,
     verify,
