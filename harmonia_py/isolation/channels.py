@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
+    callers,
     claims,
     closed,
     credentials,
@@ -21,9 +22,11 @@ from harmonia_py.isolation.probes import (
     invitations,
     oracles,
     permissions,
+    reach,
     readers,
     realtime,
     records,
+    refusals,
     rpc,
     shadow,
     shares,
@@ -62,6 +65,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("permissions"):
         signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
         result.signals += signals
+        result.signals += reach.probe(lab)
     with timer("views"):
         signals, counts = views.probe(lab)
         result.signals += signals
@@ -74,8 +78,11 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         told = {s.object for s in signals} | set(lab.model.public_functions)
         result.signals += dynamic.probe(lab, told)
         result.signals += totals.probe(lab, told)
+    with timer("callers"):
+        result.signals += callers.probe(lab)
     with timer("keys"):
         result.signals += oracles.probe(lab, result.allowed)
+        result.signals += refusals.probe(lab, result.allowed)
     with timer("grants"):
         result.signals += grants.probe(lab)
         result.signals += credentials.probe(lab, result.allowed)

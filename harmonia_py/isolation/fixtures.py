@@ -39,6 +39,13 @@ class Row:
     variant: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """A value to begin with, where the constraints let it be."""
+
+    value: Any
+
+
 @dataclass(slots=True)
 class Fixtures:
     """What was seeded, what could not be, and whose each traceable value is."""
@@ -409,7 +416,16 @@ class _Seeder:
             for fk in members.foreign_keys if members else ():
                 if fk.target == table.key and m.role in fk.columns:
                     column = fk.ref_columns[fk.columns.index(m.role)]
-                    return [{column: role} for role in m.roles]
+                    ranks = [
+                        c.name
+                        for c in table.columns
+                        if c.category == "N" and c.name not in table.primary_key
+                    ]
+                    # Who ranks whom is mostly a number: the strongest role gets the largest.
+                    return [
+                        {column: role} | dict.fromkeys(ranks, Preferred(100 - 5 * place))
+                        for place, role in enumerate(m.roles)
+                    ]
         return []
 
     def _user_rows(
@@ -437,7 +453,7 @@ class _Seeder:
         *,
         variant: bool,
     ) -> dict[str, list[Any]] | str:
-        values = dict(fixed)
+        values = {k: v for k, v in fixed.items() if not isinstance(v, Preferred)}
         m = self.model.of(table.key)
         tenant = self.cast.tenant(owner) if owner else None
         if m.kind == "tenant" and len(m.path) == 1 and tenant:
@@ -480,6 +496,8 @@ class _Seeder:
                 texts = tuple(k.expression for k in table.checks if column.name in k.columns)
                 options = candidates(column, token, n, texts, variant=variant)
                 draft[column.name] = self.standing.ordinary(table, column, options)
+                if isinstance(first := fixed.get(column.name), Preferred):
+                    draft[column.name].insert(0, first.value)
                 if column.name == "slug" and m.kind == "root" and not texts and tenant:
                     draft[column.name].insert(0, tenant.token)
         for check in table.checks:

@@ -182,6 +182,7 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
         storage=inferred.storage | said.storage,
         teams=said.teams or inferred.teams,
         public_functions=said.public_functions or inferred.public_functions,
+        functions=said.functions or inferred.functions,
         token_roles=said.token_roles or inferred.token_roles,
         inferred=False,
     )

@@ -91,6 +91,7 @@ class TenancyModel:
     """The whole intent. ``tenant_table`` is None when each user is a tenant of their own.
 
     ``teams`` names the table that says who is in which team: table, user, team.
+    ``functions``: function -> who may call it for a tenant of their own (see probes.callers).
     ``token_roles`` are the values of a role that the token carries, strongest first.
     """
 
@@ -108,6 +109,7 @@ class TenancyModel:
     storage: dict[str, str] = field(default_factory=dict)
     teams: dict[str, str] = field(default_factory=dict)
     public_functions: tuple[str, ...] = ()
+    functions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     token_roles: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ("public",)
     inferred: bool = True
@@ -206,6 +208,7 @@ class _Reader:
                 "storage",
                 "teams",
                 "public_functions",
+                "functions",
                 "token_roles",
                 "schemas",
             },
@@ -241,6 +244,10 @@ class _Reader:
             storage=dict(data.get("storage", {})),
             teams=self.known(data.get("teams", {}), {"table", "user", "team"}, f"{where}.teams"),
             public_functions=self.texts(data, "public_functions", where),
+            functions={
+                key: self.texts(data["functions"], key, f"{where}.functions")
+                for key in data.get("functions", {})
+            },
             token_roles=self.texts(data, "token_roles", where),
             schemas=self.texts(data, "schemas", where) or ("public",),
             inferred=False,
@@ -362,6 +369,9 @@ def dump(model: TenancyModel) -> str:
     ):
         if block:
             out += ["", f"[isolation.{name}]", *_pairs(block)]
+    if model.functions:
+        out += ["", "[isolation.functions]"]
+        out += [f"{_quote(k)} = {_value(v)}" for k, v in sorted(model.functions.items())]
     for key in sorted(model.tables):
         out += ["", f"[isolation.tables.{_quote(key)}]"]
         table = model.tables[key]

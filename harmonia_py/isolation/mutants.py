@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pglast
-from pglast import ast
-from pglast.enums import BoolExprType
 from pglast.stream import RawStream
 from psycopg import sql
 
+from harmonia_py.isolation import equivalence
+from harmonia_py.isolation.bodies import Body, authority, bodies, is_and
 from harmonia_py.isolation.catalog import Function, Policy, Table
 from harmonia_py.isolation.lab import Lab
 
@@ -25,7 +26,8 @@ _COMMANDS = ("select", "insert", "update", "delete")
 class Mutant:
     """One change: ``statements`` make it, ``objects`` and ``commands`` bound what it affects.
 
-    ``equivalent`` is the reason why nobody can tell it from the original, where that is known.
+    ``equivalent`` is the reason why nobody can tell it from the original, where that is known;
+    ``body`` the change of a function, so that two can be made together.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Mutant:
     objects: frozenset[str]
     commands: frozenset[str]
     equivalent: str | None = None
+    body: Body | None = None
 
 
 def mutants(lab: Lab) -> Iterator[Mutant]:
@@ -56,16 +59,22 @@ def _parse(text: str) -> Any:
     return pglast.parse_sql(text)
 
 
-def conjuncts(expression: str) -> list[str]:
-    """Return the expression once for each top-level AND term, without that term."""
+@cache
+def _terms(expression: str) -> list[str]:
+    """Return the top-level AND terms of an expression, one when there is no AND."""
     try:
         parsed: Any = _parse(f"select 1 where {expression}")
     except pglast.parser.ParseError:
         return []
     where: Any = parsed[0].stmt.whereClause
-    if not _is_and(where):
+    return [RawStream()(t) for t in (where.args if is_and(where) else (where,))]
+
+
+def conjuncts(expression: str) -> list[str]:
+    """Return the expression once for each top-level AND term, without that term."""
+    terms = _terms(expression)
+    if len(terms) < 2:
         return []
-    terms = [RawStream()(t) for t in where.args]
     return [
         " and ".join(f"({t})" for i, t in enumerate(terms) if i != gone)
         for gone in range(len(terms))
@@ -152,7 +161,7 @@ def _grant(lab: Lab, table: Table, role: str, command: str) -> Iterator[Mutant]:
     applies = [p for p in table.policies_for(command, role) if p.permissive]
     reason = None
     if table.rls and not applies:
-        reason = f"no policy of {table.key} lets {role} {command}"
+        reason = f"no policy lets {role} {command}"
     yield _make(
         lab,
         table,
@@ -183,6 +192,10 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
             equivalent=why or reason,
         )
 
+    def repeated(terms: list[str]) -> str | None:
+        using = _terms(policy.using) if policy.using else []
+        return equivalence.held_by_using(lab, table, policy, terms, using)
+
     for clause, text in (("using", policy.using), ("with check", policy.check)):
         if text is None:
             continue
@@ -192,10 +205,18 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
                 "true",
                 f"{clause} (true)",
                 form.format(sql.SQL("true")),
-                _keyed(lab, table, policy, clause),
+                equivalence.keyed(lab, table, policy, clause)
+                or (repeated(_terms(text)) if clause == "with check" else None),
             )
-        for number, shorter in enumerate(conjuncts(text), 1):
-            yield made("conjunct", f"{clause} without term {number}", form.format(sql.SQL(shorter)))
+        for number, (term, shorter) in enumerate(
+            zip(_terms(text), conjuncts(text), strict=False), 1
+        ):
+            yield made(
+                "conjunct",
+                f"{clause} without term {number}",
+                form.format(sql.SQL(shorter)),
+                repeated([term]) if clause == "with check" else None,
+            )
     if (
         policy.using
         and policy.check
@@ -238,19 +259,6 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
             sql.SQL("to public"),
             None if others else "no other API role holds the privilege",
         )
-
-
-def _keyed(lab: Lab, table: Table, policy: Policy, clause: str) -> str | None:
-    """Say why one clause alone protects a row whose key is its owner."""
-    model = lab.model.of(table.key)
-    if policy.command != "update" or not (policy.using and policy.check):
-        return None
-    if len(table.primary_key) == 1 and table.primary_key == model.path[-1:] == model.path:
-        if clause == "using":
-            return "the other clause still holds the key, and a key cannot be given twice"
-        if model.kind == "root":
-            return "a tenant's key can only be changed to one that is nobody's"
-    return None
 
 
 def _recreated(
@@ -331,7 +339,9 @@ def _keys(lab: Lab, table: Table) -> Iterator[Mutant]:
             ),
             frozenset({table.key}),
             writes,
-            reason or ("no API role may write the column" if blind else None),
+            reason
+            or ("no API role may write the column" if blind else None)
+            or equivalence.held_elsewhere(lab, table, fk, path[0]),
         )
     for unique in table.uniques:
         rest = [c for c in unique.columns if c not in path]
@@ -372,31 +382,59 @@ def _view(lab: Lab, view: Table) -> Iterator[Mutant]:
 
 
 def _users_of(lab: Lab, function: Function) -> frozenset[str]:
-    tables = {key for key, (_, used) in lab.refs.by_table.items() if function.key in used}
-    return frozenset(tables & {t.key for t in lab.catalog.reachable()})
+    """Return the tables whose policies call the function, directly or not."""
+    key = "called by policies"
+    if key not in lab.memo:
+        lab.memo[key] = {
+            t.key: _called(lab, lab.refs.policy_text(t)) for t in lab.catalog.reachable()
+        }
+    return frozenset(table for table, called in lab.memo[key].items() if function.key in called)
+
+
+def _called(lab: Lab, text: str) -> set[str]:
+    found: set[str] = set()
+    todo = [text]
+    while todo:
+        bare = re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", todo.pop())
+        names = set(re.findall(r'(\w+)"?\s*\(', bare))
+        for function in lab.catalog.functions.values():
+            if function.name in names and function.key not in found:
+                found.add(function.key)
+                todo.append(function.source)
+    return found
 
 
 def _helper(lab: Lab, function: Function) -> Iterator[Mutant]:
     users = _users_of(lab, function)
     if not users:
         return
-    for description, body in _bodies(function):
-        yield Mutant("helper body", function.key, description, (body,), users, frozenset(_COMMANDS))
+    for body in bodies(function, authority(lab)):
+        yield Mutant(
+            "helper body",
+            function.key,
+            body.description,
+            (body.statement,),
+            users,
+            frozenset(_COMMANDS),
+            body=body,
+        )
 
 
 def _function(lab: Lab, function: Function) -> Iterator[Mutant]:
     for called in [function, *_inner(lab, function)]:
-        for description, body in _bodies(called):
+        for body in bodies(called, authority(lab)):
             name = "" if called is function else f"{called.key}: "
             yield Mutant(
                 "function body",
                 function.key,
-                name + description,
-                (body,),
+                name + body.description,
+                (body.statement,),
                 frozenset({function.key}),
                 frozenset({"execute"}),
+                body=body,
             )
-    if not function.definer and function.language == "sql" and _reads_tables(lab, function):
+    if not function.definer and function.language == "sql":
+        same = "it reads no row that is somebody's, and what it calls decides for itself"
         yield Mutant(
             "definer",
             function.key,
@@ -411,11 +449,8 @@ def _function(lab: Lab, function: Function) -> Iterator[Mutant]:
             ),
             frozenset({function.key}),
             frozenset({"execute"}),
+            same if equivalence.reads_only_shared(lab, function) else None,
         )
-
-
-def _reads_tables(lab: Lab, function: Function) -> bool:
-    return bool(lab.refs.direct(function.source)[0])
 
 
 def _inner(lab: Lab, function: Function) -> list[Function]:
@@ -423,90 +458,3 @@ def _inner(lab: Lab, function: Function) -> list[Function]:
     _, called = lab.refs.direct(function.source)
     found = [lab.catalog.functions[k] for k in called]
     return [f for f in found if f.definer and not f.exposed and f.name == function.name]
-
-
-def _bodies(function: Function) -> Iterator[tuple[str, str]]:
-    """Yield (description, create or replace statement) with one check taken out."""
-    source, definition = function.source, function.definition
-    if not definition or source not in definition:
-        return
-    if function.language == "sql":
-        for number, shorter in enumerate(_queries(source), 1):
-            yield f"without condition {number}", definition.replace(source, shorter)
-        return
-    for number, match in enumerate(
-        re.finditer(
-            r"\bif\b(.{1,600}?)\bthen\s+(?=raise\b|perform\s+private\.fail|return\s+(?:false|null|;))",
-            source,
-            re.S | re.I,
-        ),
-        1,
-    ):
-        changed = source[: match.start(1)] + " false " + source[match.end(1) :]
-        yield f"check {number} never true", definition.replace(source, changed)
-    for number, match in enumerate(
-        re.finditer(
-            r"perform\s+[\w.]*(?:require|check|assert|ensure|authorize)\w*\s*\([^;]*\);",
-            source,
-            re.I,
-        ),
-        1,
-    ):
-        changed = source[: match.start()] + "null;" + source[match.end() :]
-        yield f"call {number} of a check left out", definition.replace(source, changed)
-    for number, shorter in enumerate(_embedded(source), 1):
-        yield f"query without condition {number}", definition.replace(source, shorter)
-
-
-def _embedded(source: str) -> Iterator[str]:
-    """Drop a term of each WHERE clause in procedural code: ``and term`` up to a line's end."""
-    for match in re.finditer(r"\n\s+and\s+[^\n;]+(?=\n|;)", source, re.I):
-        term = match.group(0)
-        if term.count("(") == term.count(")"):
-            yield source[: match.start()] + source[match.end() :]
-
-
-def _queries(source: str) -> Iterator[str]:
-    """Yield a SQL body once for each AND term of its WHERE clauses, without that term."""
-    try:
-        parsed = _parse(source)
-    except pglast.parser.ParseError:
-        return
-    for place, number in _places(parsed):
-        fresh = _parse(source)
-        holders = list(_holders(fresh))
-        where: Any = holders[place].whereClause
-        if _is_and(where):
-            kept = tuple(a for i, a in enumerate(where.args) if i != number)
-            holders[place].whereClause = (
-                kept[0] if len(kept) == 1 else ast.BoolExpr(BoolExprType.AND_EXPR, kept)
-            )
-        else:
-            holders[place].whereClause = None
-        yield "\n" + RawStream()(fresh) + "\n"
-
-
-def _places(parsed: object) -> Iterator[tuple[int, int]]:
-    for place, holder in enumerate(_holders(parsed)):
-        where: Any = holder.whereClause
-        if _is_and(where):
-            for number in range(len(where.args)):
-                yield place, number
-        elif where is not None:
-            yield place, 0
-
-
-def _is_and(where: Any) -> bool:
-    return isinstance(where, ast.BoolExpr) and where.boolop == BoolExprType.AND_EXPR
-
-
-def _holders(node: object) -> Iterator[ast.SelectStmt]:
-    """Walk a parse tree and yield every SELECT with a WHERE clause, in order."""
-    if isinstance(node, tuple | list):
-        for item in node:
-            yield from _holders(item)
-    elif isinstance(node, ast.Node):
-        if isinstance(node, ast.SelectStmt) and node.whereClause is not None:
-            yield node
-        for name in node:
-            yield from _holders(getattr(node, name))

@@ -7,7 +7,7 @@ probes it can affect are run, and they stop at the first thing the original did 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,20 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.mutants import Mutant, mutants
-from harmonia_py.isolation.probes import denied, grants, oracles, permissions, rpc, tables, views
+from harmonia_py.isolation.probes import (
+    callers,
+    closed,
+    denied,
+    grants,
+    invitations,
+    oracles,
+    permissions,
+    reach,
+    refusals,
+    rpc,
+    tables,
+    views,
+)
 from harmonia_py.isolation.references import References
 from harmonia_py.isolation.runner import laboratory
 
@@ -30,7 +43,7 @@ __all__ = ["Result", "Score", "observed", "run", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one mutant: killed (by which rule), survived, equivalent or impossible."""
+    """What became of one mutant: killed (by which rule), survived, or why it does not count."""
 
     kind: str
     object: str
@@ -73,6 +86,7 @@ class Score:
             "killed": self.killed,
             "counted": self.counted,
             "equivalent": sum(r.status == "equivalent" for r in self.results),
+            "redundant": sum(r.status == "redundant" for r in self.results),
             "impossible": sum(r.status == "impossible" for r in self.results),
             "seconds": round(self.seconds, 3),
             "results": [asdict(r) for r in self.results],
@@ -88,9 +102,9 @@ class Score:
         lines += [f"  survived: {r.kind} {r.object}: {r.description}" for r in self.survivors]
         reasons: dict[str, int] = {}
         for result in self.results:
-            if result.status == "equivalent":
+            if result.status in ("equivalent", "redundant"):
                 reasons[result.by] = reasons.get(result.by, 0) + 1
-        lines += [f"  equivalent ({n}): {why}" for why, n in sorted(reasons.items())]
+        lines += [f"  makes no difference ({n}): {why}" for why, n in sorted(reasons.items())]
         failed = sum(r.status == "impossible" for r in self.results)
         if failed:
             lines.append(f"  not applicable to this database: {failed}")
@@ -130,6 +144,9 @@ def score(
         else:
             status, by = _try(lab, mutant, known)
             lab.catalog, lab.refs = original
+            if status == "survived" and mutant.body and mutant.kind == "function body":
+                if mate := _doubled(lab, mutant, chosen, known):
+                    status, by = "redundant", mate
         results.append(Result(mutant.kind, mutant.object, mutant.description, status, by))
     lab.only = lab.commands = None
     return Score(tuple(results), time.monotonic() - started)
@@ -155,11 +172,13 @@ def observed(lab: Lab) -> TenancyModel:
             for command in ("select", "insert", "update", "delete")
         }
         updated[table.key] = replace(model, roles=roles)
-    return replace(lab.model, tables=updated)
+    functions = callers.observed(lab) | lab.model.functions
+    return replace(lab.model, tables=updated, functions=functions)
 
 
 def _try(lab: Lab, mutant: Mutant, known: dict[str, frozenset[tuple[str, ...]]]) -> tuple[str, str]:
     pieces = [frozenset({key}) for key in sorted(mutant.objects)]
+    original = lab.catalog
     for piece in pieces:
         _baseline(lab, piece, mutant, known)
     try:
@@ -167,6 +186,8 @@ def _try(lab: Lab, mutant: Mutant, known: dict[str, frozenset[tuple[str, ...]]])
             for text in mutant.statements:
                 lab.conn.execute(text.encode())
             lab.catalog = _reread(lab, mutant)
+            if mutant.kind == "grant widened" and _same_grants(lab, mutant, original):
+                return "equivalent", "the role may not use the schema"
             lab.refs = References(lab.catalog)
             for piece in pieces:
                 before = _baseline(lab, piece, mutant, known)
@@ -178,6 +199,50 @@ def _try(lab: Lab, mutant: Mutant, known: dict[str, frozenset[tuple[str, ...]]])
     if mutant.kind == "to public":
         return "equivalent", "the expression is never true for the other API roles: all probed"
     return "survived", ""
+
+
+def _doubled(
+    lab: Lab, mutant: Mutant, chosen: Sequence[Mutant], known: dict[str, frozenset[tuple[str, ...]]]
+) -> str | None:
+    """Say which other check of the function refuses the same callers.
+
+    Without both, the harness sees what it sees without neither of them alone: so it does reach
+    the check, and the other one is why it makes no difference.
+    """
+    for mate in chosen:
+        if mate is mutant or mate.body is None or mutant.body is None:
+            continue
+        both = mutant.body.together(mate.body) if mate.object == mutant.object else None
+        if both is None:
+            continue
+        (piece,) = [frozenset({key}) for key in mutant.objects]
+        alone = f"{mate.kind} {mate.object} {mate.description}"
+        if alone not in known:
+            known[alone] = _shown(lab, piece, mate.statements[0])
+        if _shown(lab, piece, both) - known[alone] - _baseline(lab, piece, mutant, known):
+            return "another check refuses the same; without both it is noticed"
+    return None
+
+
+def _shown(lab: Lab, piece: frozenset[str], statement: str) -> frozenset[tuple[str, ...]]:
+    """Return all that the probes of a function show after a change of it."""
+    try:
+        with lab.conn.transaction(force_rollback=True):
+            lab.conn.execute(statement.encode())
+            return frozenset(_name(s) for s in _signals(lab, piece, frozenset({"execute"})))
+    except psycopg.Error:
+        return frozenset()
+
+
+def _same_grants(lab: Lab, mutant: Mutant, original: Catalog) -> bool:
+    """Whether a grant gave nobody anything."""
+    before, now = original.tables.get(mutant.object), lab.catalog.tables.get(mutant.object)
+    return (
+        before is not None
+        and now is not None
+        and before.privileges == now.privileges
+        and before.columns == now.columns
+    )
 
 
 def _baseline(
@@ -207,13 +272,19 @@ def _signals(lab: Lab, only: frozenset[str], commands: frozenset[str]) -> Iterat
         yield from found.signals
         signals, _ = permissions.probe(lab, found.cells, found.allowed)
         yield from signals
+        yield from reach.probe(lab)
+        yield from refusals.probe(lab, found.allowed)
+        yield from closed.probe(lab, found.allowed)[0]
         yield from views.probe(lab)[0]
         if commands & {"insert", "update"}:
             yield from oracles.probe(lab, found.allowed)
         if commands >= {"select", "insert", "update", "delete"}:
             yield from denied.probe(lab, found.cells, found.allowed)[0]
     else:
-        yield from rpc.probe(lab)[0]
+        yield from callers.probe(lab)
+        taken, opened = invitations.probe(lab)
+        yield from taken
+        yield from rpc.probe(lab, opened)[0]
 
 
 def _reread(lab: Lab, mutant: Mutant) -> Catalog:

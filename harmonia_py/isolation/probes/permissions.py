@@ -18,8 +18,9 @@ from harmonia_py.isolation.finding import Cell, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.model import TableModel
 from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.steps import Steps, together
 
-__all__ = ["held", "probe"]
+__all__ = ["Reach", "compare", "held", "identity", "probe", "resolve", "teams_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,20 @@ def probe(
     permissions = held(lab)
     signals: list[Signal] = []
     expected: dict[tuple[str, str, str], str] = {}
+    mapped = [t for t in lab.tables() if lab.model.mapped(t.key)]
+    pairs = [(t, actor) for t in mapped for actor in lab.cast.members("A")]
+    stories = (
+        _held_to(lab, t, actor, permissions.get(actor.tenants["A"], set()), allowed)
+        for t, actor in pairs
+    )
+    names = [(t.key, actor.name) for t, actor in pairs]
+    heard = dict(zip(names, together(lab, stories), strict=True))
     for table in lab.tables():
         model = lab.model.of(table.key)
         signals += _by_role(lab, table, model, allowed, expected)
-        if not lab.model.permission_tables:
-            continue
-        if not lab.model.mapped(table.key):
-            continue
-        for actor in lab.cast.members("A"):
+        for actor in lab.cast.members("A") if lab.model.mapped(table.key) else ():
             keys = permissions.get(actor.tenants["A"], set())
-            said = list(_held_to(lab, table, model, actor, keys, allowed))
+            said = heard[table.key, actor.name]
             signals += said
             for command in ("select", "insert", "update", "delete"):
                 reach = _reach(lab, model, actor, keys, command)
@@ -149,11 +154,12 @@ def _reach(lab: Lab, model: TableModel, actor: Actor, keys: set[str], command: s
         team=bool(keys & set(model.team.get(command, ()))),
         own=bool(keys & set(model.own.get(command, ()))),
         user=actor.user,
-        teams=_teams(lab, actor),
+        teams=teams_of(lab, actor),
     )
 
 
-def _teams(lab: Lab, actor: Actor) -> frozenset[str]:
+def teams_of(lab: Lab, actor: Actor) -> frozenset[str]:
+    """Return the teams the actor is in."""
     where = lab.model.teams
     rows = lab.fixtures.rows.get(where.get("table", ""), ())
     return frozenset(
@@ -166,25 +172,26 @@ def _teams(lab: Lab, actor: Actor) -> frozenset[str]:
 def _held_to(
     lab: Lab,
     table: Table,
-    model: TableModel,
     actor: Actor,
     keys: set[str],
     allowed: dict[tuple[str, str, str], set[str]],
-) -> Iterable[Signal]:
+) -> Steps[list[Signal]]:
+    model = lab.model.of(table.key)
+    out: list[Signal] = []
     # As they are, not as they were seeded: triggers write rows of the tenant too.
     rows = [data for scope, data in lab.before(table).values() if scope == lab.cast.a.id]
     places = [
-        (r, _resolve(lab, table, r, model.owner), _resolve(lab, table, r, model.team_column))
+        (r, resolve(lab, table, r, model.owner), resolve(lab, table, r, model.team_column))
         for r in rows
     ]
     reads = _reach(lab, model, actor, keys, "select")
-    visible = {_identity(table, r) for r, owner, team in places if reads.covers(owner, team)}
+    visible = {identity(table, r) for r, owner, team in places if reads.covers(owner, team)}
     item = statements.select(lab, table, actor)
     if item is not None and lab.tries("select"):
-        (outcome,) = lab.run([item])
+        outcome = yield item
         known = lab.hashes(table, item.tag[2])
         seen = {
-            _identity(table, data)
+            identity(table, data)
             for mark in (outcome.result or ())
             if outcome.ok
             for scope, data in known.get(mark, ())
@@ -192,34 +199,35 @@ def _held_to(
         }
         if seen:
             allowed.setdefault((table.key, "select", actor.name), set()).add("A")
-        yield from _compare(table, actor, "select", item, seen, visible, outcome)
+        out += compare(table, actor, "select", item, seen, visible, outcome)
     elif lab.tries("select") and visible:
-        yield _missing(table, actor, "select", "no SELECT privilege")
+        out.append(_missing(table, actor, "select", "no SELECT privilege"))
     everything = lab.where_keys(table, rows)
     for command in ("update", "delete"):
         if not lab.tries(command):
             continue
         reach = _reach(lab, model, actor, keys, command)
-        wanted = {_identity(table, r) for r, owner, team in places if reach.covers(owner, team)}
+        wanted = {identity(table, r) for r, owner, team in places if reach.covers(owner, team)}
         wanted &= visible
         text = _write(lab, table, actor, command, everything)
         if text is None:
             if wanted and model.permissions.get(command):
-                yield _missing(table, actor, command, f"no {command.upper()} privilege")
+                out.append(_missing(table, actor, command, f"no {command.upper()} privilege"))
             continue
         change = Probe(actor, text, watch=(table.key,), replica=True)
-        (outcome,) = lab.run([change])
+        outcome = yield change
         done = {
-            _identity(table, c.data)
+            identity(table, c.data)
             for c in outcome.changes
             if c.table == table.key and c.kind == "gone" and c.scope == lab.cast.a.id
         }
         if done:
             allowed.setdefault((table.key, command, actor.name), set()).add("A")
-        yield from _compare(table, actor, command, change, done, wanted, outcome)
+        out += compare(table, actor, command, change, done, wanted, outcome)
     if lab.tries("insert"):
         reach = _reach(lab, model, actor, keys, "insert")
-        yield from _inserts(lab, table, model, actor, reach, allowed)
+        out += yield from _inserts(lab, table, model, actor, reach, allowed)
+    return out
 
 
 def _write(lab: Lab, table: Table, actor: Actor, command: str, where: str) -> str | None:
@@ -239,10 +247,11 @@ def _inserts(
     actor: Actor,
     reach: Reach,
     allowed: dict[tuple[str, str, str], set[str]],
-) -> Iterable[Signal]:
+) -> Steps[list[Signal]]:
+    out: list[Signal] = []
     spare = lab.fixtures.spares.get((table.key, "A"))
     if spare is None:
-        return
+        return out
     own = statements.with_user(lab, table, spare, actor)
     shapes = [own]
     other = next((m.user for m in lab.cast.members("A") if m.user != actor.user), None)
@@ -267,21 +276,21 @@ def _inserts(
         expected = reach.every or (
             told
             and reach.covers(
-                _resolve(lab, table, values, model.owner),
-                _resolve(lab, table, values, model.team_column),
+                resolve(lab, table, values, model.owner),
+                resolve(lab, table, values, model.team_column),
             )
         )
         if text is None:
             if expected:
-                yield _missing(table, actor, "insert", "no INSERT privilege")
+                out.append(_missing(table, actor, "insert", "no INSERT privilege"))
             continue
         item = Probe(actor, text, watch=(table.key,))
-        (outcome,) = lab.run([item])
+        outcome = yield item
         made = [c.data for c in outcome.changes if c.kind == "new" and c.table == table.key]
         if made:
             expected = reach.covers(
-                _resolve(lab, table, made[0], model.owner),
-                _resolve(lab, table, made[0], model.team_column),
+                resolve(lab, table, made[0], model.owner),
+                resolve(lab, table, made[0], model.team_column),
             )
         done = outcome.constraint or bool(made)
         if done:
@@ -289,7 +298,7 @@ def _inserts(
         if outcome.constraint and not told:
             continue
         mark = {"a row of the tenant"}
-        yield from _compare(
+        out += compare(
             table,
             actor,
             "insert",
@@ -298,6 +307,7 @@ def _inserts(
             mark if expected else set(),
             outcome,
         )
+    return out
 
 
 def _under_other_parents(
@@ -316,7 +326,7 @@ def _under_other_parents(
     return out
 
 
-def _resolve(lab: Lab, table: Table, values: dict[str, Any], spec: str | None) -> str | None:
+def resolve(lab: Lab, table: Table, values: dict[str, Any], spec: str | None) -> str | None:
     """Follow ``column`` or ``fk_column.column`` from a row to a value."""
     if not spec:
         return None
@@ -331,16 +341,17 @@ def _resolve(lab: Lab, table: Table, values: dict[str, Any], spec: str | None) -
         target = lab.catalog.table(fk.target)
         for row in lab.fixtures.rows.get(fk.target, ()):
             if target is not None and str(row.values.get(ref)) == str(value):
-                return _resolve(lab, target, row.values, rest)
+                return resolve(lab, target, row.values, rest)
     return None
 
 
-def _identity(table: Table, row: dict[str, Any]) -> str:
+def identity(table: Table, row: dict[str, Any]) -> str:
+    """Name a row by its key, for a person."""
     columns = table.primary_key or tuple(sorted(row))
     return ", ".join(f"{c}={row.get(c)}" for c in columns)
 
 
-def _compare(
+def compare(
     table: Table,
     actor: Actor,
     command: str,
@@ -349,6 +360,7 @@ def _compare(
     wanted: set[str],
     outcome: Outcome,
 ) -> Iterable[Signal]:
+    """Yield what was reached beyond ``wanted``, and what of it was not."""
     if excess := sorted(seen - wanted):
         yield Signal(
             "permission.excess",

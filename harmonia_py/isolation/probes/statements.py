@@ -20,6 +20,7 @@ __all__ = [
     "handovers",
     "inserts",
     "moves",
+    "overwrite",
     "select",
     "touch",
     "touch_column",
@@ -105,12 +106,7 @@ def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
         return []
     out = []
     # An update that reads no column asks no SELECT policy: the value must be a constant.
-    blind = constant_column(table, actor.role, column)
-    if blind is not None:
-        value = lab.literal(table, blind.name, rows[0].values.get(blind.name))
-        text = lab.text(
-            sql.SQL("update {} set {} = {}").format(table.sql, sql.Identifier(blind.name), value)
-        )
+    if (text := overwrite(lab, table, actor.role, rows[0])) is not None:
         out.append(Probe(actor, text, watch=(table.key,), tag=("update", "constant", label)))
     text = touch(lab, table, column)
     out.append(Probe(actor, text, watch=(table.key,), tag=("update", "blind", label)))
@@ -134,6 +130,17 @@ def constant_column(table: Table, role: str, usual: Column | None) -> Column | N
     if usual in usable:
         return usual
     return usable[0] if usable else None
+
+
+def overwrite(lab: Lab, table: Table, role: str, row: Row) -> str | None:
+    """Compose an update of all rows to a value of ``row``, if some column may repeat it."""
+    column = constant_column(table, role, touch_column(lab, table, role))
+    if column is None:
+        return None
+    value = lab.literal(table, column.name, row.values.get(column.name))
+    return lab.text(
+        sql.SQL("update {} set {} = {}").format(table.sql, sql.Identifier(column.name), value)
+    )
 
 
 def touch(lab: Lab, table: Table, column: Column, where: str = "true") -> str:

@@ -14,7 +14,13 @@ from harmonia_py.isolation.probes import statements
 
 __all__ = ["TableResult", "attack", "probe"]
 
-_TARGETED = {"targeted": "blind", "move out": "move out blind", "steal in": "steal in blind"}
+#: What each narrower variant is a part of.
+_WIDER = {
+    "blind": "constant",
+    "targeted": "blind",
+    "move out": "move out blind",
+    "steal in": "steal in blind",
+}
 COMMANDS = ("select", "insert", "update", "delete")
 _FOREIGN_WHY = {
     "select": "rows of another tenant come back",
@@ -124,22 +130,38 @@ def _in_the_way(
 
 
 def _run(lab: Lab, plan: list[Probe]) -> tuple[list[Probe], list[Outcome]]:
-    """Run the blind writes, and those with a WHERE clause only where the blind one failed.
+    """Run the widest writes, and the narrower ones only where the wider one failed.
 
-    A WHERE clause can only take rows away; it helps when an error on some row hides the rest.
+    What reads a column or has a WHERE clause can only reach fewer rows; it helps when an error on
+    some row hides the rest.
     """
-    late = [p for p in plan if p.tag[1] in _TARGETED]
-    first = [p for p in plan if p.tag[1] not in _TARGETED]
-    outcomes = lab.run(first)
-    failed = {
-        (p.actor.name, p.tag[0], _TARGETED[twin], p.tag[2])
-        for p, o in zip(first, outcomes, strict=True)
-        if not o.ok
-        for twin in _TARGETED
-        if _TARGETED[twin] == p.tag[1]
-    }
-    second = [p for p in late if (p.actor.name, p.tag[0], _TARGETED[p.tag[1]], p.tag[2]) in failed]
-    return first + second, outcomes + lab.run(second)
+    ran: list[Probe] = []
+    outcomes: list[Outcome] = []
+    worked: dict[tuple[str, str, str, str | None], bool] = {}
+    known = {_variant(p) for p in plan}
+    left = plan
+    while left:
+        now = [p for p in left if _wider(p) not in known or _wider(p) in worked]
+        left = [p for p in left if _wider(p) in known and _wider(p) not in worked]
+        # A part of what worked is known to work; what it is a part of tells in its place.
+        for part in (p for p in now if worked.get(_wider(p))):
+            worked[_variant(part)] = True
+        now = [p for p in now if not worked.get(_wider(p))]
+        done = lab.run(now)
+        worked |= {_variant(p): o.ok for p, o in zip(now, done, strict=True)}
+        ran += now
+        outcomes += done
+    return ran, outcomes
+
+
+def _variant(item: Probe) -> tuple[str, str, str, str | None]:
+    command, variant, label = item.tag[:3]
+    return item.actor.name, command, variant, label
+
+
+def _wider(item: Probe) -> tuple[str, str, str, str | None]:
+    actor, command, variant, label = _variant(item)
+    return actor, command, _WIDER.get(variant, ""), label
 
 
 def _attacks(lab: Lab, table: Table, actor: Actor) -> Iterable[Probe]:
