@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +10,14 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fix_database import make_engine
 from fix_killed import eventually, killable
 
 from harmonia_py import audit, dsn
 from harmonia_py.connection import session
 from harmonia_py.engines import Database, Engine, binaries
 from harmonia_py.errors import FileDamaged, HarmoniaError, NotWritable, Refused, ToolMissing
-from harmonia_py.lifecycle import backup, catalog
+from harmonia_py.lifecycle import backup, catalog, stream
 
 KEY = bytes(range(32))
 SIGNING = Ed25519PrivateKey.from_private_bytes(KEY)
@@ -110,11 +112,68 @@ def test_retention_by_age(database: Database, tmp_path: Path) -> None:
     url = admin_of(database)
     made = [backup.create(url, tmp_path, KEY) for _ in range(3)]
     (tmp_path / f"old{backup.SUFFIX}").write_bytes(b"not one of ours")
+    # Another database's, made long ago: the last there is of it stays, whatever else is there.
+    other = tmp_path / f"other-1{backup.SUFFIX}"
+    for path, header in (
+        (other, {"database": "other", "created_at": "2020-01-01T00:00:00+00:00"}),
+        (tmp_path / f"odd{backup.SUFFIX}", {"database": "odd", "created_at": 7}),
+        (tmp_path / f"bare{backup.SUFFIX}", {"created_at": "2020-01-01T00:00:00"}),
+    ):
+        with stream.sealed(path, KEY, {"kind": "backup", **header}) as out:
+            out.write(b"x")
     later = made[-1].created_at + timedelta(days=31)
     assert backup.prune(tmp_path, keep=timedelta(days=60), at_least=1, now=later) == []
     gone = backup.prune(tmp_path, keep=timedelta(days=30), at_least=2, now=later)
     assert gone == [made[0].path]
-    assert [b.path for b in backup.listing(tmp_path)] == [made[2].path, made[1].path]
+    assert [b.path for b in backup.listing(tmp_path)] == [made[2].path, made[1].path, other]
+
+
+def test_a_full_disk_leaves_no_backup(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, flags: int, mode: int) -> int:
+        return os.open("/dev/full", os.O_WRONLY)
+
+    class Full:
+        open = staticmethod(full)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(os, name)
+
+    monkeypatch.setattr(stream, "os", Full())
+    with pytest.raises(NotWritable, match="No space left"):
+        backup.create(admin_of(database), tmp_path, KEY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_restored_on_another_server_it_stands(
+    database: Database, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The machine is gone: a new server with the environment, and the file."""
+    url = admin_of(database)
+    audit.seal(url, SIGNING)
+    before = everything(url)
+    made = backup.create(url, tmp_path, KEY)
+    another = make_engine(request.config)
+    try:
+        with another.database() as prepared:
+            assert prepared.admin_dsn is not None
+            with prepared.connect_admin() as admin:
+                missing = admin.execute(
+                    "select 1 from pg_roles where rolname = 'harmonia_vault'"
+                ).fetchone()
+            target = dsn.replace(prepared.admin_dsn, dbname="crm_again")
+            if missing is None:
+                with pytest.raises(HarmoniaError, match="harmonia_vault"):
+                    backup.restore(made.path, KEY, target)
+                with prepared.connect_admin(autocommit=True) as admin:
+                    admin.execute("create role harmonia_vault nologin noinherit")
+            done = backup.restore(made.path, KEY, target)
+            assert done.rows == made.rows and everything(target) == before
+            report = audit.verify(target, public_key=SIGNING.public_key())
+            assert report.ok and report.sealed_events > 0
+    finally:
+        another.close()
 
 
 def test_nowhere_to_write_and_nothing_to_write_with(

@@ -15,6 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from fix_database import Connection, as_anon, as_user
 
+from harmonia_py import audit
 from harmonia_py.engines import Database
 from harmonia_py.errors import MailRefused, Refused, UsageError
 from harmonia_py.lifecycle import incidents, outbox
@@ -29,8 +30,11 @@ class Postbox:
     def __init__(self) -> None:
         self.taken: list[EmailMessage] = []
         self.refuse: str | None = None
+        self.hang_up = False
 
-    async def handle_RCPT(self, _: Any, __: Any, envelope: Any, address: str, ___: Any) -> str:
+    async def handle_RCPT(self, server: Any, _: Any, envelope: Any, address: str, __: Any) -> str:
+        if self.hang_up:
+            server.transport.close()
         if self.refuse:
             return self.refuse
         envelope.rcpt_tos.append(address)
@@ -148,6 +152,102 @@ def test_a_server_that_is_down_loses_nothing(
     assert row == ("recipient refused (550)",)
 
 
+def test_a_server_that_goes_away_costs_no_message(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+) -> None:
+    box, mail = postbox
+    for org in orgs:
+        conn.execute("select private.notify_owners(%s, 'test', 'once', 'Hello', 'A body.')", [org])
+    conn.commit()
+    box.refuse = "421 going away"
+    box.hang_up = True
+    with pytest.raises(MailRefused, match="went away"):
+        for _ in range(3):
+            outbox.deliver(database.owner_dsn, mail)
+    states = conn.execute("select status, attempts from private.notifications").fetchall()
+    conn.commit()
+    # At most the message it went away over has been tried, and none is given up.
+    assert {row[0] for row in states} == {"pending"} and sum(row[1] for row in states) <= 2
+    box.refuse, box.hang_up = None, False
+    conn.execute("update private.notifications set next_attempt_at = now()")
+    conn.commit()
+    assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(2, 0, 0)
+
+
+def test_a_message_is_given_up_after_days_and_can_be_tried_again(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+) -> None:
+    box, mail = postbox
+    conn.execute("select private.notify_owners(%s, 'test', 'once', 'Hello', 'A body.')", [orgs[0]])
+    conn.commit()
+    box.refuse = "451 try later"
+    for age, expected in (("4 days", (0, 1, 0)), ("6 days", (0, 0, 1))):
+        conn.execute(
+            f"update private.notifications set next_attempt_at = now(), attempts = 90,"
+            f" created_at = now() - interval '{age}'".encode()
+        )
+        conn.commit()
+        assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(*expected)
+    (message,) = outbox.undelivered(database.owner_dsn)
+    assert (message["status"], message["last_error"]) == ("failed", "recipient refused (451)")
+    box.refuse = None
+    with pytest.raises(Refused, match="not allowed"):
+        outbox.retry(database.owner_dsn, message["id"], recipient="a@b.example, c@evil.example")
+    outbox.retry(database.owner_dsn, message["id"], recipient="new@alder.example")
+    assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(1, 0, 0)
+    assert [m["To"] for m in box.taken] == ["new@alder.example"]
+    with pytest.raises(Refused, match="was given up"):
+        outbox.retry(database.owner_dsn, message["id"])
+
+
+def test_what_a_purged_organization_was_told_keeps_no_name(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+) -> None:
+    box, mail = postbox
+    conn.execute("select private.notify_owners(%s, 'test', 'once', 'Hello', 'A body.')", [orgs[0]])
+    conn.execute("update public.organizations set status = 'purged' where id = %s", [orgs[0]])
+    conn.commit()
+    assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(1, 0, 0)
+    assert box.taken[0]["To"] == "olga.owner@alder.example"
+    row = conn.execute("select recipient, subject, body from private.notifications").fetchone()
+    assert row is not None
+    assert row[0].startswith("erased-") and row[1:] == ("erased", "erased")
+
+
+def test_an_organization_nobody_can_be_told_of_is_named(
+    database: Database, conn: Connection, orgs: tuple[UUID, UUID]
+) -> None:
+    conn.execute("update auth.users set email = null where id = %s", [OWNER])
+    conn.commit()
+    incident = opened(database, tables=None, actors=None)
+    assert set(orgs) <= set(incidents.assess(database.owner_dsn, incident))
+    incidents.notify(database.owner_dsn, incident, subject="About your data")
+    unreached = incidents.unreached(database.owner_dsn, incident)
+    assert orgs[0] in unreached and orgs[1] not in unreached
+
+
+def test_an_erased_use_of_support_access_counts_as_concerned(
+    database: Database, conn: Connection, orgs: tuple[UUID, UUID]
+) -> None:
+    record = "select private.audit_record(%s, 'support.access', %s::jsonb)"
+    incident = opened(database, tables=["public.no_such"], actors=None)
+    conn.execute(record, [orgs[0], '{"permissions": ["contacts.read"]}'])
+    conn.commit()
+    assert incidents.assess(database.owner_dsn, incident) == []
+    number = audit.tail(database.owner_dsn, orgs[0], limit=1)[0]["number"]
+    audit.erase_payload(database.owner_dsn, orgs[0], number, reason="asked to be forgotten")
+    assert incidents.assess(database.owner_dsn, incident) == [orgs[0]]
+
+
 def test_no_header_can_be_smuggled_in(conn: Connection, orgs: tuple[UUID, UUID]) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         conn.execute(
@@ -206,6 +306,32 @@ def test_subprocessors_are_public_versioned_and_announced(
     outbox.deliver(database.owner_dsn, mail)
     assert [m["To"] for m in box.taken] == ["dpo@alder.example"]
     assert "Mailer Group" in box.taken[0].get_content()
+
+
+@pytest.mark.parametrize("days", [3, 10, 400])
+def test_health_says_that_nobody_seals(
+    database: Database, conn: Connection, orgs: tuple[UUID, UUID], days: int
+) -> None:
+    """However long ago, and however quiet it has been since."""
+
+    def sealed() -> bool:
+        row = conn.execute("select public.health()").fetchone()
+        conn.commit()
+        assert row is not None
+        return bool(row[0]["audit_sealed"])
+
+    assert sealed()
+    with database.connect_admin() as admin:
+        admin.execute("alter table audit.links disable trigger user")
+        admin.execute(f"update audit.links set at = at - interval '{days} days'".encode())
+    assert not sealed()
+    # What was sealed stays so, also when nothing happened since.
+    with database.connect_admin() as admin:
+        admin.execute(
+            "insert into audit.seals values (1, now() - interval '50 hours', 'k', 0, sha256('a'),"
+            " sha256('a'), sha256('a'), sha256('a') || sha256('a'))"
+        )
+    assert sealed()
 
 
 def test_health_says_what_is_late_and_nothing_else(conn: Connection) -> None:

@@ -199,7 +199,35 @@ def test_killed_in_the_middle_it_goes_on(
     assert prints(elsewhere, org) == prints(database, org)
 
 
-def test_a_full_disk_is_said_and_leaves_no_file(database: Database, org: UUID) -> None:
-    full = Path("/dev/full/out")
+@pytest.mark.parametrize("name", ["data/public.contacts.csv", "partial.json", "manifest.json"])
+def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path, name: str
+) -> None:
+    """The device that is always full stands where one of the files is written first."""
+    out = tmp_path / "out"
+
+    def fill(table: str, _: int) -> None:
+        if table == "public.organizations":
+            (out / f"{name}.partial").unlink(missing_ok=True)
+            (out / f"{name}.partial").symlink_to("/dev/full")
+
+    with pytest.raises(NotWritable, match="No space left"):
+        export_organization(database.owner_dsn, org, out, progress=fill)
+    assert not (out / "manifest.json").exists()
+    with session(database.owner_dsn) as conn:
+        state = conn.execute(
+            "select status, error from public.organization_exports where organization_id = %s",
+            [org],
+        ).fetchall()
+    assert state == [("failed", "NotWritable")]
+    (out / f"{name}.partial").unlink(missing_ok=True)
+    done = export_organization(database.owner_dsn, org, out, resume=True)
+    assert done.kept > 0
+    import_organization(elsewhere.owner_dsn, out)
+    assert prints(elsewhere, org) == prints(database, org)
+
+
+def test_nowhere_to_write_is_said(database: Database, org: UUID, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(NotWritable, match="cannot create"):
-        export_organization(database.owner_dsn, org, full)
+        export_organization(database.owner_dsn, org, tmp_path / "file" / "out")

@@ -1,0 +1,73 @@
+"""A sealed file opens whole or not at all: every byte of it, and every length, is tried."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harmonia_py.errors import FileDamaged, NotWritable
+from harmonia_py.lifecycle import stream
+
+KEY = bytes(range(32))
+TEXT = bytes(range(256)) * 3
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    with stream.sealed(tmp_path / "file", KEY, {"kind": "test", "n": 1}) as out:
+        out.write(TEXT)
+    return tmp_path / "file"
+
+
+def test_it_opens(good: Path) -> None:
+    assert b"".join(stream.opened(good, KEY)) == TEXT
+    assert stream.read_header(good) == {"kind": "test", "n": 1}
+    assert TEXT[:32] not in good.read_bytes()
+
+
+def test_no_byte_of_it_can_change(good: Path) -> None:
+    content = good.read_bytes()
+    for place in range(len(content)):
+        for bit in (0x01, 0x80):
+            changed = bytes([content[place] ^ bit])
+            good.write_bytes(content[:place] + changed + content[place + 1 :])
+            with pytest.raises(FileDamaged):
+                b"".join(stream.opened(good, KEY))
+
+
+def test_no_end_of_it_can_be_cut_off(good: Path) -> None:
+    content = good.read_bytes()
+    for length in range(len(content)):
+        good.write_bytes(content[:length])
+        with pytest.raises(FileDamaged):
+            b"".join(stream.opened(good, KEY))
+
+
+def test_nothing_can_be_added_or_swapped(good: Path, tmp_path: Path) -> None:
+    content = good.read_bytes()
+    with stream.sealed(tmp_path / "other", KEY, {"kind": "other", "n": 1}) as out:
+        out.write(TEXT)
+    header = len(content) - len(TEXT)
+    other = (tmp_path / "other").read_bytes()
+    for bad in (content + b"\0", content * 2, content[:header] + other[len(other) - len(TEXT) :]):
+        good.write_bytes(bad)
+        with pytest.raises(FileDamaged):
+            b"".join(stream.opened(good, KEY))
+
+
+@pytest.mark.parametrize("key", [bytes(32), KEY[::-1]])
+def test_another_key_opens_nothing(good: Path, key: bytes) -> None:
+    pieces = stream.opened(good, key)
+    with pytest.raises(FileDamaged):
+        b"".join(pieces)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    """The device that is always full stands where the file would be written first."""
+    (tmp_path / "file.partial").symlink_to("/dev/full")
+    with pytest.raises(NotWritable, match="No space left"):
+        with stream.sealed(tmp_path / "file", KEY, {"kind": "test"}) as out:
+            out.write(os.urandom(4 << 20))
+    assert list(tmp_path.iterdir()) == []
