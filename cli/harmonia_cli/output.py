@@ -29,6 +29,7 @@ __all__ = [
     "stderr",
     "stdout",
     "usage_error",
+    "working",
 ]
 
 stdout = Console(soft_wrap=True)
@@ -68,6 +69,16 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int, int], None] 
     ) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Say what is being done while it takes time of an unknown length, where somebody watches."""
+    if not stderr.is_terminal:
+        yield
+        return
+    with stderr.status(label):
+        yield
 
 
 @contextmanager

@@ -82,6 +82,7 @@ def create(url: str, folder: Path, key: bytes) -> Backup:
             "created_at": now.isoformat(),
             "tables": tables,
             "audit": _audit_end(conn),
+            "roles": [row[0] for row in conn.execute(statements.load("roles"))],
         }
         header = {
             "kind": "backup",
@@ -138,15 +139,16 @@ def restore(path: Path, key: bytes, url: str) -> Backup:
 
     The whole file is proved before the first change; one transaction. Afterwards rows per table
     and the audit record are compared with the manifest. Raises :class:`FileDamaged`,
-    :class:`Refused` for a database that is not empty, and :class:`CheckFailed` when what was
-    restored is not what was saved.
+    :class:`Refused` for a database that is not empty or a server without the roles, and
+    :class:`CheckFailed` when what was restored is not what was saved.
     """
     verify(path, key)
     # Authentic since the line above.
     major = int(stream.read_header(path)["server_version"]) // 10_000
     tool = _tool("pg_restore", major)
-    _ensure_empty(url)
     manifest, rest = _opened(path, key)
+    _check_roles(url, manifest["roles"])
+    _ensure_empty(url)
     _run_restore(tool, url, rest)
     with dsn.connect(url) as conn:
         found, expected = _counts(conn), manifest["tables"]
@@ -208,6 +210,21 @@ def _run_restore(tool: str, url: str, pieces: Iterator[bytes]) -> None:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _check_roles(url: str, wanted: list[str]) -> None:
+    """Refuse a server that lacks roles: a dump speaks of them and does not hold them."""
+    with dsn.connect(dsn.replace(url, dbname="postgres")) as conn:
+        there = {row[0] for row in conn.execute("select rolname from pg_roles")}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise Refused(
+            f"the server has no role {', '.join(missing)}",
+            code="restore.roles",
+            status=409,
+            hint="prepare another database of it with harmonia platform prepare; else: "
+            + " ".join(f"create role {name} nologin;" for name in missing),
+        )
 
 
 def _ensure_empty(url: str) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
 
 __all__ = ["app"]
 
@@ -37,7 +37,10 @@ def keygen(
     path: Annotated[Path, typer.Argument(help="The file to create (mode 0600).")],
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Create a sealing key outside the database and print its public half."""
+    """Create a sealing key outside the database and print its public half.
+
+    Example: harmonia audit keygen /etc/harmonia/audit.key
+    """
     with command(output):
         from harmonia_py.lifecycle import keys
 
@@ -57,7 +60,11 @@ def seal(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Verify what is new and sign the ends of all chains that moved."""
+    """Verify what is new and sign the ends of all chains that moved.
+
+    Example: harmonia audit seal --key file:/etc/harmonia/audit.key
+    --receipts /mnt/elsewhere/receipts
+    """
     with command(output):
         from harmonia_py.audit import seal as sealing
         from harmonia_py.audit.seal import write_receipt
@@ -65,7 +72,9 @@ def seal(
 
         url = database_url(db_url)
         consent(url, yes=yes, action="seal the audit record")
-        receipt = sealing(url, keys.sealing_key(keys.load(key)))
+        signing = keys.sealing_key(keys.load(key))
+        with working("verifying what is new"):
+            receipt = sealing(url, signing)
         if receipt is not None and receipts is not None:
             write_receipt(receipts, receipt)
         emit(asdict(receipt) if receipt else None, output, _print_receipt)
@@ -100,18 +109,19 @@ def verify(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Recompute every digest outside the database; exit 3 names the first event that is wrong."""
+    """Recompute every digest outside the database; exit 3 names the first event that is wrong.
+
+    Example: harmonia audit verify --public-key "$PUBLIC" --receipts /mnt/elsewhere/receipts
+    """
     with command(output):
         from harmonia_py.audit import verify as verifying
         from harmonia_py.audit.seal import read_receipts
         from harmonia_py.lifecycle import keys
 
-        report = verifying(
-            database_url(db_url),
-            organization_id=organization,
-            public_key=keys.public_key(public_key) if public_key else None,
-            receipts=read_receipts(receipts) if receipts else (),
-        )
+        url, known = database_url(db_url), read_receipts(receipts) if receipts else ()
+        signer = keys.public_key(public_key) if public_key else None
+        with working("recomputing every digest"):
+            report = verifying(url, organization_id=organization, public_key=signer, receipts=known)
         emit({**asdict(report), "verified": report.ok}, output, _print_report)
         if not report.ok:
             raise typer.Exit(3)
@@ -140,7 +150,10 @@ def tail(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show the latest events of an organization."""
+    """Show the latest events of an organization.
+
+    Example: harmonia audit tail --organization a0000000-0000-7000-8000-000000000001 -n 50
+    """
     with command(output):
         from harmonia_py.audit import tail as latest
 
@@ -165,10 +178,14 @@ def export(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write every event of an organization to a new file."""
+    """Write every event of an organization to a new file.
+
+    Example: harmonia audit export --organization a0000000-0000-7000-8000-000000000001
+    --out events.ndjson
+    """
     with command(output):
         from harmonia_py.audit import export as exporting
-        from harmonia_py.errors import UsageError
+        from harmonia_py.errors import NotWritable, UsageError
 
         url = database_url(db_url)
         try:
@@ -178,7 +195,12 @@ def export(
         except OSError as error:
             raise UsageError(f"cannot create {out}: {error.strerror}") from None
         with file:
-            count = exporting(url, organization, file)
+            try:
+                count = exporting(url, organization, file)
+                file.flush()
+            except OSError as error:
+                out.unlink(missing_ok=True)
+                raise NotWritable(f"cannot write {out}: {error.strerror}") from None
         emit({"events": count, "path": str(out)}, output, lambda d: stdout.print(d["events"]))
 
 
@@ -191,7 +213,11 @@ def erase_payload(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Erase the personal data of one event; the chain still verifies."""
+    """Erase the personal data of one event; the chain still verifies.
+
+    Example: harmonia audit erase-payload --organization a0000000-0000-7000-8000-000000000001
+    --number 7 --reason "request 12"
+    """
     with command(output):
         from harmonia_py.audit import erase_payload as erasing
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout, working
 
 __all__ = ["app"]
 
@@ -40,23 +40,31 @@ def create(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Dump the database into a new encrypted file."""
+    """Dump the database into a new encrypted file.
+
+    Example: harmonia backup create --key file:/etc/harmonia/backup.key --folder /backups
+    """
     with command(output):
         from harmonia_py.lifecycle import backup, keys
 
-        done = backup.create(
-            database_url(db_url), folder, keys.stream_key(keys.load(key), "backup")
-        )
+        url, opened = database_url(db_url), keys.stream_key(keys.load(key), "backup")
+        with working("dumping and encrypting"):
+            done = backup.create(url, folder, opened)
         emit(_plain(done), output, _print_one)
 
 
 @app.command()
 def verify(file: FileArgument, key: KeyOption, output: OutputOption = OutputFormat.text) -> None:
-    """Prove that a backup is authentic and complete, without restoring it."""
+    """Prove that a backup is authentic and complete, without restoring it.
+
+    Example: harmonia backup verify /backups/crm.hbk --key file:/etc/harmonia/backup.key
+    """
     with command(output):
         from harmonia_py.lifecycle import backup, keys
 
-        done = backup.verify(file, keys.stream_key(keys.load(key), "backup"))
+        opened = keys.stream_key(keys.load(key), "backup")
+        with working("reading the whole file"):
+            done = backup.verify(file, opened)
         emit(_plain(done), output, _print_one)
 
 
@@ -75,19 +83,28 @@ def restore(
     yes: YesOption = False,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Restore into an empty database and compare rows and audit record with the backup."""
+    """Restore into an empty database and compare rows and audit record with the backup.
+
+    Example: harmonia backup restore /backups/crm.hbk --key file:/etc/harmonia/backup.key
+    --into "$DRILL_URL"
+    """
     with command(output):
         from harmonia_py.lifecycle import backup, keys
 
         url = database_url(into)
         consent(url, yes=yes, action="restore a backup")
-        done = backup.restore(file, keys.stream_key(keys.load(key), "backup"), url)
+        opened = keys.stream_key(keys.load(key), "backup")
+        with working("proving the file, restoring, comparing"):
+            done = backup.restore(file, opened, url)
         emit(_plain(done), output, _print_one)
 
 
 @app.command("list")
 def list_(folder: FolderOption, output: OutputOption = OutputFormat.text) -> None:
-    """List the backups of a folder, the newest first."""
+    """List the backups of a folder, the newest first.
+
+    Example: harmonia backup list --folder /backups
+    """
     with command(output):
         from harmonia_py.lifecycle import backup
 
@@ -104,7 +121,10 @@ def prune(
     ] = 3,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Delete backups that are older than the promise, and say which."""
+    """Delete backups that are older than the promise, and say which.
+
+    Example: harmonia backup prune --folder /backups --days 30 --at-least 3
+    """
     with command(output):
         from harmonia_py.lifecycle import backup
 

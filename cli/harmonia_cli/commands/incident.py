@@ -43,7 +43,11 @@ def open_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Open an incident over a window of time."""
+    """Open an incident over a window of time.
+
+    Example: harmonia incident open --title "Stolen laptop" --summary "A laptop was stolen."
+    --from 2026-11-01T08:00:00 --to 2026-11-01T18:00:00 --by security
+    """
     with command(output):
         from datetime import UTC
 
@@ -70,7 +74,10 @@ def assess(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Find the organizations concerned in the audit record."""
+    """Find the organizations concerned in the audit record.
+
+    Example: harmonia incident assess a0000000-0000-7000-8000-000000000009
+    """
     with command(output):
         from harmonia_py.lifecycle import incidents
 
@@ -95,7 +102,11 @@ def notify(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Put a message to every owner concerned into the outbox, once."""
+    """Put a message to every owner concerned into the outbox, once.
+
+    Example: harmonia incident notify a0000000-0000-7000-8000-000000000009
+    --subject "A security incident"
+    """
     with command(output):
         from harmonia_py.lifecycle import incidents
 
@@ -133,7 +144,11 @@ def close(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Close an incident."""
+    """Close an incident.
+
+    Example: harmonia incident close a0000000-0000-7000-8000-000000000009
+    --resolution "wiped remotely"
+    """
     with command(output):
         from harmonia_py.lifecycle import incidents
 
@@ -145,7 +160,10 @@ def close(
 
 @app.command("list")
 def list_(db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text) -> None:
-    """List incidents, the newest first."""
+    """List incidents, the newest first.
+
+    Example: harmonia incident list
+    """
     with command(output):
         from harmonia_py.lifecycle import incidents
 
@@ -168,7 +186,10 @@ def timeline(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Print an incident with its timeline, the organizations and every message's state."""
+    """Print an incident with its timeline, the organizations and every message's state.
+
+    Example: harmonia incident timeline a0000000-0000-7000-8000-000000000009 --output json
+    """
     with command(output):
         from harmonia_py.lifecycle import incidents
 

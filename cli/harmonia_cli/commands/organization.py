@@ -41,7 +41,11 @@ def export(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write every row of an organization as CSV and NDJSON, with a manifest of SHA-256 sums."""
+    """Write every row of an organization as CSV and NDJSON, with a manifest of SHA-256 sums.
+
+    Example: harmonia organization export --organization a0000000-0000-7000-8000-000000000001
+    --out /exports/acme
+    """
     with command(output):
         from harmonia_py.lifecycle import keys
         from harmonia_py.lifecycle.exporting import export_organization
@@ -73,7 +77,10 @@ def import_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Load an export into this database, identical or not at all."""
+    """Load an export into this database, identical or not at all.
+
+    Example: harmonia organization import /exports/acme --key file:/etc/harmonia/export.key
+    """
     with command(output):
         from harmonia_py.lifecycle import keys
         from harmonia_py.lifecycle.importing import import_organization
@@ -98,7 +105,12 @@ def hold(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Place a legal hold: nothing of the organization is deleted until it is released."""
+    """Place a legal hold: nothing of the organization is deleted until it is released.
+
+    Example: harmonia organization hold --organization a0000000-0000-7000-8000-000000000001
+    --by legal
+    --reason "court order 17/2026"
+    """
     with command(output):
         from harmonia_py.lifecycle import retention
 
@@ -118,7 +130,11 @@ def release(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Release a legal hold."""
+    """Release a legal hold.
+
+    Example: harmonia organization release --organization a0000000-0000-7000-8000-000000000001
+    --hold a0000000-0000-7000-8000-000000000009 --reason "case closed" --by legal
+    """
     with command(output):
         from harmonia_py.lifecycle import retention
 
@@ -130,7 +146,10 @@ def release(
 
 @app.command()
 def holds(db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text) -> None:
-    """List legal holds, the live ones first."""
+    """List legal holds, the live ones first.
+
+    Example: harmonia organization holds
+    """
     with command(output):
         from harmonia_py.lifecycle import retention
 

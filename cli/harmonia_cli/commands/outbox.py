@@ -41,7 +41,10 @@ def send(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Send what is due, each message once."""
+    """Send what is due, each message once.
+
+    Example: harmonia outbox send --smtp smtp://user@mail.example:587 --from security@crm.example
+    """
     with command(output):
         from harmonia_py.lifecycle import outbox as sending
 
@@ -61,7 +64,10 @@ def send(
 
 @app.command("list")
 def list_(db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text) -> None:
-    """List what waits and what was given up, with the reason."""
+    """List what waits and what was given up, with the reason.
+
+    Example: harmonia outbox list
+    """
     with command(output):
         from harmonia_py.lifecycle import outbox as sending
 
@@ -88,7 +94,10 @@ def retry(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Let a message that was given up be sent again (then: harmonia outbox send)."""
+    """Let a message that was given up be sent again (then: harmonia outbox send).
+
+    Example: harmonia outbox retry a0000000-0000-7000-8000-000000000009 --to new@acme.example
+    """
     with command(output):
         from harmonia_py.lifecycle import outbox as sending
 

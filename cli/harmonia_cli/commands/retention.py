@@ -38,7 +38,10 @@ def root() -> None:
 
 @app.command()
 def plan(db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text) -> None:
-    """Show what is due, what blocks it and how much it is; changes nothing."""
+    """Show what is due, what blocks it and how much it is; changes nothing.
+
+    Example: harmonia retention plan
+    """
     with command(output):
         from harmonia_py.lifecycle import retention
 
@@ -80,7 +83,10 @@ def run(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Purge what is due, in batches that can be interrupted, and sign a certificate for each."""
+    """Purge what is due, in batches that can be interrupted, and sign a certificate for each.
+
+    Example: harmonia retention run --key file:/etc/harmonia/audit.key --dry-run
+    """
     with command(output):
         from harmonia_py.lifecycle import keys, retention
 

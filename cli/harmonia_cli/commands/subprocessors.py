@@ -37,7 +37,12 @@ def set_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Add a sub-processor, or a new version of one."""
+    """Add a sub-processor, or a new version of one.
+
+    Example: harmonia subprocessors set mailer --name "Mailer Ltd" --purpose "Sends mail"
+    --location EU
+    --effective-from 2027-01-01
+    """
     with command(output):
         from harmonia_py.lifecycle import subprocessors as registry
 
@@ -62,7 +67,10 @@ def announce(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Tell subscribers of every change that is ahead (then: harmonia outbox send)."""
+    """Tell subscribers of every change that is ahead (then: harmonia outbox send).
+
+    Example: harmonia subprocessors announce
+    """
     with command(output):
         from harmonia_py.lifecycle import subprocessors as registry
 
@@ -74,7 +82,10 @@ def announce(
 
 @app.command("list")
 def list_(db_url: DatabaseUrlOption = None, output: OutputOption = OutputFormat.text) -> None:
-    """List every version of every sub-processor."""
+    """List every version of every sub-processor.
+
+    Example: harmonia subprocessors list
+    """
     with command(output):
         from harmonia_py.lifecycle import subprocessors as registry
 

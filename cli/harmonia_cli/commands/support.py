@@ -43,7 +43,12 @@ def request(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Ask an organization for access."""
+    """Ask an organization for access.
+
+    Example: harmonia support request --organization a0000000-0000-7000-8000-000000000001
+    --agent e0000000-0000-4000-8000-000000000021 --permission contacts.read
+    --reason "ticket 4711: the import stops"
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 
@@ -76,7 +81,11 @@ def approve(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Approve a request, never one's own."""
+    """Approve a request, never one's own.
+
+    Example: harmonia support approve --organization a0000000-0000-7000-8000-000000000001
+    --request a0000000-0000-7000-8000-000000000009 --as e0000000-0000-4000-8000-000000000021
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 
@@ -94,7 +103,10 @@ def list_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """List requests and whether access exists right now."""
+    """List requests and whether access exists right now.
+
+    Example: harmonia support list
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 
@@ -125,7 +137,10 @@ def revoke(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """End access at once."""
+    """End access at once.
+
+    Example: harmonia support revoke --organization a0000000-0000-7000-8000-000000000001
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 
@@ -142,7 +157,10 @@ def add(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Make a person platform staff. Gives no access to any organization."""
+    """Make a person platform staff. Gives no access to any organization.
+
+    Example: harmonia support staff add e0000000-0000-4000-8000-000000000021
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 
@@ -159,7 +177,10 @@ def remove(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """End a person's being staff, and every access they have, at once."""
+    """End a person's being staff, and every access they have, at once.
+
+    Example: harmonia support staff remove e0000000-0000-4000-8000-000000000021
+    """
     with command(output):
         from harmonia_py.lifecycle import support
 

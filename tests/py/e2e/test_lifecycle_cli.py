@@ -11,7 +11,7 @@ from fix_database import Connection, as_user
 from harmonia_cli.main import app
 from typer.testing import CliRunner
 
-from harmonia_py.engines import Database
+from harmonia_py.engines import Database, Engine
 
 OWNER = "e0000000-0000-4000-8000-000000000001"
 AGENT = "e0000000-0000-4000-8000-000000000021"
@@ -116,6 +116,14 @@ def test_export_hold_close_purge(run: Shell, key: str, conn: Connection, tmp_pat
     (done,) = run(*purge)
     assert done["rows"] > 50 and len(done["signature"]) == 128
     assert run("retention", "run", "--key", key) == []
+    # Named again it gives the certificate there is, and anybody can check it later.
+    assert run(*purge) == [done]
+    public = ["--public-key", run.public]  # type: ignore[attr-defined]
+    assert run("retention", "certificate", ORG, *public)["verified"]
+    assert '"rows_left": 0' in run.text("retention", "certificate", ORG)
+    other = ["--public-key", "00" * 31 + "01"]
+    wrong = CliRunner().invoke(app, ["retention", "certificate", ORG, *other], env=run.env)
+    assert wrong.exit_code == 3 and "not signed" in wrong.output
     # What was taken away can come back: nothing of it is left to collide with but the tombstone.
     refused = run("organization", "import", out, "--key", key, code=1)
     assert "exists here already" in refused["error"]["message"]
@@ -135,6 +143,21 @@ def test_backup(run: Shell, key: str, tmp_path: Path) -> None:
     )
 
 
+def test_what_was_restored_is_verified(
+    run: Shell, key: str, database: Database, engine: Engine, tmp_path: Path
+) -> None:
+    """The drill: back up, wipe, restore; the record and the isolation of what came back hold."""
+    run("audit", "seal", "--key", key)
+    made = run("backup", "create", "--key", key, "--folder", str(tmp_path))
+    engine.drop_database(database.name)
+    run("backup", "restore", made["path"], "--key", key, "--into", run.env["DATABASE_URL"])
+    public = run.public  # type: ignore[attr-defined]
+    report = run("audit", "verify", "--public-key", public)
+    assert report["verified"] and report["sealed_events"] > 0
+    said = CliRunner().invoke(app, ["verify", "--db-url", run.env["DATABASE_URL"]])
+    assert said.exit_code == 0, said.output
+
+
 def test_incident_outbox_subprocessors(run: Shell) -> None:
     incident = run(
         "incident", "open", "--title", "Stolen laptop", "--summary", "A laptop was stolen.",
@@ -147,6 +170,11 @@ def test_incident_outbox_subprocessors(run: Shell) -> None:
     assert run(*notify)["messages"] == 0
     assert "Stolen laptop" in run.text("incident", "list")
     assert json.loads(run.text("incident", "timeline", incident))["timeline"]
+    waiting = run("outbox", "list")
+    assert {m["status"] for m in waiting} == {"pending"} and len(waiting) >= 2
+    assert "incident" in run.text("outbox", "list")
+    again = run("outbox", "retry", waiting[0]["id"], code=1)
+    assert "was given up" in again["error"]["message"]
     send = ["outbox", "send", "--smtp", "smtp+plain://127.0.0.1:9", "--from", "a@b.example"]
     assert run(*send, code=4)["error"]["code"] == "mail.refused"
     run("incident", "close", incident, "--resolution", "wiped remotely")
