@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from harmonia_py.audit import digests, sql
 from harmonia_py.audit.chain import Head, walk
 from harmonia_py.connection import ConnectionOrDsn, session
-from harmonia_py.errors import AuditTampered, UsageError
+from harmonia_py.errors import AuditTampered, NotWritable, UsageError
 from harmonia_py.lifecycle import keys
 
-__all__ = ["Receipt", "read_receipts", "seal", "write_receipt"]
+__all__ = ["Receipt", "check_receipts", "read_receipts", "seal", "write_receipt"]
 
 # Two sealers at once would both continue from the same seal.
 LOCK = 486101
@@ -109,9 +109,24 @@ def _next(conn: Any) -> tuple[int, bytes, datetime, int]:
 
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
-    """Append the receipt as one JSON line to a file that belongs somewhere else."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(receipt)) + "\n")
+    """Append the receipt as one JSON line to a file that belongs somewhere else.
+
+    Raises :class:`NotWritable`.
+    """
+    _append(path, json.dumps(asdict(receipt)) + "\n")
+
+
+def check_receipts(path: Path) -> None:
+    """Raise :class:`NotWritable` unless a receipt could be written, before there is a seal."""
+    _append(path, "")
+
+
+def _append(path: Path, line: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise NotWritable(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_receipts(path: Path) -> list[Receipt]:

@@ -25,7 +25,14 @@ from psycopg import sql
 from harmonia_py import audit, dsn
 from harmonia_py.connection import Connection
 from harmonia_py.engines import binaries
-from harmonia_py.errors import CheckFailed, FileDamaged, HarmoniaError, Refused, ToolMissing
+from harmonia_py.errors import (
+    CheckFailed,
+    FileDamaged,
+    HarmoniaError,
+    Refused,
+    ToolMissing,
+    UsageError,
+)
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle import stream
 
@@ -249,6 +256,8 @@ def _ensure_empty(url: str) -> None:
 
 def listing(folder: Path) -> list[Backup]:
     """Return the backups of a folder, the newest first; files that are none are left out."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
         try:

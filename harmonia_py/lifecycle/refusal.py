@@ -35,9 +35,15 @@ def translate() -> Iterator[None]:
 def _value(error: psycopg.Error) -> Refused:
     """Name the rule. Not the server's own detail: it repeats the row."""
     rule = error.diag.constraint_name or error.diag.column_name
+    if isinstance(error, psycopg.errors.ForeignKeyViolation):
+        what = f"what is named does not exist ({rule})"
+    elif rule:
+        what = f"a value is not allowed: it breaks the rule {rule}"
+    else:
+        what = f"a value is not allowed: {error.diag.message_primary}"
     return Refused(
-        f"a value is not allowed: {error.diag.message_primary}",
+        what,
         code="value.refused",
         status=400,
-        hint=f"the rule is {rule}" if rule else None,
+        hint="--help says what each value may be",
     )

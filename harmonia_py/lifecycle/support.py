@@ -34,7 +34,7 @@ def _as_person(target: ConnectionOrDsn, person: UUID) -> Iterator[Connection]:
 
 def add_staff(target: ConnectionOrDsn, user_id: UUID) -> None:
     """Make a person platform staff, or take a former one back."""
-    with session(target) as conn:
+    with session(target) as conn, translate():
         conn.execute(
             "insert into private.platform_admins (user_id) values (%s)"
             " on conflict (user_id) do update set disabled_at = null",

@@ -67,12 +67,15 @@ def seal(
     """
     with command(output):
         from harmonia_py.audit import seal as sealing
-        from harmonia_py.audit.seal import write_receipt
+        from harmonia_py.audit.seal import check_receipts, write_receipt
         from harmonia_py.lifecycle import keys
 
         url = database_url(db_url)
         consent(url, yes=yes, action="seal the audit record")
         signing = keys.sealing_key(keys.load(key))
+        if receipts is not None:
+            # A seal without its receipt proves less: so not at all.
+            check_receipts(receipts)
         with working("verifying what is new"):
             receipt = sealing(url, signing)
         if receipt is not None and receipts is not None:
@@ -169,6 +172,8 @@ def _print_events(events: list[dict[str, Any]]) -> None:
             highlight=False,
             markup=False,
         )
+    if not events:
+        stderr.print("nothing is on record for this organization", style="dim")
 
 
 @app.command()

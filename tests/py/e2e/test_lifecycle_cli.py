@@ -52,6 +52,9 @@ def key(run: Shell, tmp_path: Path) -> str:
 
 def test_audit(run: Shell, key: str, tmp_path: Path) -> None:
     receipts = str(tmp_path / "receipts")
+    nowhere = ["--receipts", str(tmp_path / "no" / "receipts")]
+    failed = run("audit", "seal", "--key", key, *nowhere, code=1)
+    assert failed["error"]["code"] == "path.not_writable"
     assert run("audit", "seal", "--key", key, "--receipts", receipts)["number"] == 1
     assert run("audit", "seal", "--key", key) is None
     public = run.public  # type: ignore[attr-defined]
@@ -77,6 +80,8 @@ def test_audit(run: Shell, key: str, tmp_path: Path) -> None:
 
 
 def test_support(run: Shell) -> None:
+    unknown = run("support", "staff", "add", ORG, code=1)
+    assert "does not exist" in unknown["error"]["message"]
     run("support", "staff", "add", AGENT)
     ask = ["support", "request", "--organization", ORG, "--agent", AGENT, "--permission",
            "contacts.read", "--reason", "ticket 4711: imports fail"]  # fmt: skip
@@ -135,6 +140,8 @@ def test_backup(run: Shell, key: str, tmp_path: Path) -> None:
     assert run("backup", "verify", made["path"], "--key", key)["rows"] == made["rows"]
     assert [b["path"] for b in run("backup", "list", *folder)] == [made["path"]]
     assert run("backup", "prune", *folder)["deleted"] == []
+    missing = run("backup", "list", "--folder", str(tmp_path / "none"), code=2)
+    assert "there is no folder" in missing["error"]["message"]
     into = ["backup", "restore", made["path"], "--key", key, "--into", run.env["DATABASE_URL"]]
     assert "not empty" in run(*into, code=1)["error"]["message"]
     Path(made["path"]).write_bytes(Path(made["path"]).read_bytes()[:-1])
