@@ -115,33 +115,36 @@ def test_either_tool_continues_where_the_other_stopped(
 def test_nothing_runs_twice_beside_a_push(
     supabase_cli: SupabaseCli, plain_database: Database, tmp_path: Path, first: str
 ) -> None:
-    """Both tools start on the same slow file; it runs once, whoever comes first."""
+    """Both tools are in the middle of the same file; it is done once, whoever comes first."""
     folder = tmp_path / "supabase" / "migrations"
     folder.mkdir(parents=True)
     (tmp_path / "supabase" / "config.toml").write_text('project_id = "small"\n')
     (folder / "20260101000000_marks.sql").write_text("create table public.marks (id int);\n")
     migrations.apply(plain_database.owner_dsn, folder)
     slow = folder / "20260101000001_slow.sql"
-    slow.write_text("insert into public.marks select 1 from pg_sleep(4);\n")
+    # It waits until the test lets go, which is when both are there.
+    slow.write_text("insert into public.marks select 1 from pg_advisory_xact_lock_shared(4861);\n")
 
-    def running() -> bool:
-        query = "select 1 from pg_stat_activity where query like '%pg_sleep(4)%'"
-        query += " and pid <> pg_backend_pid() and state = 'active'"
-        return bool(rows(plain_database, query))
+    def waiting() -> int:
+        query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        return int(rows(plain_database, query + " and datname = current_database()")[0][0])
 
     def ours() -> Any:
         return migrations.apply(plain_database.owner_dsn, folder)
 
     push = ["db", "push", "--remote", url(plain_database), "--yes"]
     with ThreadPoolExecutor() as pool:
-        if first == "harmonia":
-            mine = pool.submit(ours)
-            _until(running)
-            theirs = supabase_cli.start(tmp_path, *push)
-        else:
-            theirs = supabase_cli.start(tmp_path, *push)
-            _until(running)
-            mine = pool.submit(ours)
+        with plain_database.connect() as holder:
+            holder.execute("select pg_advisory_xact_lock(4861)")
+            if first == "harmonia":
+                mine = pool.submit(ours)
+                _until(lambda: waiting() == 1)
+                theirs = supabase_cli.start(tmp_path, *push)
+            else:
+                theirs = supabase_cli.start(tmp_path, *push)
+                _until(lambda: waiting() == 1)
+                mine = pool.submit(ours)
+            _until(lambda: waiting() == 2)
         result = mine.result(timeout=60)
         out, err = theirs.communicate(timeout=60)
     assert rows(plain_database, "select count(*) from public.marks") == [(1,)], out + err
@@ -153,7 +156,7 @@ def test_nothing_runs_twice_beside_a_push(
     migrations.verify(plain_database.owner_dsn, folder)
 
 
-def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
