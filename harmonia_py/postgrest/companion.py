@@ -176,6 +176,13 @@ def _why_not(development: Development) -> dict[str, object]:
 
 def _started(pid: int) -> str:
     """Return when a process began, or nothing when there is none."""
+    try:
+        # In ticks since the machine began: `ps` makes a time of day of it, which may be set.
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        return "" if state == "Z" else fields[18]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return ""
     state, _, began = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
         env={**os.environ, "LC_ALL": "C"},

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from harmonia_py.engines.server import free_port
+from harmonia_py.postgrest.companion import DevelopmentApi, read
 
 ROOT = Path(__file__).resolve().parents[3]
 MAIN = "from harmonia_cli.main import main; main()"
@@ -82,42 +84,38 @@ def api_of(answer: Any) -> Any:
     return api
 
 
-def state(project: Project) -> Any:
-    return json.loads((project.root / ".harmonia" / "api.json").read_text())
-
-
-def alive(pid: int) -> bool:
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False)
-    return found.stdout.strip() not in (b"", b"Z", b"Zs")
+def state(project: Project) -> DevelopmentApi:
+    return read(project.root / ".harmonia")
 
 
 def test_what_was_killed_is_started_again_at_its_address(project: Project) -> None:
     url = api_of(project.run("up", "--port", str(free_port())))["url"]
-    first = state(project)["pid"]
-    os.kill(first, signal.SIGKILL)
+    first = state(project)
+    os.kill(first.pid, signal.SIGKILL)
     assert api_of(project.run("status"))["hint"] == "harmonia up"
     assert api_of(project.run("up"))["url"] == url
-    second = state(project)["pid"]
+    second = state(project)
     # The database, too: the API that lost it must neither stay nor keep its port from the next.
     os.kill(project.run("status")["pid"], signal.SIGKILL)
     up = project.run("up")
     assert api_of(up)["url"] == url
-    third = state(project)["pid"]
-    assert third == second or not alive(second)
+    third = state(project)
+    assert third == second or not second.running
+    assert third.running
     anon = {"authorization": f"Bearer {api_of(up)['anon_key']}"}
     assert httpx.get(f"{url}/organizations", headers=anon).status_code in (401, 403)
     project.run("down")
-    assert not any(alive(pid) for pid in (first, second, third))
+    assert not any(api.running for api in (first, second, third))
 
 
 def test_down_leaves_another_program_alone(project: Project) -> None:
     """One that was given the process id since, even another PostgREST."""
     project.run("up", "--port", str(free_port()))
     kept = state(project)
-    os.kill(kept["pid"], signal.SIGKILL)
+    os.kill(kept.pid, signal.SIGKILL)
     with subprocess.Popen(["sleep", "60"]) as other:
         path = project.root / ".harmonia" / "api.json"
-        path.write_text(json.dumps({**kept, "pid": other.pid}))
+        path.write_text(json.dumps({**asdict(kept), "pid": other.pid}))
         assert not api_of(project.run("status"))["running"]
         project.run("down")
         assert other.poll() is None
