@@ -62,9 +62,10 @@ class OAuthTokens:
             endpoint = TokenEndpoint(
                 data["token_url"], data["client_id"], _secret(data["client_secret"])
             )
-            access = Secret(data["access_token"])
-            return cls(access, _secret(data["refresh_token"]), data["expires_at"], endpoint)
-        except (ValueError, KeyError, TypeError):
+            access, ends = Secret(data["access_token"]), data["expires_at"]
+            ends = None if ends is None else float(ends)
+            return cls(access, _secret(data["refresh_token"]), ends, endpoint)
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InvalidSecret("the secret is not an OAuth token pair") from None
 
     def fresh(self, seconds: float) -> bool:
@@ -127,7 +128,7 @@ def _post(url: str, form: dict[str, Any], timeout: float) -> tuple[int, dict[str
                 if len(body) > _MAX_ANSWER or time.monotonic() > deadline:
                     raise Failed
             data = json.loads(body)
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, ValueError, RecursionError):
         raise Failed from None
     if not isinstance(data, dict):
         raise Failed

@@ -197,7 +197,7 @@ def _decoded(data: bytes) -> str:
 def _json(data: bytes) -> dict[str, Any]:
     try:
         document = json.loads(_decoded(data), object_pairs_hook=_once)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidSecret("the input is not JSON") from None
     if not isinstance(document, dict):
         raise InvalidSecret("the input is not a JSON object")

@@ -22,8 +22,11 @@ class Secret:
 
     def __init__(self, value: bytes | str) -> None:
         """Take bytes, or text that is kept as UTF-8."""
+        if not isinstance(value, bytes | str):
+            # bytes(5) would be five zeros, and an error of bytes() might show the value.
+            raise TypeError(f"a Secret is bytes or text, not {type(value).__name__}")
         object.__setattr__(
-            self, "_Secret__value", value.encode() if isinstance(value, str) else bytes(value)
+            self, "_Secret__value", value.encode() if isinstance(value, str) else value
         )
 
     def reveal(self) -> bytes:

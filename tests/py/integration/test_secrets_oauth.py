@@ -40,6 +40,7 @@ class FakeProvider:
     fail: int = 0
     drop_answer: bool = False
     keep_refresh_token: bool = False
+    junk: bytes | None = None
     lifetime: object = 3600
     lock: Lock = field(default_factory=Lock)
 
@@ -74,7 +75,7 @@ def token_server() -> Iterator[FakeProvider]:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             status, body = fake.answer(form)
             time.sleep(fake.delay)
-            data = dumps(body).encode()
+            data = dumps(body).encode() if fake.junk is None else fake.junk
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -257,6 +258,17 @@ def test_a_provider_that_is_down(
     conn.commit()
     with pytest.raises(RefreshInProgress, match="another worker"):
         refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
+
+
+@pytest.mark.parametrize("junk", [b"", b"<html>", b"[]", b"[" * 30_000, b"x" * 40_000, b"\xff"])
+def test_an_answer_that_is_none(
+    vault_bench: VaultBench, token_server: FakeProvider, junk: bytes
+) -> None:
+    token_server.junk = junk
+    refresher = Refresher(vault_bench.store, wait=0.1)
+    refresher.connect(ALDER, NAME, _tokens(token_server, 60), audience=HOST, actor=WORKER)
+    found = refresher.access_token(ALDER, NAME, audience=HOST, actor=WORKER)
+    assert (found.value, token_server.calls) == (Secret("access-0"), 1)
 
 
 def test_bad_input(vault_bench: VaultBench, token_server: FakeProvider) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import traceback
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -98,6 +99,29 @@ def test_a_value_no_header_can_hold_is_not_shown(value: bytes) -> None:
     with bound_client(fine) as client:
         client._transport = httpx.MockTransport(lambda _: httpx.Response(200))
         assert client.get("https://api.example.com/").status_code == 200
+
+
+@pytest.mark.parametrize("value", [5, 10**12, None, 1.5, ["a"], {"a": 1}, True])
+def test_it_is_made_of_bytes_or_text_only(value: Any) -> None:
+    with pytest.raises(TypeError, match="bytes or text"):
+        Secret(value)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"[" * 30_000,
+        b"[]",
+        b"5",
+        b'{"token_url": "https://x", "client_id": "i", "client_secret": null,'
+        b' "access_token": 5, "refresh_token": null, "expires_at": null}',
+        b'{"token_url": "https://x", "client_id": "i", "client_secret": null,'
+        b' "access_token": "a", "refresh_token": null, "expires_at": "soon"}',
+    ],
+)
+def test_what_is_not_a_token_pair_is_said_to_be_none(stored: bytes) -> None:
+    with pytest.raises(InvalidSecret, match="token pair"):
+        OAuthTokens.unseal(Secret(stored))
 
 
 def test_it_compares_and_does_not_change() -> None:
