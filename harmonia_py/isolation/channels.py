@@ -20,6 +20,7 @@ from harmonia_py.isolation.probes import (
     escalation,
     grants,
     invitations,
+    notices,
     oracles,
     permissions,
     reach,
@@ -28,6 +29,7 @@ from harmonia_py.isolation.probes import (
     records,
     refusals,
     rpc,
+    settings,
     shadow,
     shares,
     storage,
@@ -78,11 +80,14 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         told = {s.object for s in signals} | set(lab.model.public_functions)
         result.signals += dynamic.probe(lab, told)
         result.signals += totals.probe(lab, told)
+        result.signals += settings.probe(lab)
     with timer("callers"):
         result.signals += callers.probe(lab)
     with timer("keys"):
         result.signals += oracles.probe(lab, result.allowed)
         result.signals += refusals.probe(lab, result.allowed)
+    with timer("notices"):
+        result.signals += notices.probe(lab, result.allowed)
     with timer("grants"):
         result.signals += grants.probe(lab)
         result.signals += credentials.probe(lab, result.allowed)

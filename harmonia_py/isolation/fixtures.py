@@ -498,7 +498,11 @@ class _Seeder:
                 draft[column.name] = self.standing.ordinary(table, column, options)
                 if isinstance(first := fixed.get(column.name), Preferred):
                     draft[column.name].insert(0, first.value)
-                if column.name == "slug" and m.kind == "root" and not texts and tenant:
+                # One tenant's short name begins with the other's, so that prefix tricks show.
+                short = column.category == "S" and any(
+                    u.columns == (column.name,) for u in table.uniques
+                )
+                if short and m.kind == "root" and tenant:
                     draft[column.name].insert(0, tenant.token)
         for check in table.checks:
             _compose(table, check.columns, draft, f"{token}{n:04d}")
@@ -582,7 +586,19 @@ class _Seeder:
     def _apart(
         self, table: Table, fk: ForeignKey, values: dict[str, Any], pool: list[Row]
     ) -> list[Row]:
-        """Leave out the rows that another foreign key of this row already points at."""
+        """Leave out the rows that another foreign key of this row already points at.
+
+        Nor may a check find the row equal to another reference.
+        """
+        tied = {
+            str(values[other])
+            for check in table.checks
+            for column in fk.columns
+            if column in check.columns and column not in values
+            for other in check.columns
+            if values.get(other) is not None
+        }
+        pool = [r for r in pool if not tied & {str(r.values.get(c)) for c in fk.ref_columns}]
         taken = {
             tuple(str(values.get(c)) for c in other.columns)
             for other in table.foreign_keys

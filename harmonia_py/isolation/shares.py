@@ -51,7 +51,9 @@ def shares(catalog: Catalog, model: TenancyModel) -> dict[str, Share]:
         entry = model.of(table.key)
         if entry.kind not in ("tenant", "user"):
             continue
-        receivers = [c for c in people.get(table.key, ()) if c not in entry.path]
+        # One person is paired with one thing; an owner with an end is not a guest.
+        paired = {c for u in table.uniques if len(u.columns) > 1 for c in u.columns}
+        receivers = [c for c in people.get(table.key, ()) if c in paired - set(entry.path)]
         marks, expires = ends_of(table)
         if receivers and (marks or expires) and len(table.columns) > len(receivers) + 1:
             tied = {c for k in table.checks if len(k.columns) > 1 for c in k.columns}

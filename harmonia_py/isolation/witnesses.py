@@ -76,8 +76,11 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
         leaks = passed and (outcome.result is not None or not reads)
     if not leaks:
         return None
+    forged = _forged(witness)
     return Signal(
-        rule="cross_tenant",
+        rule="claims.forged" if forged else "cross_tenant",
+        group=forged,
+        title=f"What a user can write decides what it sees: {forged}" if forged else "",
         kind="breach",
         severity="high" if lab.model.of(proof.table).kind == "user" else "critical",
         actor=f"an outsider ({proof.role})",
@@ -92,6 +95,16 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
         tables=(proof.table,),
         pre=attack.pre,
     )
+
+
+def _forged(witness: Witness) -> str:
+    """Name what the caller wrote itself in a world that needs it."""
+    for path, cell in witness.claims.items():
+        if cell is not None and path.split(".")[0] == "user_metadata":
+            return "forged user_metadata"
+        if cell is not None and path.startswith("setting:request.headers"):
+            return "forged request headers"
+    return ""
 
 
 class _Scene:

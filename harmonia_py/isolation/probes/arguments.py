@@ -90,14 +90,20 @@ def _choices(
     tenant = lab.cast.tenant(label)
     base = argument.type
     if base == "uuid":
-        ids = [tenant.id] if lab.model.tenant_type == "uuid" else []
+        # Rows of what the function itself names come first.
+        near = lab.refs.direct(function.source)[0]
+        first: list[str] = []
+        rest = [tenant.id] if lab.model.tenant_type == "uuid" else []
         for key in sorted(lab.fixtures.rows)[:60]:
             table = lab.catalog.tables.get(key)
             rows = lab.fixtures.of(key, label)
             if table and rows and table.primary_key:
-                ids.append(str(rows[0].values.get(table.primary_key[-1])))
+                last = table.primary_key[-1]
+                if table.column(last).base == "uuid":
+                    (first if key in near else rest).append(str(rows[0].values.get(last)))
+        ids = [*first[:3], *rest]
         picks: list[tuple[Any, bool, str | None]] = [(i, True, None) for i in dict.fromkeys(ids)]
-        return picks[:3] or [(_NOBODY, False, None)]
+        return picks[:4] or [(_NOBODY, False, None)]
     if base == "uuid[]":
         return [([tenant.id], True, None)]
     if argument.labels:
@@ -115,7 +121,8 @@ def _choices(
     if argument.category == "A":
         return [([], False, None)]
     if argument.category == "S":
-        return [("hza", False, None)]
+        usual = _usual(lab, function, argument, label) or ["hza"]
+        return [(text, False, None) for text in usual]
     if argument.category == "N":
         return [(10, False, None)]
     if argument.category == "B":
@@ -125,6 +132,17 @@ def _choices(
     if argument.category == "T":
         return [("1 day", False, None)]
     return [("", False, None)]
+
+
+def _usual(lab: Lab, function: Function, argument: Argument, label: str) -> list[str]:
+    """Return what a column of this name holds in the tables the function names: a role, a kind."""
+    name = _plain(argument.name)
+    out = []
+    for key in sorted(lab.refs.direct(function.source)[0]):
+        table, rows = lab.catalog.tables.get(key), lab.fixtures.of(key, label)
+        if table and rows and table.has(name) and rows[-1].values.get(name) is not None:
+            out.append(str(rows[-1].values[name]))
+    return out[:1]
 
 
 def _unknown(argument: Argument) -> Any:

@@ -61,7 +61,8 @@ def probe(lab: Lab, allowed: Allowed) -> tuple[list[Signal], list[NotJudged]]:
 
 
 def _tables(lab: Lab) -> list[Table]:
-    seats = {m.table for m in lab.model.memberships}
+    # A person sees the rows that say what he may: memberships, shares.
+    seats = {m.table for m in lab.model.memberships} | set(lab.shares)
     return [t for t in lab.tables() if lab.model.of(t.key).kind == "tenant" and t.key not in seats]
 
 

@@ -89,6 +89,7 @@ def probe(
         text = f"nobody could do it, for another reason than the tenancy: {reason}"
         left.append(NotJudged(", ".join(what), text))
     signals += _outliers(lab, allowed)
+    signals += _ungranted(lab)
     return signals, left
 
 
@@ -126,6 +127,40 @@ def _refused_by_policy(said: Sequence[str]) -> bool:
     return not said or all(
         d == "0 rows" or "42501" in d or "42P17" in d for text in said for d in text.split("; ")
     )
+
+
+def _ungranted(lab: Lab) -> list[Signal]:
+    """Find a policy written for one command of one role that holds no grant to go with it.
+
+    A policy for all commands, or for everybody, promises less: it is often wider than the grants.
+    """
+    out: list[Signal] = []
+    for table in lab.tables():
+        if lab.model.of(table.key).kind not in ("tenant", "root", "user") or not table.rls:
+            continue
+        for policy in table.policies:
+            privilege = _PRIVILEGE.get(policy.command)
+            roles = [r for r in policy.roles if r in lab.catalog.roles]
+            if privilege is None or not policy.permissive or not roles:
+                continue
+            if any(table.can(role, privilege) for role in roles):
+                continue
+            out.append(
+                Signal(
+                    "denied.grant",
+                    "denied",
+                    "medium",
+                    roles[0],
+                    table.key,
+                    policy.command,
+                    f"policy {policy.name} lets {roles[0]} {policy.command}; the grant is missing",
+                    "A policy without the grant lets nobody do anything.",
+                    f"grant {policy.command} on {table.key} to {roles[0]}; or drop the policy.",
+                    group=table.key,
+                    title="{object}: a policy allows what no grant does ({commands})",
+                )
+            )
+    return out
 
 
 def _outliers(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> list[Signal]:

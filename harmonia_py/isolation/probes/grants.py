@@ -82,12 +82,13 @@ def _privileges(lab: Lab) -> Iterator[Signal]:
 
 
 def _sequences(lab: Lab) -> Iterator[Signal]:
-    every = lab.catalog.sequences
+    exposed = {t.schema for t in lab.catalog.tables.values() if t.exposed}
+    every = [s for s in lab.catalog.sequences if s.schema in exposed]
     for role in lab.catalog.roles:
         holders = [s for s in every if (role, "UPDATE") in s.privileges]
-        if (role, "TRUNCATE") in lab.catalog.default_privileges or len(holders) * 2 > len(
-            every
-        ) > 1:
+        # What every sequence (or, of a single one, every table) has is the platform's default.
+        usual = len(holders) * 2 > len(every) > 1
+        if usual or ((role, "TRUNCATE") in lab.catalog.default_privileges and len(every) == 1):
             continue
         for sequence in holders:
             yield Signal(

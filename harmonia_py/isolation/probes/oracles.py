@@ -23,7 +23,7 @@ def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
     """Write one's own rows that name, or collide with, the other tenant's."""
     signals: list[Signal] = []
     for table in lab.tables():
-        if lab.model.of(table.key).kind != "tenant":
+        if lab.model.of(table.key).kind not in ("tenant", "user"):
             continue
         for command in ("insert", "update"):
             actor = next(
@@ -37,6 +37,8 @@ def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
             if actor is not None:
                 signals += _references(lab, table, actor, command)
                 signals += _collisions(lab, table, actor, command)
+                if table.triggers:
+                    signals += _looked_up(lab, table, actor, command)
     return signals
 
 
@@ -45,7 +47,9 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
     model = lab.model.of(table.key)
     for fk in table.foreign_keys:
         target = lab.model.of(fk.target)
-        if target.kind != "tenant" or (model.path[0] in fk.columns and len(fk.columns) == 1):
+        if target.kind not in ("tenant", "user") or (
+            model.path[0] in fk.columns and len(fk.columns) == 1
+        ):
             continue
         if any(m.table == fk.target and m.user in fk.ref_columns for m in lab.model.memberships):
             continue
@@ -111,7 +115,8 @@ def _collisions(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
         if clash is None or plain is None:
             continue
         hit, control = lab.run([clash, plain])
-        if control.ok and hit.code == "23505" and unique.name in hit.message:
+        clashed = hit.code == ("23P01" if unique.exclusion else "23505")
+        if control.ok and clashed and unique.name in hit.message:
             out.append(
                 Signal(
                     "key.unique",
@@ -137,14 +142,14 @@ def _collisions(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
 def _natural(lab: Lab, table: Table, unique: Unique) -> tuple[str, ...]:
     """Return the columns of a key that a client could guess and that no tenant column leads."""
     columns = unique.columns
-    if unique.exclusion:
-        return ()
     if unique.has_expressions:
         words = set(re.findall(r"\w+", unique.definition.split(" USING ", 1)[-1]))
         columns = tuple(c.name for c in table.columns if c.name in words)
     model = lab.model.of(table.key)
     special = {*model.path, *model.users}
     references = {c for fk in table.foreign_keys for c in fk.columns}
+    if model.kind == "user" and all(table.column(c).category == "S" for c in columns):
+        return ()  # a name that is taken is no secret among people who choose names
     if not columns or special & set(columns) or references & set(columns):
         return ()
     for name in columns:
@@ -158,6 +163,66 @@ def _natural(lab: Lab, table: Table, unique: Unique) -> tuple[str, ...]:
     if all(table.column(c).labels or table.column(c).category == "B" for c in columns):
         return ()
     return columns
+
+
+def _looked_up(lab: Lab, table: Table, actor: Actor, command: str) -> list[Signal]:
+    """Name the other tenant's rows in columns that a trigger checks instead of a foreign key.
+
+    What it says about another tenant's row must not differ from what it says about no row.
+    """
+    text = "\n".join(
+        f.source
+        for t in table.triggers
+        for f in lab.catalog.functions.values()
+        if f.key == f"{t.function}()" and f.definer
+    )
+    words = lab.refs.words(text)
+    keyed = {c for fk in table.foreign_keys for c in fk.columns}
+    model = lab.model.of(table.key)
+    out: list[Signal] = []
+    for column in table.columns:
+        if column.name not in words or column.name in {*keyed, *model.path, *model.users}:
+            continue
+        if column.base not in ("uuid", "bigint", "integer") or not column.writable:
+            continue
+        fake = _write(lab, table, actor, {column.name: _unknown(lab, table, column.name)}, command)
+        if fake is None:
+            continue
+        plan = [fake]
+        for key in sorted(lab.refs.reach(text)[0]):
+            rows = lab.fixtures.of(key, "B")
+            target = lab.catalog.tables.get(key)
+            if not rows or target is None or not target.primary_key or key == table.key:
+                continue
+            ref = target.primary_key[-1]
+            if lab.model.of(key).kind == "tenant" and target.column(ref).base == column.base:
+                item = _write(lab, table, actor, {column.name: rows[0].values[ref]}, command)
+                plan += [item] if item else []
+        nowhere, *there = lab.run(plan)
+        for item, outcome in zip(plan[1:], there, strict=True):
+            if (outcome.code, outcome.message) != (nowhere.code, nowhere.message):
+                out.append(
+                    Signal(
+                        "key.trigger",
+                        "oracle",
+                        "medium",
+                        actor.name,
+                        table.key,
+                        command,
+                        f"{column.name} of tenant B: {outcome.code}"
+                        f" {outcome.message or 'accepted'};"
+                        f" of nobody: {nowhere.code} {nowhere.message or 'accepted'}",
+                        "A trigger answers differently for another tenant's row than for none.",
+                        "Let it raise the same error for both, or use a composite foreign key.",
+                        item.sql,
+                        actor,
+                        (table.key, *sorted(lab.refs.reach(text)[0])[:4]),
+                        group=table.key,
+                        title="{object}: a trigger tells which rows of other tenants exist",
+                    )
+                )
+                break
+    return out
 
 
 def _unknown(lab: Lab, table: Table, column: str) -> object:

@@ -57,6 +57,7 @@ def probe(lab: Lab) -> list[Signal]:
 
 def _topics(lab: Lab, text: str, label: str) -> list[str]:
     keys = [lab.cast.tenant(label).id] if lab.model.tenanted else []
+    keys += _looked_up(lab, text, label)
     keys += [m.user or "" for m in lab.cast.members(label)[:1]]
     heads = {""}
     for word in literals(text):
@@ -67,7 +68,18 @@ def _topics(lab: Lab, text: str, label: str) -> list[str]:
             heads |= {f"{clean}:", f"{clean}-", f"{clean}/", f"{clean}_"}
     out = [f"{h}{k}" for k in keys for h in sorted(heads)]
     out += [f"{h}{k}:hz" for k in keys[:1] for h in sorted(heads)]
-    return out[:24]
+    return out[:48]
+
+
+def _looked_up(lab: Lab, text: str, label: str) -> list[str]:
+    """Return ids of rows that the policies look up: a topic may name a project, a deal."""
+    members = {m.table for m in lab.model.memberships}
+    out = []
+    for key in sorted(lab.refs.reach(text)[0] - members):
+        base, rows = lab.catalog.tables.get(key), lab.fixtures.of(key, label)
+        if lab.model.of(key).kind == "tenant" and base and rows and len(base.primary_key) == 1:
+            out.append(str(rows[0].values.get(base.primary_key[0])))
+    return out[:3]
 
 
 def _actors(lab: Lab, label: str) -> list[Actor]:

@@ -121,6 +121,12 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
         if any(tenancy) and not all(tenancy):
             shapes.append(([home if t else label for t in tenancy], list(arguments)))
             shapes.append(([label if t else home for t in tenancy], list(arguments)))
+        # One foreign id among one's own: a check of the others does not cover it.
+        for position, argument in enumerate(arguments[:5]):
+            if argument.category in "USN" and not argument.labels:
+                one = [home] * len(arguments)
+                one[position] = label
+                shapes.append((one, list(arguments)))
     if any(a.has_default for a in arguments):
         needed = [a for a in arguments if not a.has_default]
         shapes.append(([label] * len(needed), needed))

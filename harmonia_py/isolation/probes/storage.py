@@ -19,6 +19,7 @@ from harmonia_py.isolation.references import literals
 __all__ = ["probe"]
 
 _KEY = "storage.objects"
+_NAMED = frozenset("slug name code key subdomain handle".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,17 @@ def _objects(
     keys: list[tuple[str, str | None]] = [(lab.cast.tenant(label).id, None)]
     if not lab.model.tenanted:
         keys = []
+    # A path may begin with the id of something the policies look up: a project, a deal.
+    keys += [(key, None) for key in _looked_up(lab, table, label)]
     members = lab.cast.members(label)
     keys += [(m.user or "", m.user) for m in (*members[:1], *members[-1:])]
     root = lab.model.tenant_table
+    words_ = lab.refs.words("\n".join(f"{p.using} {p.check}" for p in table.policies))
     for row in lab.fixtures.of(root, label)[:1] if root else ():
         keys += [
             (str(v), None)
             for k, v in row.values.items()
-            if k in ("slug", "name", "code", "key", "subdomain", "handle") and v
+            if v and isinstance(v, str) and (k in words_ or k in _NAMED)
         ]
     paths: list[tuple[str, str | None]] = []
     for key, user in dict.fromkeys(keys):
@@ -108,6 +112,12 @@ def _objects(
             theirs = lab.cast.a.id
             paths += [(f"{key}/hz-{theirs}.txt", None), (f"{key}/hz-{theirs}", None)]
         paths += [(f"{word}/{key}/hz-{label.lower()}.txt", user) for word in words]
+    if label == "B":
+        # Paths of B that mention A further on: an attacker's key is not the owner's.
+        depth = max(folders)
+        for mine, other in zip(_keys(lab, table, "A"), _keys(lab, table, "B"), strict=False):
+            paths.append(("/".join([*[other] * depth, mine, "hz-b.txt"]), None))
+            paths.append(("/".join([*[other] * depth, f"{mine}.txt"]), None))
     out = []
     boss = members[0].user if members else None
     for name, user in dict.fromkeys(paths):
@@ -132,6 +142,25 @@ def _objects(
         shape = "/".join(re.sub(r"[0-9a-f-]{36}", "uuid", part) for part in name.split("/")[:-1])
         out.append(Item(ident, bucket, name, label, user, shape))
     return out
+
+
+def _keys(lab: Lab, table: Table, label: str) -> list[str]:
+    """Return what stands for a tenant in a path: its id, what policies look up, its people."""
+    members = lab.cast.members(label)
+    tenant = [lab.cast.tenant(label).id] if lab.model.tenanted else []
+    return [*tenant, *_looked_up(lab, table, label)[:1], *(m.user or "" for m in members[:1])]
+
+
+def _looked_up(lab: Lab, table: Table, label: str) -> list[str]:
+    text = "\n".join(f"{p.using} {p.check}" for p in table.policies)
+    members = {m.table for m in lab.model.memberships}
+    out = []
+    for key in sorted(lab.refs.reach(text)[0] - members):
+        rows = lab.fixtures.of(key, label)
+        base = lab.catalog.tables.get(key)
+        if lab.model.of(key).kind == "tenant" and rows and base and base.has("id"):
+            out.append(str(rows[0].values["id"]))
+    return out[:3]
 
 
 def _actors(lab: Lab) -> list[Actor]:
@@ -167,14 +196,15 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
         for change in outcome.changes:
             bucket, name = str(change.data.get("bucket_id")), str(change.data.get("name"))
             hit = by_id.get(str(change.data.get("id")))
-            target = hit or next(
-                (
-                    i
-                    for i in items
-                    if i.bucket == bucket and i.name.rsplit("/", 1)[0] == name.rsplit("/", 1)[0]
-                ),
-                None,
-            )
+            # The longest folder that is somebody's: a key further down the path changes nothing.
+            inside = [
+                i
+                for i in items
+                if i.bucket == bucket and name.startswith(i.name.rsplit("/", 1)[0] + "/")
+            ]
+            moved = change.kind == "new" and item.tag == "update move"
+            nearest = max(inside, key=lambda i: len(i.name.rsplit("/", 1)[0]), default=None)
+            target = nearest if moved or hit is None else hit
             if target is not None:
                 seen.append((item, item.tag.split()[0], target, f"{item.tag} {bucket}/{name}"))
     for item, command, hit, evidence in seen:
@@ -278,7 +308,9 @@ def _plan(lab: Lab, actor: Actor, items: list[Item]) -> list[Probe]:
     ]
     for item in theirs:
         folder = item.name.rsplit("/", 1)[0]
-        for name in (f"{folder}/hz-new.txt",):
+        own = _keys(lab, lab.catalog.platform[_KEY], next(iter(actor.tenants), "A"))
+        tricks = [t for k in own for t in (f"{folder}/{k}/hz-new.txt", f"{folder}/{k}.txt")]
+        for name in (f"{folder}/hz-new.txt", *(tricks if actor.tenants else ())):
             out.append(
                 Probe(actor, _insert(lab, actor, item.bucket, name), watch=(_KEY,), tag="insert")
             )
@@ -286,15 +318,23 @@ def _plan(lab: Lab, actor: Actor, items: list[Item]) -> list[Probe]:
         if here.bucket != there.bucket:
             continue
         target = there.name.rsplit("/", 1)[0] + "/hz-moved.txt"
+        # Without a condition no SELECT policy has to see where the file goes; the name is unique,
+        # so the caller must have but one.
+        alone = lab.text(
+            sql.SQL("delete from storage.objects where id <> {} and name not like {}").format(
+                sql.Literal(here.id), sql.Literal(there.name.rsplit("/", 1)[0] + "/%")
+            )
+        )
         out.append(
             Probe(
                 actor,
                 lab.text(
-                    sql.SQL("update storage.objects set name = {} where id = {}").format(
-                        sql.Literal(target), sql.Literal(here.id)
-                    )
+                    sql.SQL("update storage.objects set name = {}").format(sql.Literal(target))
                 ),
                 watch=(_KEY,),
+                pre=(alone,),
+                replica=True,
+                session={"storage.allow_delete_query": "true"},
                 tag="update move",
             )
         )
