@@ -12,7 +12,7 @@ lower deciles are compared, which hold still on a machine that does other things
 
 ``policy`` compares the statements alone, with the time the policies add; ``request`` compares the
 transactions PostgREST makes of them: begin, the settings of role and claims, the rows as JSON, the
-end. Exits with 1 when a plan reads a whole tenant table, and with 3 when a request is above its
+end. Exits with 1 when a plan reads a whole tenant table, and with 3 when a statement is above its
 goal.
 """
 
@@ -187,8 +187,8 @@ def line(
     alone = {way: undisturbed([t[0] for t in found]) for way, found in taken.items()}
     whole = {way: undisturbed([t[1] for t in found]) for way, found in taken.items()}
     ratio, sent = alone["policy"] / alone["hand"], whole["policy"] / whole["hand"]
-    met = round(sent, 2) <= statement.goal
-    verdict = "yes" if round(ratio, 2) <= statement.goal else "as a request" if met else "no"
+    met = round(ratio, 2) <= statement.goal
+    verdict = "yes" if met else "as a request" if round(sent, 2) <= statement.goal else "no"
     cells = (
         statement.name,
         f"{alone['hand'] * 1000:.2f}",
