@@ -29,7 +29,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; ``type`` is ``format_type`` output, ``base`` the type under a domain."""
+    """One column; ``type`` is ``format_type`` output, ``base`` the type under a domain.
+
+    ``digits`` are the precision and the scale of a bounded numeric.
+    """
 
     name: str
     number: int
@@ -43,6 +46,7 @@ class Column:
     labels: tuple[str, ...] = ()
     element: str | None = None
     length: int | None = None
+    digits: tuple[int, int] | None = None
     domain_checks: tuple[str, ...] = ()
     comment: str | None = None
     privileges: frozenset[tuple[str, str]] = frozenset()

@@ -195,6 +195,9 @@ def _column(item: dict[str, Any], usage: set[str]) -> Column:
     typmod = item["typmod"]
     if typmod is not None and typmod > 4 and item["base"] in ("character varying", "character"):
         length = typmod - 4
+    digits = None
+    if typmod is not None and typmod > 4 and item["base"].startswith("numeric"):
+        digits = ((typmod - 4) >> 16, (typmod - 4) & 0x7FF)
     return Column(
         name=item["name"],
         number=item["number"],
@@ -208,6 +211,7 @@ def _column(item: dict[str, Any], usage: set[str]) -> Column:
         labels=tuple(item["labels"] or ()),
         element=item["element"],
         length=length,
+        digits=digits,
         domain_checks=tuple(_inner(c) for c in item["domain_checks"] or ()),
         comment=item["comment"],
         privileges=frozenset(p for p in _pairs(item["privileges"]) if p[0] in usage),

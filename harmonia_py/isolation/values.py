@@ -22,6 +22,18 @@ _NOW = datetime.now(UTC).replace(microsecond=0)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
+# Types whose text has a form of its own.
+_FORMS = {
+    "macaddr": "08:00:2b:01:{a:02x}:{b:02x}",
+    "macaddr8": "08:00:2b:01:02:03:{a:02x}:{b:02x}",
+    "money": "{n}.00",
+    "pg_lsn": "0/{n:X}",
+    "jsonpath": "$.{mark}",
+    "tsquery": "{mark}",
+    "xml": "<hz>{mark}</hz>",
+}
+
+
 def candidates(
     column: Column, token: str, n: int, checks: tuple[str, ...] = (), *, variant: bool = False
 ) -> list[Any]:
@@ -34,7 +46,9 @@ def candidates(
     values = list(_by_type(column, token, n, text, variant=variant))
     if not column.not_null:
         times = column.category in "DT"
-        values = [*values, None] if not times or variant else [None, *values]
+        # A record or a document needs its own form: empty is always well formed.
+        bare = column.category in "CP" or column.base == "xml"
+        values = [None, *values] if (times and not variant) or bare else [*values, None]
     out: list[Any] = []
     for value in values:
         if value not in out or isinstance(value, bool):
@@ -59,6 +73,7 @@ def _by_type(column: Column, token: str, n: int, text: str, *, variant: bool) ->
             yield {} if empty.group(1) == "{}" else []
         yield from (
             {"hz": f"{token}{n:04d}"},
+            *_documents(text, f"{token}{n:04d}"),
             {},
             [],
             f"{token}{n:04d}",
@@ -90,9 +105,15 @@ def _by_type(column: Column, token: str, n: int, text: str, *, variant: bool) ->
     elif category == "I":
         yield f"10.{n % 250}.{len(token)}.{n // 250 % 250}"
     elif category == "G":
-        yield from ("(1,1)", "((0,0),(1,1))", "<(0,0),1>")
+        forms = {"point": "(1,1)", "circle": "<(0,0),1>", "line": "{1,1,1}"}
+        yield forms.get(base, "((0,0),(1,1))")
     elif category == "V":
-        yield "1" * (column.length or 1)
+        size = int((_NUMBER.findall(column.type) or ["1"])[0])
+        yield format(n % 2 ** min(size, 30), "b").zfill(size)[-size:]
+    elif base in _FORMS:
+        yield _FORMS[base].format(a=n // 256 % 256, b=n % 256, mark=f"{token}{n:04d}", n=n)
+    elif base.endswith("hstore"):
+        yield f'"hz"=>"{token}{n:04d}"'
     elif base.endswith("vector") and "ts" not in base:
         size = int((_NUMBER.findall(column.type) or ["3"])[0])
         yield "[" + ",".join(["1"] * size) + "]"
@@ -102,6 +123,17 @@ def _by_type(column: Column, token: str, n: int, text: str, *, variant: bool) ->
         yield from _texts(column, token, n, text)
     else:
         yield from (f"{token}{n:04d}", "1", "")
+
+
+def _documents(text: str, mark: str) -> Iterator[dict[str, str]]:
+    """Offer objects with the keys, and the values of keys, that a check names."""
+    keys = re.findall(r"(?:->>?|\?)\s*'([^']+)'", text)
+    keys += [k for many in re.findall(r"\?[&|]\s*ARRAY\[([^\]]*)\]", text) for k in literals(many)]
+    if keys:
+        yield dict.fromkeys(keys, mark)
+        for word in literals(text):
+            if word not in keys:
+                yield dict.fromkeys(keys, word)
 
 
 def _literal_default(column: Column) -> str | None:
@@ -116,18 +148,12 @@ def _sizes(text: str) -> list[int]:
 
 def _numbers(column: Column, n: int, text: str) -> Iterator[Any]:
     whole = column.base in ("smallint", "integer", "bigint")
-    digits, scale = _precision(column)
+    digits, scale = column.digits or (None, 0)
     for value in _any_number(column, n, text):
         if digits is not None and abs(float(value)) >= 10 ** (digits - scale) - 0.5:
             continue
         if not whole or "." not in value:
             yield value
-
-
-def _precision(column: Column) -> tuple[int | None, int]:
-    """Return the digits a ``numeric(p, s)`` holds, and how many are behind the point."""
-    said = re.search(r"numeric\((\d+)(?:,(-?\d+))?\)", column.type)
-    return (int(said[1]), int(said[2] or 0)) if said else (None, 0)
 
 
 def _any_number(column: Column, n: int, text: str) -> Iterator[str]:
@@ -158,7 +184,8 @@ def _times(column: Column, n: int) -> Iterator[Any]:
             yield (at + timedelta(days=n % 300)).date().isoformat()
             yield at.date().isoformat()
         elif column.base.startswith("time "):
-            yield f"{9 + n % 8:02d}:{n % 60:02d}:00"
+            # Checks compare two of them: offer some of the same day, far enough apart.
+            yield from (f"{hour:02d}:{n % 60:02d}:00" for hour in (9 + n % 8, 20, 6))
         else:
             yield at.isoformat()
 

@@ -266,6 +266,7 @@ class _Prover:
 
     def __init__(self, world: World, model: TenancyModel) -> None:
         self.world, self.model = world, model
+        self._words: set[str] | None = None
         functions = Functions(world)
         self.translator = Translator(world, self._rows, functions.call)
         self.queries = Queries(world, self.translator, self._visible, functions.returned)
@@ -525,8 +526,21 @@ class _Prover:
             ]
         return allowed
 
+    def _asked(self, membership: Membership) -> Membership:
+        """Leave out the states that nothing in the project reads: that is a finding of its own."""
+        refs = self.standing.refs
+        if self._words is None:
+            self._words = refs.words(refs.everything)
+        unread = {
+            name: None
+            for name in ("status", "deleted", "expires")
+            if (column := getattr(membership, name)) and column not in self._words
+        }
+        return replace(membership, **unread)  # type: ignore[arg-type]
+
     def _active(self, row: Row, membership: Membership) -> Any:
         conditions = []
+        membership = self._asked(membership)
         if membership.status and membership.active is not None:
             status = row.column(membership.status)
             if status.is_bool:

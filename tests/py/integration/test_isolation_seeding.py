@@ -1,0 +1,63 @@
+"""Rows for tables of every kind: types with forms of their own, and checks over several columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from harmonia_py.engines import Database
+from harmonia_py.isolation import runner
+
+COLUMNS = {
+    "numeric with few digits": "a numeric(3, 2) not null, b numeric(2) not null",
+    "domain over a numeric": "a public.small not null",
+    "network addresses": "a macaddr not null, b inet not null, c cidr not null",
+    "shapes": "a point not null, b box not null, c circle not null, d line not null, e path",
+    "bits": "a bit(8) not null, b bit varying(5) not null, c bit not null",
+    "money and places": "a money not null, b pg_lsn not null, c jsonpath not null",
+    "a record": "a public.pair, b xml",
+    "keys of a document": "a jsonb not null check (jsonb_typeof(a) = 'object' and a ? 'kind'),"
+    " b jsonb not null check (b ->> 'size' in ('small', 'large'))",
+    "times of a day": "a time not null, b time not null, check (a < b)",
+    "dates in order": "a date not null, b date not null, check (b > a), check (a <= current_date)",
+    "a key checked late": "a integer not null unique deferrable initially deferred",
+    "one of several references": "a bigint references public.teams, b bigint references"
+    " public.teams, check (num_nonnulls(a, b) = 1)",
+    "two different people": "a uuid not null references auth.users, b uuid not null references"
+    " auth.users, check (a <> b)",
+}
+AROUND = """
+create type public.pair as (one text, two text);
+create domain public.small as numeric(4, 2) check (value > 0);
+create table public.teams (id bigint generated always as identity primary key, said text);
+create table public.seats (team_id bigint not null references public.teams,
+    user_id uuid not null references auth.users, primary key (team_id, user_id));
+create table public.t (id bigint generated always as identity primary key,
+    team_id bigint not null references public.teams, {columns});
+create function public.mine() returns setof bigint language sql stable security definer
+set search_path = '' as $$ select team_id from public.seats where user_id = auth.uid() $$;
+alter table public.teams enable row level security;
+alter table public.seats enable row level security;
+alter table public.t enable row level security;
+create policy p on public.teams for select using (id in (select public.mine()));
+create policy p on public.seats for select using (team_id in (select public.mine()));
+create policy p on public.t using (team_id in (select public.mine()));
+"""
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_both_tenants_get_rows(plain_database: Database, name: str) -> None:
+    with plain_database.connect_admin() as conn:
+        conn.execute(AROUND.format(columns=COLUMNS[name]).encode())
+        with runner.laboratory(conn) as lab:
+            assert lab.fixtures.errors == {}
+            assert {r.owner for r in lab.fixtures.rows["public.t"]} == {"A", "B"}
+        conn.rollback()
+
+
+def test_what_no_row_can_satisfy_is_said(plain_database: Database) -> None:
+    with plain_database.connect_admin() as conn:
+        columns = "a integer not null check (a > 5 and a < 5)"
+        conn.execute(AROUND.format(columns=columns).encode())
+        with runner.laboratory(conn) as lab:
+            assert list(lab.fixtures.errors) == ["public.t"]
+        conn.rollback()
