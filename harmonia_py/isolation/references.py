@@ -30,6 +30,11 @@ def literals(text: str) -> list[str]:
     return [m.replace("''", "'") for m in _LITERAL.findall(text)]
 
 
+_CONSTANT = frozenset(
+    "true false is not null and or any array now current_date current_timestamp".split()
+) | frozenset({"AND", "OR", "NOT", "IS", "NULL", "ANY", "ARRAY", "CURRENT_DATE", "IN"})
+
+
 class References:
     """Answer what a piece of SQL text can touch, by name, to a fixed point."""
 
@@ -124,6 +129,20 @@ class References:
         permissive = [p for p in table.policies_for(command, role) if p.permissive]
         texts = [p.check or p.using if command == "insert" else p.using for p in permissive]
         return any(text is not None and self._says_nothing(text) for text in texts)
+
+    def published(self, table: Table, role: str) -> list[str]:
+        """Return the SELECT policies of ``role`` that look only at the row's own flags and words.
+
+        ``is_public`` and ``status = 'live'`` open a row to everybody, by its owner's choice.
+        """
+        columns = {c.name for c in table.columns}
+        found = []
+        for policy in table.policies_for("select", role):
+            text = _LITERAL.sub("", policy.using or "")
+            words = self.words(re.sub(r"::[\w.\[\]\" ]+", "", text))
+            if policy.permissive and words & columns and words - columns <= _CONSTANT:
+                found.append(policy.using or "")
+        return found
 
     def _says_nothing(self, text: str) -> bool:
         words = {w.lower() for w in self.words(_LITERAL.sub("", text))}

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from psycopg import sql
+
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Cell, NotJudged, Severity, Signal
@@ -262,12 +264,45 @@ def _judge_select(
                 continue
             (left if own_row else stolen).append(data)
         del model
-    if stolen:
+    if stolen and (shown := _published(lab, table, actor, stolen)):
+        verdicts[actor.name, "select", "foreign"].add("allow")
+        result.signals.append(
+            Signal(
+                "rows.published",
+                "exposure",
+                "medium",
+                actor.name,
+                table.key,
+                "select",
+                _show(stolen[0]),
+                f"Everybody sees the rows for which {shown[:120]}.",
+                "If meant so, set public_when to this condition in harmonia.toml.",
+                item.sql,
+                actor,
+                (table.key,),
+                group="published",
+                title="{object}: rows are open to everybody when a flag of theirs says so",
+            )
+        )
+    elif stolen:
         verdicts[actor.name, "select", "foreign"].add("allow")
         result.signals.append(_breach(lab, table, item, "select", _show(stolen[0]), own=False))
     elif left:
         verdicts[actor.name, "select", "foreign"].add("allow")
         result.signals.append(_breach(lab, table, item, "select", _show(left[0]), own=True))
+
+
+def _published(lab: Lab, table: Table, actor: Actor, rows: list[dict[str, object]]) -> str | None:
+    """Return the condition on the rows' own flags that explains why all of ``rows`` are seen."""
+    conditions = lab.refs.published(table, actor.role)
+    if not conditions or not table.primary_key:
+        return None
+    said = " or ".join(f"({c})" for c in conditions)
+    query = sql.SQL("select count(*) from {} where ({}) and ({})").format(
+        table.sql, sql.SQL(said), sql.SQL(lab.where_keys(table, rows))
+    )
+    found = lab.conn.execute(query).fetchone()
+    return said if found and found[0] == len(rows) else None
 
 
 def _judge_write(

@@ -86,6 +86,21 @@ def test_a_function_may_say_who_calls(judge: Judge) -> None:
     assert report.model["kinds"]["public.links"] == "user"
 
 
+SHOWN = "create policy shown on public.diaries for select using ({})"
+
+
+@pytest.mark.parametrize(
+    ("condition", "rule"),
+    [
+        ("page is not null", "rows.published"),
+        ("page is not null or person_id <> auth.uid()", "cross_tenant"),
+    ],
+)
+def test_rows_that_say_so_themselves_are_published(judge: Judge, condition: str, rule: str) -> None:
+    report = judge("profiles", SHOWN.format(condition))
+    assert [f.rule for f in report.findings if f.object == "public.diaries"] == [rule]
+
+
 COUNTED = "create view public.{name} as select {what} from public.diaries"
 
 
