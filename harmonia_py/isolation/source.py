@@ -100,10 +100,19 @@ def from_project(
             from harmonia_py import platform
 
             stand_ins = platform.stand_ins(conn)
-        yield Source(
-            database.admin_dsn or database.owner_dsn,
-            server.label,
-            tuple(stand_ins),
-            tuple(failed),
-            tuple(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
-        )
+        try:
+            yield Source(
+                database.admin_dsn or database.owner_dsn,
+                server.label,
+                tuple(stand_ins),
+                tuple(failed),
+                tuple(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
+            )
+        except CouldNotVerify as error:
+            if not failed:
+                raise
+            raise CouldNotVerify(
+                str(error),
+                hint=f"{len(failed)} of {len(files)} migrations failed, the first at"
+                f" {failed[0].file}:{failed[0].line}: {failed[0].reason}",
+            ) from error

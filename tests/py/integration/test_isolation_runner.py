@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 from fix_isolation import IDIOMS, Judge
 from psycopg import sql
 
-from harmonia_py.engines import Database
+from harmonia_py.engines import Database, Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
 from harmonia_py.isolation import mutation, runner, source
 from harmonia_py.isolation.model import TableModel, TenancyModel, dump, loads
+from harmonia_py.project import Project
 
 
 def _rows(database: Database) -> dict[str, int]:
@@ -141,3 +145,15 @@ def test_mutants_are_noticed(isolation_databases: dict[str, Database]) -> None:
             score = mutation.score(lab)
     assert score.counted > 5
     assert [f"{r.kind} {r.object} {r.description}" for r in score.survivors] == []
+
+
+def test_nothing_that_applied_names_what_failed(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "001_first.sql").write_text("create table elsewhere.t (id integer);")
+    with pytest.raises(CouldNotVerify, match="no table to judge") as caught:
+        with source.from_project(
+            Project(tmp_path / "supabase"), nullcontext(engine), keep_going=True
+        ) as made:
+            runner.verify(made.dsn)
+    assert '001_first.sql:1: schema "elsewhere" does not exist' in (caught.value.hint or "")
