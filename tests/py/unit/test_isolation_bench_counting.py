@@ -81,7 +81,28 @@ def test_a_gate_that_is_red_on_correct_code_guards_nothing() -> None:
         return Result("tool", "helpdesk", kind, "x", "read", True, gate, 1, 2.0, 1)
 
     text = peers.table([result("clean", gate=True), result("leaks", gate=False)])
-    assert "| tool | 1 of 1 | 0 of 1 | 0 of 0 | 0 of 0 | 0 of 1 | 1 | 2.0 (2.0) |" in text
+    assert "| tool | 1 of 1 | 0 of 1 | 0 of 0 | 0 of 0 | 0 of 1 | 1 | 2.0 (2.0) | 0 |" in text
+
+
+def test_a_comparison_goes_on_where_it_ended_and_repeats_what_changed(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "peers.json"
+    done = Result("pgrls lint", "helpdesk", "leaks", "x", "read", True, False, 1, 2.0, 0, "", "m1")
+    first = peers.Ledger(path, deadline=float("inf"))
+    first.add(done)
+    first.close()
+    again = peers.Ledger(path, deadline=float("inf"))
+    assert again.results() == [done]
+    assert again.has("pgrls lint", "helpdesk/leaks/x", "m1")
+    assert not again.has("pgrls lint", "helpdesk/leaks/x", "m2")  # another patch, another version
+    assert not again.has("rlsgrid", "helpdesk/leaks/x", "m1")
+
+
+def test_no_run_begins_after_the_time_is_up() -> None:
+    late, early = peers.Ledger(None, deadline=0.0), peers.Ledger(None, deadline=float("inf"))
+    assert late.is_late()
+    assert late.left == 1
+    assert not early.is_late()
+    assert early.left == 0
 
 
 def test_a_variant_without_proof_is_refused(tmp_path: Path) -> None:
