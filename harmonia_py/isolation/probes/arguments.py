@@ -225,12 +225,13 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
         *re.finditer(rf'{column}(?:::\w+)?\s*=\s*(?:\w+\.)?"?{name}"?(?!\w)', text, re.I),
         *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*=\s*{column}', text, re.I),
     ]
+    places = [(_table_at(lab, text, u.start(), u.group(1)), u.group(2)) for u in uses]
+    places += _listed(lab, text, argument.name)
     out: list[Choice] = []
-    for use in uses:
-        table = _table_at(lab, text, use.start(), use.group(1))
-        if table is None or not table.has(use.group(2)):
+    for table, column_name in places:
+        if table is None or not table.has(column_name):
             continue
-        kind = table.column(use.group(2))
+        kind = table.column(column_name)
         if kind.type != argument.type and not kind.category == argument.category == "S":
             continue
         for row in lab.fixtures.of(table.key, label)[:2]:
@@ -238,6 +239,42 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
             if value is not None:
                 secret = table.key if is_secret(table, kind.name) else None
                 out.append((value, True, secret))
+    return out
+
+
+_INSERTED = re.compile(
+    r'insert\s+into\s+(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?(?:\s+as\s+\w+)?\s*\(([^()]*)\)\s*values\s*\(',
+    re.I,
+)
+
+
+def _listed(lab: Lab, text: str, name: str) -> list[tuple[Table | None, str]]:
+    """Find the columns that an insert fills with the argument, by its place in the list."""
+    out: list[tuple[Table | None, str]] = []
+    for match in _INSERTED.finditer(text):
+        schema, table, names = match.groups()
+        keys = [f"{schema}.{table}"] if schema else [f"{s}.{table}" for s in lab.catalog.schemas]
+        found = next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
+        columns = [n.strip().strip('"') for n in names.split(",")]
+        for column, given in zip(columns, _items(text[match.end() :]), strict=False):
+            if re.search(rf'(?<![\w"]){re.escape(name)}(?!\w)', given, re.I):
+                out.append((found, column))
+    return out
+
+
+def _items(text: str) -> list[str]:
+    """Split what follows an opening parenthesis at its own commas, up to the closing one."""
+    depth, quoted, start, out = 0, False, 0, []
+    for position, char in enumerate(text):
+        quoted ^= char == "'"
+        if quoted:
+            continue
+        if (char == "," or char == ")") and depth == 0:
+            out.append(text[start:position])
+            start = position + 1
+            if char == ")":
+                break
+        depth += (char == "(") - (char == ")")
     return out
 
 

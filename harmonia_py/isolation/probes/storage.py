@@ -58,7 +58,9 @@ def _seed(lab: Lab, table: Table) -> list[Item]:
     named = re.findall(r"bucket_id\)?(?:::text)? = (?:ANY \()?\(?(?:ARRAY\[)?('[^\]\)]*)", text)
     buckets = {b.id: b.public for b in lab.catalog.buckets}
     fresh = [v for n in named for v in literals(n + "'" * (n.count("'") % 2)) if v not in buckets]
-    folders = sorted({int(n) for n in re.findall(r"foldername\([^)]*\)\)?\[(\d)\]", text)} | {1})
+    indexes = [*re.findall(r"foldername\([^)]*\)\)?\[(\d)\]", text)]
+    indexes += re.findall(r"split_part\([^()]*,[^()]*, ?(\d)\)", text)
+    folders = sorted({int(n) for n in indexes} | {1})
     words = [w for w in literals(text) if re.fullmatch(r"[\w-]{2,30}", w) and w not in buckets]
     items: list[Item] = []
     try:
