@@ -14,10 +14,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor, Cast, user_id
-from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
+from harmonia_py.isolation.catalog import Catalog, Column, ForeignKey, Table
 from harmonia_py.isolation.infer import user_columns
 from harmonia_py.isolation.model import TenancyModel
-from harmonia_py.isolation.references import References
+from harmonia_py.isolation.references import References, literals
 from harmonia_py.isolation.shares import shares
 from harmonia_py.isolation.solve import choose
 from harmonia_py.isolation.standing import Standing
@@ -289,7 +289,7 @@ class _Seeder:
             for label, role in self._seats(actor).items():
                 fixed: dict[str, Any] = {
                     m.user: actor.user,
-                    m.tenant: self.cast.tenant(label).id,
+                    m.tenant: self._seat(m, label),
                 }
                 if m.role and role:
                     fixed[m.role] = role
@@ -313,10 +313,34 @@ class _Seeder:
                     user_id(f"{label}.staff"),
                     False,
                     True,
-                    {m.tenant: self.cast.tenant(label).id},
+                    {m.tenant: self._seat(m, label)},
                 )
             )
         return out
+
+    def _powers(self, table: Table, column: Column) -> list[str]:
+        """List every permission that policies ask for, where a list of them decides."""
+        default = re.match(r"'\{([\w., :-]+)\}'", column.default or "")
+        if not default or not self.refs.authority.get(table.key):
+            return []
+        asked = [
+            value
+            for other in self.catalog.tables.values()
+            if table.key in self.refs.by_table[other.key][0]
+            for value in literals(self.refs.policy_text(other))
+        ]
+        own = [v.strip() for v in default.group(1).split(",")]
+        return list(dict.fromkeys([*own, *(v for v in asked if re.fullmatch(r"[\w.:-]+", v))]))[:60]
+
+    def _seat(self, m: Any, label: str) -> Any:
+        """Return what a membership names: the tenant, or a group that the tenant has."""
+        table = self.catalog.tables[m.table]
+        step = table.step(m.tenant)
+        if step is None or step.target == self.model.tenant_table:
+            return self.cast.tenant(label).id
+        groups = self.fixtures.of(step.target, label)
+        ref = step.ref_columns[step.columns.index(m.tenant)]
+        return groups[0].values.get(ref) if groups else self.cast.tenant(label).id
 
     def _expiry(self, m: Any, actor: Actor) -> str | None:
         """Choose an end: past, far ahead, and for the strongest role none where none is needed."""
@@ -495,6 +519,8 @@ class _Seeder:
             else:
                 texts = tuple(k.expression for k in table.checks if column.name in k.columns)
                 options = candidates(column, token, n, texts, variant=variant)
+                if column.category == "A" and (powers := self._powers(table, column)):
+                    options.insert(0, powers)
                 draft[column.name] = self.standing.ordinary(table, column, options)
                 if isinstance(first := fixed.get(column.name), Preferred):
                     draft[column.name].insert(0, first.value)

@@ -110,11 +110,12 @@ def infer(catalog: Catalog) -> TenancyModel:
             tenant_key = t.primary_key[0] if t.primary_key else "id"
         memberships: tuple[Membership, ...] = ()
     else:
-        tenant_table, membership_table = best
+        group, membership_table = best
+        tenant_table = _above(catalog, group, users) or group
         root = catalog.tables[tenant_table]
         tenant_key = root.primary_key[0]
         tenant_columns = set()
-        memberships = (_membership(catalog, refs, membership_table, tenant_table, users),)
+        memberships = (_membership(catalog, refs, membership_table, group, users),)
     tenant_columns |= _tenant_column_names(catalog, tenant_table)
     tenant_type = "uuid"
     if tenant_table and (t := catalog.table(tenant_table)) and t.has(tenant_key):
@@ -323,6 +324,31 @@ def _choose(
     if best is None or (best[0][0] == 0 and best[0][2] < 2):
         return None
     return best[1], best[2]
+
+
+def _above(catalog: Catalog, group: str, users: dict[str, tuple[str, ...]]) -> str | None:
+    """Find the tenants above the groups that people belong to, where groups are but a part.
+
+    More tables point straight at the tenants than at the groups.
+    """
+    pointing: dict[str, set[str]] = {}
+    for table in catalog.tables.values():
+        for fk in table.foreign_keys:
+            if len(fk.columns) == 1 and fk.target != table.key:
+                pointing.setdefault(fk.target, set()).add(table.key)
+    for fk in catalog.tables[group].foreign_keys:
+        root = catalog.tables.get(fk.target)
+        if root is None or len(fk.columns) != 1 or len(root.primary_key) != 1:
+            continue
+        if root.key == group or root.primary_key[0] in users.get(root.key, ()):
+            continue
+        if not catalog.tables[group].column(fk.columns[0]).not_null:
+            continue
+        names = _tenant_column_names(catalog, root.key)
+        holders = {t.key for t in catalog.tables.values() if any(t.has(n) for n in names)}
+        if len(holders) > max(2, len(pointing.get(group, ()))):
+            return root.key
+    return None
 
 
 def _pairs_user_with(table: Table, tenant: str, users: Iterable[str]) -> bool:

@@ -103,6 +103,13 @@ def prove_table(
     ]
 
 
+def _is_indirect(catalog: Catalog, model: TenancyModel, membership: Membership) -> bool:
+    """Whether a membership names a group of the tenant instead of the tenant."""
+    table = catalog.tables.get(membership.table)
+    step = table.step(membership.tenant) if table and table.has(membership.tenant) else None
+    return step is not None and model.tenant_table not in (None, step.target)
+
+
 def _answer(
     catalog: Catalog,
     model: TenancyModel,
@@ -114,6 +121,9 @@ def _answer(
 ) -> Proof:
     if not table.can(role, _PRIVILEGE[command]):
         return Proof(table.key, command, role, "proven", "the role holds no privilege")
+    if any(_is_indirect(catalog, model, m) for m in model.memberships):
+        reason = "people belong to groups of tenants, which proofs do not follow"
+        return Proof(table.key, command, role, "unknown", reason)
     if not table.rls:
         return Proof(
             table.key, command, role, "refuted", "row level security is off", "every row passes"
