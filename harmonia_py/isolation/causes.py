@@ -64,8 +64,8 @@ def _best(lab: Lab, asks: _Asks, name: str, wrong: set[str]) -> str | None:
         tables = hit & asks.judged
         if len(hit) < 2 or not tables:
             continue
-        # A table may ask for more than this helper; where rows of strangers come in, it is none.
-        if name == "helper" and (len(judged) < 3 or not judged <= wrong):
+        # A table may ask for more than this helper; where strangers come in, few do.
+        if name == "helper" and (len(judged) < 3 or 3 * len(tables) < 2 * len(judged)):
             continue
         share = len(tables) / len(judged | (wrong & asks.judged))
         if share > _SHARE or judged <= wrong:
