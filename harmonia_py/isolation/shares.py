@@ -53,7 +53,13 @@ def shares(catalog: Catalog, model: TenancyModel) -> dict[str, Share]:
             continue
         # One person is paired with one thing; an owner with an end is not a guest.
         paired = {c for u in table.uniques if len(u.columns) > 1 for c in u.columns}
-        receivers = [c for c in people.get(table.key, ()) if c in paired - set(entry.path)]
+        thing = entry.kind == "tenant" and any(
+            model.of(fk.target).kind == "tenant" and fk.columns[-1] not in entry.path
+            for fk in table.foreign_keys
+        )
+        receivers = [
+            c for c in people.get(table.key, ()) if c not in entry.path and (c in paired or thing)
+        ]
         marks, expires = ends_of(table)
         if receivers and (marks or expires) and len(table.columns) > len(receivers) + 1:
             tied = {c for k in table.checks if len(k.columns) > 1 for c in k.columns}
