@@ -79,6 +79,8 @@ def _pieces(lab: Lab, function: Function) -> Iterator[str]:
                 w=sql.SQL(lab.where_keys(table, [lab.fixtures.of(table.key, "B")[0].values])),
             )
         )
+        # No quotes: it may stand inside some.
+        fetch = re.sub(r"'([^']*)'", r"$hz$\1$hz$", fetch)
         # The value comes back inside the message of the cast that fails.
         raised = f"cast({fetch} as int)"
         yield from (raised, f"' || {raised} || '", f"x' or {raised} = 1 or 'a' = 'b", fetch)
@@ -97,6 +99,7 @@ def _telling(lab: Lab, table: Table) -> str | None:
             c.name
             for c in table.columns
             if c.category == "S"
+            and len(str(rows[0].values.get(c.name))) > 5
             and lab.fixtures.canaries.get(str(rows[0].values.get(c.name))) == "B"
         ),
         None,
