@@ -13,6 +13,8 @@ __all__ = ["Choice", "choices", "is_secret", "is_tenant"]
 
 _NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
 
+_MATCHES = re.compile(r"\blike\b|~~|\bsimilar to\b", re.I)
+
 #: A value, whether it belongs to the tenant that was asked for, and the table whose bearer
 #: alone should know it.
 Choice = tuple[Any, bool, str | None]
@@ -71,7 +73,10 @@ def choices(
     """
     key = ("choices", function.key, argument, label, home)
     if key not in lab.memo:
-        lab.memo[key] = _choices(lab, function, argument, label, home)
+        found = _choices(lab, function, argument, label, home)
+        # A search that takes a pattern is asked for everything as well.
+        pattern = argument.category == "S" and _MATCHES.search(function.source)
+        lab.memo[key] = [*found, ("%", False, None)] if pattern and label != "?" else found
     return list(lab.memo[key])
 
 
