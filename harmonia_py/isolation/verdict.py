@@ -93,6 +93,7 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             "lifecycle.own_rows",
             "role.other_tenant",
             "permission.excess",
+            "key.reference",
             "own_rows",
             "role.reader",
             "record",
