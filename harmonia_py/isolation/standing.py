@@ -32,6 +32,7 @@ class Standing:
     def __init__(self, catalog: Catalog, model: TenancyModel, refs: References) -> None:
         """Take what is known; the answers are worked out when they are asked for."""
         self.catalog, self.model, self.refs = catalog, model, refs
+        self._compared: dict[str, bool] = {}
 
     def describes(self, table: Table) -> bool:
         """Whether rows of ``table`` say something of a user that policies ask for."""
@@ -112,11 +113,10 @@ class Standing:
         """Whether the policies quote a value that this column of few values can have."""
         if column.category in "SE" and not self._listed(table, column):
             # Free text that a policy compares with a word.
-            return bool(
-                re.search(
-                    rf"\b{re.escape(column.name)}\b\"?\)?(?:::\w+)?\s*(?:=|in\b)", self._policies
-                )
-            )
+            if column.name not in self._compared:
+                pattern = rf"\b{re.escape(column.name)}\b\"?\)?(?:::\w+)?\s*(?:=|in\b)"
+                self._compared[column.name] = bool(re.search(pattern, self._policies))
+            return self._compared[column.name]
         return bool(self._quoted & set(self._values(table, column)))
 
     def _listed(self, table: Table, column: Column) -> bool:

@@ -25,6 +25,19 @@ as $hx$
     from unnest(stored) as o (oid)
 $hx$;
 
+-- What was never written to need not be compared; null, without counters: all is compared.
+create or replace function pg_temp.hx_counts(watch jsonb)
+returns jsonb
+language sql
+volatile
+as $hx$
+    select pg_catalog.jsonb_object_agg(h.relation, pg_temp.hx_writes(h.stored))
+    from pg_temp.hx_state as h
+    where
+        pg_catalog.current_setting('track_counts')::boolean
+        and (watch ? h.relation or watch ? '*')
+$hx$;
+
 -- Runs probes one after the other, each in a subtransaction that is always rolled back, and
 -- returns what the caller would have seen and what really changed (judged outside of RLS).
 -- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
@@ -66,6 +79,7 @@ begin
                 if (p ->> 'replica')::boolean then
                     perform pg_catalog.set_config('session_replication_role', 'replica', true);
                 end if;
+                before := pg_temp.hx_counts(p -> 'watch');
                 for item in select j.value from pg_catalog.jsonb_array_elements_text(p -> 'pre') as j
                 loop
                     execute item.value;
@@ -79,7 +93,13 @@ begin
                 for item in
                     select h.relation, h.query
                     from pg_temp.hx_state as h
-                    where p -> 'watch' ? h.relation or p -> 'watch' ? '*'
+                    where
+                        (p -> 'watch' ? h.relation or p -> 'watch' ? '*')
+                        and (
+                            before is null
+                            or pg_temp.hx_writes(h.stored)
+                            is distinct from (before ->> h.relation)::bigint
+                        )
                 loop
                     execute pg_catalog.format(
                         'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
@@ -97,14 +117,7 @@ begin
             elsif (p ->> 'replica')::boolean then
                 perform pg_catalog.set_config('session_replication_role', 'replica', true);
             end if;
-            -- What was never written to need not be compared; without counters, all is compared.
-            before := null;
-            if p ? 'watch' and pg_catalog.current_setting('track_counts')::boolean then
-                select pg_catalog.jsonb_object_agg(h.relation, pg_temp.hx_writes(h.stored))
-                into before
-                from pg_temp.hx_state as h
-                where p -> 'watch' ? h.relation or p -> 'watch' ? '*';
-            end if;
+            before := pg_temp.hx_counts(p -> 'watch');
             for item in
                 select j.key, j.value from pg_catalog.jsonb_each_text(p -> 'session') as j
             loop
