@@ -48,16 +48,21 @@ class References:
         for function in catalog.functions.values():
             self._functions[function.name].append(function.key)
         self._cache: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        # The same bodies and policies are asked for again and again.
+        self._words: dict[str, frozenset[str]] = {}
 
-    def words(self, text: str) -> set[str]:
+    def words(self, text: str) -> frozenset[str]:
         """Return every identifier in ``text``."""
-        return {(a.replace('""', '"') or b) for a, b in _WORD.findall(text)}
+        if text not in self._words:
+            found = _WORD.findall(text)
+            self._words[text] = frozenset(a.replace('""', '"') or b for a, b in found)
+        return self._words[text]
 
     def direct(self, text: str) -> tuple[set[str], set[str]]:
         """Return the tables and the functions that ``text`` itself names."""
         words = self.words(text)
-        tables = {key for w in words if w in self._tables for key in self._tables[w]}
-        functions = {key for w in words if w in self._functions for key in self._functions[w]}
+        tables = {key for w in words & self._tables.keys() for key in self._tables[w]}
+        functions = {key for w in words & self._functions.keys() for key in self._functions[w]}
         return tables, functions
 
     def reach(self, text: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -10,6 +10,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["candidates", "sample"]
 
 _NOW = datetime.now(UTC).replace(microsecond=0)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_FREE = 6
 
 
 # Types whose text has a form of its own.
@@ -43,7 +45,9 @@ def candidates(
     what a plain row leaves empty (nullable times, the other enum labels, flags).
     """
     text = " ".join((*checks, *column.domain_checks))
-    values = list(_by_type(column, token, n, text, variant=variant))
+    offered = _by_type(column, token, n, text, variant=variant)
+    # Without a check nothing is chosen from: the first that fits is taken.
+    values = list(offered if text or column.labels else islice(offered, _FREE))
     if not column.not_null:
         times = column.category in "DT"
         # A record or a document needs its own form: empty is always well formed.
