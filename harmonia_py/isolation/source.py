@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harmonia_py import dsn
-from harmonia_py.engines import Engine
+from harmonia_py.engines import Database, Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
 from harmonia_py.platform.projects import apply_project, migrations_in
 from harmonia_py.project import Project
@@ -38,6 +38,8 @@ class Source:
     stand_ins: tuple[str, ...] = ()
     unapplied: tuple[Unapplied, ...] = ()
     remedied: tuple[str, ...] = ()
+    #: Makes one more database like this one; None where that is not ours to do.
+    copy: Callable[[], str] | None = None
 
 
 def engine(
@@ -107,6 +109,7 @@ def from_project(
                 tuple(stand_ins),
                 tuple(failed),
                 tuple(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
+                lambda: _copied(server, database),
             )
         except CouldNotVerify as error:
             if not failed:
@@ -116,3 +119,9 @@ def from_project(
                 hint=f"{len(failed)} of {len(files)} migrations failed, the first at"
                 f" {failed[0].file}:{failed[0].line}: {failed[0].reason}",
             ) from error
+
+
+def _copied(server: Engine, database: Database) -> str:
+    """Copy a database; the engine drops the copy when it closes."""
+    twin = server.create_database(template=database.name)
+    return twin.admin_dsn or twin.owner_dsn

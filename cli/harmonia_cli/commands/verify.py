@@ -141,7 +141,10 @@ def verify(
             if mutate:
                 from harmonia_py.isolation import mutation
 
-                score = mutation.run(target.dsn, model=intent, timeout=timeout, progress=_tell)
+                more = [target.copy()] if target.copy else []
+                score = mutation.run(
+                    [target.dsn, *more], model=intent, timeout=timeout, progress=_tell
+                )
                 emit(score.as_dict(), output, lambda _: _say(score.text()))
                 raise typer.Exit(score.exit_code)
             report = runner.verify(

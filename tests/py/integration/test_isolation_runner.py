@@ -13,6 +13,7 @@ from harmonia_py.engines import Database, Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
 from harmonia_py.isolation import mutation, runner, source
 from harmonia_py.isolation.model import TableModel, TenancyModel, dump, loads
+from harmonia_py.isolation.probes.tables import TableResult
 from harmonia_py.project import Project
 
 
@@ -145,6 +146,42 @@ def test_mutants_are_noticed(isolation_databases: dict[str, Database]) -> None:
             score = mutation.score(lab)
     assert score.counted > 5
     assert [f"{r.kind} {r.object} {r.description}" for r in score.survivors] == []
+
+
+def test_what_no_probe_notices_is_counted_as_a_survivor(
+    isolation_databases: dict[str, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = frozenset({"rls off", "true"})
+    with isolation_databases["claims"].connect_admin() as conn:
+        with runner.laboratory(conn) as lab:
+            sharp = mutation.score(lab, kinds=kinds)
+        with runner.laboratory(conn) as lab:
+            found = TableResult()
+            monkeypatch.setattr("harmonia_py.isolation.bench.tables.probe", lambda _: found)
+            blunt = mutation.score(lab, kinds=kinds)
+    assert (sharp.killed, sharp.exit_code) == (sharp.counted, 0)
+    assert blunt.counted == sharp.counted
+    assert blunt.exit_code == 3
+    assert {(r.kind, r.object) for r in blunt.survivors} == {
+        (r.kind, r.object) for r in sharp.results if r.by == "cross_tenant"
+    }
+
+
+def test_two_processes_count_every_mutant_once(
+    engine: Engine, isolation_databases: dict[str, Database]
+) -> None:
+    one = isolation_databases["claims"]
+    alone = mutation.run([one.admin_dsn or one.owner_dsn])
+    with engine.database(template=one.name) as two:
+        shared = mutation.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
+        with pytest.raises(CouldNotVerify, match="did not give the same mutants"):
+            with two.connect_admin() as conn:
+                table = next(r.object for r in alone.results if r.kind == "rls off")
+                conn.execute(f"alter table {table} disable row level security".encode())
+            mutation.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
+    assert [(r.kind, r.description, r.status) for r in shared.results] == [
+        (r.kind, r.description, r.status) for r in alone.results
+    ]
 
 
 def test_nothing_that_applied_names_what_failed(engine: Engine, tmp_path: Path) -> None:

@@ -1,0 +1,250 @@
+"""Try one mutant: change the database in a savepoint, look at what could notice, go back.
+
+What the original shows is asked only where a mutant shows something, and only as far as needed:
+most mutants of a sound project are compared with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg
+from psycopg.rows import dict_row
+
+from harmonia_py.isolation import introspect
+from harmonia_py.isolation.catalog import Catalog
+from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.mutants import Mutant
+from harmonia_py.isolation.probes import (
+    callers,
+    closed,
+    credentials,
+    denied,
+    dynamic,
+    grants,
+    invitations,
+    oracles,
+    permissions,
+    reach,
+    readers,
+    records,
+    refusals,
+    rpc,
+    settings,
+    shares,
+    tables,
+    totals,
+    views,
+)
+from harmonia_py.isolation.references import References
+
+__all__ = ["Bench"]
+
+_Name = tuple[str, ...]
+_Key = tuple[str, frozenset[str]]
+_BODIES = ("helper body", "function body", "definer")
+
+
+@dataclass(slots=True)
+class _Original:
+    """What the original shows for one object and some commands, channel by channel."""
+
+    channels: Iterator[list[Signal]]
+    done: int = 0
+    names: set[_Name] = field(default_factory=set)
+
+    def upto(self, channel: int) -> set[_Name]:
+        """Return what the channels up to a number show; the lab must be as it was."""
+        while self.done <= channel:
+            self.names |= {_name(s) for s in next(self.channels, [])}
+            self.done += 1
+        return self.names
+
+
+class Bench:
+    """One laboratory in which mutants are tried one after another."""
+
+    def __init__(self, lab: Lab) -> None:
+        """Start with nothing known about the original."""
+        self.lab = lab
+        self._originals: dict[_Key, _Original] = {}
+        self._alone: dict[str, frozenset[_Name]] = {}
+        self._kills: dict[str, int] = {}
+
+    def tried(self, mutant: Mutant) -> tuple[str, str]:
+        """Say whether a mutant is killed (and by which rule), survived, or does not count."""
+        try:
+            if mutant.kind == "grant widened" and self._gives_nothing(mutant):
+                return "equivalent", "the role may not use the schema"
+            for piece in self._pieces(mutant):
+                if (verdict := self._tried_on(piece, mutant)) is not None:
+                    self._kills[piece] = self._kills.get(piece, 0) + 1
+                    return verdict
+        except psycopg.Error as error:
+            return "impossible", str(error).splitlines()[0]
+        if mutant.kind == "to public":
+            return "equivalent", "the expression is never true for the other API roles: all probed"
+        return "survived", ""
+
+    def _pieces(self, mutant: Mutant) -> list[str]:
+        """Return the objects to look at: first those that gave others away, and small ones."""
+        rows = self.lab.fixtures.rows
+        return sorted(
+            mutant.objects, key=lambda k: (-self._kills.get(k, 0), len(rows.get(k, ())), k)
+        )
+
+    def _gives_nothing(self, mutant: Mutant) -> bool:
+        """Whether a grant changes no privilege that anybody can use."""
+        with self.lab.conn.transaction(force_rollback=True):
+            for text in mutant.statements:
+                self.lab.conn.execute(text.encode())
+            return _same_grants(mutant, self.lab.catalog, _reread(self.lab, mutant))
+
+    def _tried_on(self, piece: str, mutant: Mutant) -> tuple[str, str] | None:
+        """Look at one object; the original is asked once there is something to compare."""
+        known: set[_Name] = set()
+        while True:
+            number, signals = self._first(piece, mutant, known)
+            if not signals:
+                return None
+            original = self._original(piece, mutant.commands)
+            self._aim(piece, mutant.commands)
+            known = set(original.upto(number))
+            if new := next((s for s in signals if _name(s) not in known), None):
+                return "killed", new.rule
+
+    def _first(self, piece: str, mutant: Mutant, known: set[_Name]) -> tuple[int, list[Signal]]:
+        """Return the first channel, by number, that shows what is not known, and what it shows."""
+        lab = self.lab
+        catalog, refs = lab.catalog, lab.refs
+        try:
+            with lab.conn.transaction(force_rollback=True):
+                for text in mutant.statements:
+                    lab.conn.execute(text.encode())
+                lab.catalog = _reread(lab, mutant)
+                if lab.catalog is not catalog:
+                    lab.refs = References(lab.catalog)
+                self._aim(piece, mutant.commands)
+                for number, signals in enumerate(_channels(lab, mutant.commands)):
+                    if any(_name(s) not in known for s in signals):
+                        return number, signals
+        finally:
+            lab.catalog, lab.refs = catalog, refs
+        return 0, []
+
+    def _original(self, piece: str, commands: frozenset[str]) -> _Original:
+        key = piece, commands
+        if key not in self._originals:
+            self._originals[key] = _Original(_channels(self.lab, commands))
+        return self._originals[key]
+
+    def _aim(self, piece: str, commands: frozenset[str]) -> None:
+        self.lab.only = frozenset({piece})
+        self.lab.commands = None if commands == {"execute"} else commands
+
+    def doubled(self, mutant: Mutant, others: Sequence[Mutant]) -> str | None:
+        """Say which other check of the function refuses the same callers.
+
+        Without both, the harness sees what it sees without neither of them alone: so it does
+        reach the check, and the other one is why it makes no difference.
+        """
+        for mate in others:
+            if mate is mutant or mate.object != mutant.object or not (mate.body and mutant.body):
+                continue
+            both = mutant.body.together(mate.body)
+            if both is None:
+                continue
+            pair = replace(mutant, statements=(both,))
+            for piece in self._pieces(mutant):
+                # What the mate alone shows counts for nothing here.
+                key = f"{piece} {mate.kind} {mate.description}"
+                if key not in self._alone:
+                    self._alone[key] = self._shown(piece, mate)
+                if self._shown(piece, pair) - self._alone[key] - self._shown_now(piece, mutant):
+                    return "another check refuses the same; without both it is noticed"
+                if len(mutant.objects) > 1 and piece == self._pieces(mutant)[1]:
+                    break
+        return None
+
+    def _shown(self, piece: str, mutant: Mutant) -> frozenset[_Name]:
+        """Return all that the probes of an object show after a change of a function."""
+        try:
+            with self.lab.conn.transaction(force_rollback=True):
+                for text in mutant.statements:
+                    self.lab.conn.execute(text.encode())
+                return self._all(piece, mutant.commands)
+        except psycopg.Error:
+            return frozenset()
+
+    def _shown_now(self, piece: str, mutant: Mutant) -> set[_Name]:
+        self._aim(piece, mutant.commands)
+        return self._original(piece, mutant.commands).upto(_LAST)
+
+    def _all(self, piece: str, commands: frozenset[str]) -> frozenset[_Name]:
+        self._aim(piece, commands)
+        return frozenset(_name(s) for some in _channels(self.lab, commands) for s in some)
+
+
+#: More than there are channels.
+_LAST = 20
+
+
+def _name(signal: Signal) -> _Name:
+    return signal.rule, signal.object, signal.command, signal.actor
+
+
+def _channels(lab: Lab, commands: frozenset[str]) -> Iterator[list[Signal]]:
+    """Run the channels that look at the lab's objects and commands, likely killers first."""
+    if commands == {"execute"}:
+        yield callers.probe(lab)
+        taken, opened = invitations.probe(lab)
+        yield taken
+        yield rpc.probe(lab, opened)[0]
+        told = set(lab.model.public_functions)
+        yield dynamic.probe(lab, told)
+        yield totals.probe(lab, told)
+        yield settings.probe(lab)
+        return
+    yield grants.probe(lab)
+    found = tables.probe(lab)
+    yield found.signals
+    signals, _ = permissions.probe(lab, found.cells, found.allowed)
+    yield signals
+    yield reach.probe(lab)
+    yield closed.probe(lab, found.allowed)[0]
+    yield refusals.probe(lab, found.allowed)
+    yield views.probe(lab)[0]
+    if commands & {"insert", "update"}:
+        yield oracles.probe(lab, found.allowed)
+        yield records.probe(lab, found.allowed)
+    if "select" in commands:
+        yield credentials.probe(lab, found.allowed)
+        yield readers.probe(lab)
+        yield shares.probe(lab)
+    if commands >= {"select", "insert", "update", "delete"}:
+        yield denied.probe(lab, found.cells, found.allowed)[0]
+
+
+def _same_grants(mutant: Mutant, before: Catalog, now: Catalog) -> bool:
+    """Whether a grant gave nobody anything."""
+    old, new = before.tables.get(mutant.object), now.tables.get(mutant.object)
+    return (
+        old is not None
+        and new is not None
+        and old.privileges == new.privileges
+        and old.columns == new.columns
+    )
+
+
+def _reread(lab: Lab, mutant: Mutant) -> Catalog:
+    """Read again what the mutant changed, and nothing else."""
+    catalog = lab.catalog
+    changed = {mutant.object, *mutant.objects}
+    oids = [t.oid for k in changed if (t := catalog.tables.get(k))]
+    if mutant.kind in _BODIES or not oids:
+        return catalog
+    with lab.conn.cursor(row_factory=dict_row) as cur:
+        fresh = introspect.relations(cur, catalog.roles, oids)
+    return replace(catalog, tables=dict(catalog.tables) | {t.key: t for t in fresh})
