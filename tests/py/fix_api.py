@@ -54,7 +54,9 @@ class Api:
     def client(self, person: Person | None = None, **claims: Any) -> httpx.Client:
         """Return an HTTP client that speaks for a person, or for nobody."""
         headers = {"authorization": f"Bearer {self.token(person, **claims)}"} if person else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        # A new connection each time: the server may close a kept one as the next request leaves.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, limits=fresh)
 
 
 @pytest.fixture(scope="session")
