@@ -381,6 +381,8 @@ class _Seeder:
         m = self.model.of(table.key)
         if m.kind == "user" and (self._closed(table) or self.standing.granted(table)):
             return True
+        if any(g.table == table.key and g.user not in table.primary_key for g in self.model.grants):
+            return True  # the people of the tenants are not the staff it lets in
         if not self.refs.authority.get(table.key) or any(
             x.table == table.key for x in self.model.memberships
         ):
@@ -415,7 +417,10 @@ class _Seeder:
             for fixed in keyed:
                 out.append((label, None, False, False, fixed))
             if self._staffed(table):
-                out.append((label, user_id(f"{label}.staff"), False, False, {}))
+                # Whom a grant lets in is not left to what its checks make of the row.
+                named = {g.user for g in self.model.grants if g.table == table.key}
+                staff = user_id(f"{label}.staff")
+                out.append((label, staff, False, False, dict.fromkeys(named, staff)))
             elif self.user_columns.get(table.key):
                 # Who is a guest has a right of his own, whatever became of his membership.
                 live = self.shares[table.key].live() if table.key in self.shares else {}

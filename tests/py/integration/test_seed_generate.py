@@ -85,7 +85,12 @@ def test_a_stream_that_fails_stops_the_others(database: Database) -> None:
     """And says why, as any refusal of the database does."""
     plan = GeneratePlan(
         # Eight batches of fifty for each stream; the failure is known at the end of the first.
-        organizations=800, contacts=80_000, companies=0, deals=0, activities=0, seed=9
+        organizations=800,
+        contacts=80_000,
+        companies=0,
+        deals=0,
+        activities=0,
+        seed=9,
     )
     with database.connect(autocommit=True) as conn:
         # Only the second stream meets it: it writes every other organization.
