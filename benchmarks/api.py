@@ -87,8 +87,8 @@ def _latency(out: str, row: str) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
 
 
-def processor_seconds(server: PostgREST, database: Database) -> float:
-    """Return the processor time of a PostgREST and its backends so far (Linux only).
+def processor_seconds(server: PostgREST, database: Database) -> dict[Path, float]:
+    """Return the processor time so far of each thread of a PostgREST, and each backend (Linux).
 
     Unlike wall-clock time it does not depend on what else the machine does.
     """
@@ -98,10 +98,7 @@ def processor_seconds(server: PostgREST, database: Database) -> float:
         ).fetchall()
     folders = [Path(f"/proc/{pid}") for (pid,) in rows]
     folders += list(Path(f"/proc/{server.pid}/task").iterdir())
-    total = 0
-    for folder in folders:
-        total += int((folder / "schedstat").read_text().split()[0])
-    return total / 1e9
+    return {f: int((f / "schedstat").read_text().split()[0]) / 1e9 for f in folders}
 
 
 def in_session(database: Database, function: str, calls: int = 3000) -> float:
@@ -238,7 +235,9 @@ def _rounds(
             run = wrk(
                 server.url + path, token, seconds=options.seconds, connections=options.connections
             )
-            used = processor_seconds(server, database) - before
+            # A backend that ended meanwhile takes its time with it, and must not count backwards.
+            after = processor_seconds(server, database)
+            used = sum(time - before.get(place, 0.0) for place, time in after.items())
             runs[way].append(replace(run, cpu=used * 1000 / (run.rate * options.seconds)))
     return runs
 
