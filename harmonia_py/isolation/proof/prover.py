@@ -276,7 +276,7 @@ class _Prover:
 
     def __init__(self, world: World, model: TenancyModel) -> None:
         self.world, self.model = world, model
-        self._words: set[str] | None = None
+        self._words: frozenset[str] | None = None
         functions = Functions(world)
         self.translator = Translator(world, self._rows, functions.call)
         self.queries = Queries(world, self.translator, self._visible, functions.returned)
