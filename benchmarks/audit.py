@@ -3,9 +3,10 @@
 ``python -m benchmarks.audit [--seconds 5] [--pg-bin DIR] [--into PAGE]`` gives ratios to the same
 insert without audit, for one statement of 20,000 rows and for single rows of 100 organizations
 written by 4 clients with pgbench. Single rows are measured twice: as an API request makes them
-(claims set, role switched, policy checked, durable commit) and as the bare statement with nothing
-around it, which is the worst case. Exits 1 when a goal is missed: at most 6 x for the one
-statement, and at most 1.5 x for single rows as API requests.
+(claims set, role switched, policy checked) and as the bare statement with nothing around it. All
+of it is done on disk, where a commit waits until it is written, as in production; and once more
+in memory, where nothing hides the processor time. Exits 1 when a goal is missed: at most 6 x for
+the one statement, and at most 1.5 x for single rows as API requests, both on disk.
 
 - ``off``: no trigger on the table.
 - ``on``: events are written, the chain is not.
@@ -34,6 +35,10 @@ SQL = Path(__file__).with_name("audit.sql")
 ROWS = 20_000
 MODES = ["off", "on", "chained"]
 GOALS = {"bulk": 6.0, "request": 1.5}
+PLACES = {
+    True: "On disk, every commit written before it is answered:",
+    False: "In memory, nothing to wait for:",
+}
 LABELS = {
     "bulk": f"{ROWS:,} rows in one statement",
     "request": "one row, as an API request",
@@ -121,39 +126,51 @@ def main() -> None:
     parser.add_argument("--pg-bin", default=None)
     report.add_option(parser)
     options = parser.parse_args()
-    with EmbeddedEngine(options.pg_bin) as engine, engine.database() as database:
-        migrations.apply(database.owner_dsn, PROJECT / "migrations")
-        pgbench = engine.binaries.path("pgbench")
-        results: dict[tuple[str, str], list[float]] = {}
-        with database.connect_admin(autocommit=True) as admin:
-            # As in production: a commit waits for the disk.
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
-                admin.execute(f"alter system set {name} = on")
-            admin.execute("select pg_reload_conf()")
-            admin.execute(SQL.read_bytes())
-        with database.connect_admin() as conn:
-            for _ in range(options.rounds):
-                for mode in MODES:
-                    setting(conn, mode)
-                    results.setdefault(("bulk", mode), []).append(bulk(conn))
-                    for name, script in (("request", REQUEST), ("bare", BARE)):
-                        tps = single(pgbench, database, script, options.seconds)
-                        results.setdefault((name, mode), []).append(1 / tps)
-        best = {key: min(values) for key, values in results.items()}
-        text, missed = rendered(best)
-        report.publish(
-            f"audit-{engine.binaries.major}", report.made_by(engine.label) + text, options.into
-        )
+    parts, missed = [], False
+    for durable in (True, False):
+        with (
+            EmbeddedEngine(options.pg_bin, durable=durable) as engine,
+            engine.database() as database,
+        ):
+            best = measured(engine, database, options.rounds, options.seconds)
+        text, missing = rendered(best, GOALS if durable else {})
+        parts.append(f"{PLACES[durable]}\n\n{text}")
+        missed = missed or missing
+    report.publish(
+        f"audit-{engine.binaries.major}",
+        report.made_by(engine.label) + "\n".join(parts),
+        options.into,
+    )
     raise SystemExit(1 if missed else 0)
 
 
-def rendered(best: dict[tuple[str, str], float]) -> tuple[str, bool]:
+def measured(
+    engine: EmbeddedEngine, database: Database, rounds: int, seconds: int
+) -> dict[tuple[str, str], float]:
+    """Return the best seconds of each kind of insert in each mode."""
+    migrations.apply(database.owner_dsn, PROJECT / "migrations")
+    pgbench = engine.binaries.path("pgbench")
+    results: dict[tuple[str, str], list[float]] = {}
+    with database.connect_admin(autocommit=True) as admin:
+        admin.execute(SQL.read_bytes())
+    with database.connect_admin() as conn:
+        for _ in range(rounds):
+            for mode in MODES:
+                setting(conn, mode)
+                results.setdefault(("bulk", mode), []).append(bulk(conn))
+                for name, script in (("request", REQUEST), ("bare", BARE)):
+                    tps = single(pgbench, database, script, seconds)
+                    results.setdefault((name, mode), []).append(1 / tps)
+    return {key: min(values) for key, values in results.items()}
+
+
+def rendered(best: dict[tuple[str, str], float], goals: dict[str, float]) -> tuple[str, bool]:
     """Return the table, and whether a goal is missed."""
     rows, missed = [], False
     for name, label in LABELS.items():
         base = best[name, "off"]
         ratio = best[name, "chained"] / base
-        goal = GOALS.get(name)
+        goal = goals.get(name)
         missed = missed or (goal is not None and ratio > goal)
         rows.append(
             [

@@ -139,15 +139,12 @@ def database(count: int, pg_bin: str | None = None) -> tuple[str, dict[str, floa
     """Return the server, and operations per second of the store on it."""
     rates: dict[str, float] = {}
     with (
-        EmbeddedEngine(pg_bin) as engine,
+        EmbeddedEngine(pg_bin, durable=True) as engine,
         engine.database() as db,
         ExitStack() as stack,
     ):
         migrations.apply(db.owner_dsn, ROOT / "supabase" / "migrations")
         with db.connect_admin(autocommit=True) as admin:
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
-                admin.execute(f"alter system set {name} = on")
-            admin.execute("select pg_reload_conf()")
             admin.execute(
                 "insert into public.organizations (id, name, slug) values (%s, 'Bench', 'bench')",
                 [ORGANIZATION],

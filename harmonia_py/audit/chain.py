@@ -127,6 +127,9 @@ def _open(result: Walk, row: Row, seq: int, first_event: int, previous: bytes) -
         result.report("chain", number, f"link {row['seq']} is not joined to the one before it")
     elif number != first_event:
         result.report("chain", number, f"link {row['seq']} does not start at event {first_event}")
+    elif row["digests_length"] != row["link_events"] * 32:
+        # Bytes behind the last digest would be in no event, and so in no hash made here.
+        result.report("chain", number, f"link {row['seq']} does not hold one digest for each event")
 
 
 def _close(result: Walk, row: Row, hasher: Any, wanted: set[int]) -> tuple[bytes, int]:

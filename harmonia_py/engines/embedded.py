@@ -13,7 +13,7 @@ from harmonia_py.engines import binaries as installations
 from harmonia_py.engines.cluster import ADMIN
 from harmonia_py.engines.database import Database
 from harmonia_py.engines.host import Host
-from harmonia_py.engines.server import HOST, Server
+from harmonia_py.engines.server import DURABLE, HOST, Server
 
 __all__ = ["EmbeddedEngine"]
 
@@ -25,13 +25,17 @@ class EmbeddedEngine:
     PostgreSQL 15 or newer; without it :func:`harmonia_py.engines.binaries.find` decides.
     """
 
-    def __init__(self, pg_bin: str | Path | None = None, *, in_memory: bool = True) -> None:
+    def __init__(
+        self, pg_bin: str | Path | None = None, *, in_memory: bool = True, durable: bool = False
+    ) -> None:
         """Find the binaries. Raises :class:`harmonia_py.errors.BinariesNotFound`.
 
         ``in_memory=False`` keeps the data on disk even where memory has room, for measurements
-        and for databases of many gigabytes.
+        and for databases of many gigabytes. ``durable`` does so too and lets every commit wait
+        for the disk, as a server does whose data is worth something.
         """
-        self.in_memory = in_memory
+        self.in_memory = in_memory and not durable
+        self.settings = DURABLE if durable else {}
         self.binaries = installations.find(pg_bin)
         self._server: Server | None = None
         self._host: Host | None = None
@@ -52,7 +56,7 @@ class EmbeddedEngine:
     def start(self) -> Host:
         """Start the server if it is not running, and return the maker of databases."""
         if self._host is None:
-            self._server = Server(self.binaries, in_memory=self.in_memory)
+            self._server = Server(self.binaries, self.settings, in_memory=self.in_memory)
             self._host = Host(self.label, _open_tcp(self._server), self._server.password)
         return self._host
 

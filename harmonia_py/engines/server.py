@@ -20,7 +20,7 @@ from harmonia_py.engines.binaries import Binaries
 from harmonia_py.engines.osuser import RunAs, give, reachable, run_as
 from harmonia_py.errors import ServerStartFailed
 
-__all__ = ["HOST", "THROWAWAY", "Server", "free_port", "settings_arguments"]
+__all__ = ["DURABLE", "HOST", "THROWAWAY", "Server", "free_port", "settings_arguments"]
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 30.0
@@ -42,6 +42,9 @@ THROWAWAY = {
     "max_logical_replication_workers": "0",
     "io_method": "sync",
 }
+
+# What a commit costs in production. Without effect on a data directory in memory.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 # Runs until its standard input closes, which the kernel does when the parent dies, however it
 # dies; then it stops the server and removes its files.

@@ -136,6 +136,15 @@ def change_link(admin: Connection, at: Spot) -> None:
     )
 
 
+def pad_link(admin: Connection, at: Spot) -> None:
+    """With bytes that belong to no event."""
+    admin.execute(
+        "update audit.links set digests = digests || '\\x00'"
+        " where organization_id = %(o)s and seq = %(seq)s",
+        at,
+    )
+
+
 def insert(admin: Connection, at: Spot) -> None:
     admin.execute(
         "insert into audit.events select (jsonb_populate_record(e, jsonb_build_object('statement',"
@@ -186,6 +195,7 @@ ONE: dict[Tamper, set[str]] = {
     remove: {"removed"},
     remove_with_link: {"chain", "removed"},
     change_link: {"chain", "removed"},
+    pad_link: {"chain"},
     insert: {"inserted"},
     insert_beside: {"inserted"},
     reorder: {"reordered", "changed"},

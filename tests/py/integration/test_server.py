@@ -65,6 +65,22 @@ def test_stops_when_a_block_raises() -> None:
     assert gone(pid, root)
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_engine_waits_for_the_disk(durable: bool) -> None:
+    """Measurements rest on it: what the command line says cannot be changed by ALTER SYSTEM."""
+    names = ["fsync", "synchronous_commit", "full_page_writes"]
+    with EmbeddedEngine(durable=durable) as engine, engine.database() as database:
+        with database.connect_admin() as admin:
+            rows = admin.execute(
+                "select setting from pg_settings where name = any(%s)", [names]
+            ).fetchall()
+            where = admin.execute("select current_setting('data_directory')").fetchone()
+    assert {row[0] for row in rows} == {"on" if durable else "off"}
+    assert where is not None
+    if durable:
+        assert not where[0].startswith("/dev/shm")  # noqa: S108
+
+
 def test_asks_for_a_password_over_tcp() -> None:
     with EmbeddedEngine() as engine:
         database = engine.create_database()
