@@ -78,7 +78,7 @@ def test_a_durable_engine_waits_for_the_disk(durable: bool) -> None:
     assert {row[0] for row in rows} == {"on" if durable else "off"}
     assert where is not None
     if durable:
-        assert not where[0].startswith("/dev/shm")  # noqa: S108
+        assert not where[0].startswith("/dev/shm")
 
 
 def test_asks_for_a_password_over_tcp() -> None:
