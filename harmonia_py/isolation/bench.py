@@ -35,6 +35,7 @@ from harmonia_py.isolation.probes import (
     settings,
     shares,
     tables,
+    tickets,
     totals,
     views,
 )
@@ -44,6 +45,8 @@ __all__ = ["Bench"]
 
 _Name = tuple[str, ...]
 _Key = tuple[str, frozenset[str]]
+#: What a helper decides wherever it is asked is looked at once, not table by table.
+_ANYWHERE = ""
 _BODIES = ("helper body", "function body", "definer")
 
 
@@ -91,9 +94,10 @@ class Bench:
     def _pieces(self, mutant: Mutant) -> list[str]:
         """Return the objects to look at: first those that gave others away, and small ones."""
         rows = self.lab.fixtures.rows
-        return sorted(
+        found = sorted(
             mutant.objects, key=lambda k: (-self._kills.get(k, 0), len(rows.get(k, ())), k)
         )
+        return [_ANYWHERE, *found] if mutant.kind == "helper body" else found
 
     def _gives_nothing(self, mutant: Mutant) -> bool:
         """Whether a grant changes no privilege that anybody can use."""
@@ -127,7 +131,7 @@ class Bench:
                 if lab.catalog is not catalog:
                     lab.refs = References(lab.catalog)
                 self._aim(piece, mutant.commands)
-                for number, signals in enumerate(_channels(lab, mutant.commands)):
+                for number, signals in enumerate(_channels(lab, piece, mutant.commands)):
                     if any(_name(s) not in known for s in signals):
                         return number, signals
         finally:
@@ -137,12 +141,13 @@ class Bench:
     def _original(self, piece: str, commands: frozenset[str]) -> _Original:
         key = piece, commands
         if key not in self._originals:
-            self._originals[key] = _Original(_channels(self.lab, commands))
+            self._originals[key] = _Original(_channels(self.lab, piece, commands))
         return self._originals[key]
 
     def _aim(self, piece: str, commands: frozenset[str]) -> None:
-        self.lab.only = frozenset({piece})
-        self.lab.commands = None if commands == {"execute"} else commands
+        everything = piece == _ANYWHERE
+        self.lab.only = None if everything else frozenset({piece})
+        self.lab.commands = None if everything or commands == {"execute"} else commands
 
     def doubled(self, mutant: Mutant, others: Sequence[Mutant]) -> str | None:
         """Say which other check of the function refuses the same callers.
@@ -164,7 +169,7 @@ class Bench:
                     self._alone[key] = self._shown(piece, mate)
                 if self._shown(piece, pair) - self._alone[key] - self._shown_now(piece, mutant):
                     return "another check refuses the same; without both it is noticed"
-                if len(mutant.objects) > 1 and piece == self._pieces(mutant)[1]:
+                if len(mutant.objects) > 1 and piece == self._pieces(mutant)[2]:
                     break
         return None
 
@@ -184,7 +189,7 @@ class Bench:
 
     def _all(self, piece: str, commands: frozenset[str]) -> frozenset[_Name]:
         self._aim(piece, commands)
-        return frozenset(_name(s) for some in _channels(self.lab, commands) for s in some)
+        return frozenset(_name(s) for some in _channels(self.lab, piece, commands) for s in some)
 
 
 #: More than there are channels.
@@ -195,8 +200,11 @@ def _name(signal: Signal) -> _Name:
     return signal.rule, signal.object, signal.command, signal.actor
 
 
-def _channels(lab: Lab, commands: frozenset[str]) -> Iterator[list[Signal]]:
+def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[Signal]]:
     """Run the channels that look at the lab's objects and commands, likely killers first."""
+    if piece == _ANYWHERE:
+        yield tickets.probe(lab)
+        return
     if commands == {"execute"}:
         yield callers.probe(lab)
         taken, opened = invitations.probe(lab)

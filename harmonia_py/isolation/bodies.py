@@ -107,7 +107,8 @@ def bodies(function: Function, words: frozenset[str]) -> Iterator[Body]:
         if m.group(0).count("(") == m.group(0).count(")") and _speaks(m.group(0), words)
     ]
     for number, match in enumerate(terms, 1):
-        text = "" if not match.group(0).rstrip().endswith(" then") else "\n then"
+        # The line stays: what follows must not become part of a comment before it.
+        text = "\n" if not match.group(0).rstrip().endswith(" then") else "\n then"
         yield Body(function, f"query without condition {number}", match.start(), match.end(), text)
 
 

@@ -34,6 +34,7 @@ from harmonia_py.isolation.probes import (
     shares,
     storage,
     tables,
+    tickets,
     totals,
     views,
 )
@@ -102,6 +103,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += escalation.probe(lab, result.allowed)
     with timer("shares"):
         result.signals += shares.probe(lab)
+        result.signals += tickets.probe(lab)
     with timer("closed tenants"):
         signals, left = closed.probe(lab, result.allowed)
         result.signals += signals

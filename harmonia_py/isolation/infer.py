@@ -16,7 +16,7 @@ from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["ends_of", "infer", "merge", "user_columns"]
+__all__ = ["ends_of", "infer", "merge", "seat_of", "user_columns"]
 
 _ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
 _INACTIVE = frozenset(
@@ -115,7 +115,7 @@ def infer(catalog: Catalog) -> TenancyModel:
         root = catalog.tables[tenant_table]
         tenant_key = root.primary_key[0]
         tenant_columns = set()
-        memberships = (_membership(catalog, refs, membership_table, group, users),)
+        memberships = (seat_of(catalog, refs, membership_table, group, users[membership_table]),)
     tenant_columns |= _tenant_column_names(catalog, tenant_table)
     tenant_type = "uuid"
     if tenant_table and (t := catalog.table(tenant_table)) and t.has(tenant_key):
@@ -542,15 +542,17 @@ def _own_rows(table: Table, users: tuple[str, ...]) -> dict[str, str]:
     return out
 
 
-def _membership(
-    catalog: Catalog, refs: References, key: str, root: str, users: dict[str, tuple[str, ...]]
+def seat_of(
+    catalog: Catalog, refs: References, key: str, root: str, users: Iterable[str]
 ) -> Membership:
+    """Read from a table's columns how its rows let a user into a tenant, and when they do not."""
     table = catalog.tables[key]
     tenant = next(
         fk.columns[0] for fk in table.foreign_keys if fk.target == root and len(fk.columns) == 1
     )
     keyed = {c for u in table.uniques for c in u.columns}
-    user = sorted(users[key], key=lambda c: (c not in keyed, not table.column(c).not_null))[0]
+    order = sorted(users, key=lambda c: (c not in keyed, not table.column(c).not_null))
+    user = order[0] if order else ""
     text = refs.everything
     role = status = active = expires = None
     gone: list[str] = []

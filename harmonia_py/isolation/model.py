@@ -26,6 +26,8 @@ class Membership:
     ``deleted`` and ``expires`` are timestamps (or a boolean for ``deleted``); ``ended`` names
     further columns that end a membership once they hold a time.
     ``roles`` are the values ``role`` takes, strongest first where that is known.
+    A grant may also begin (``starts``), count only while the person it comes from (``maker``)
+    belongs to the tenant, and be carried by the token: ``claim`` then holds what ``user`` holds.
     """
 
     table: str
@@ -39,6 +41,9 @@ class Membership:
     deleted: str | None = None
     expires: str | None = None
     ended: tuple[str, ...] = ()
+    starts: str | None = None
+    maker: str | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +233,7 @@ class _Reader:
                 for i, m in enumerate(data.get("membership", []))
             ),
             grants=tuple(
-                self.membership(m, f"{where}.grant[{i}]")
+                self.membership(m, f"{where}.grant[{i}]", {"starts", "maker", "claim"})
                 for i, m in enumerate(data.get("grant", []))
             ),
             tables={
@@ -253,10 +258,11 @@ class _Reader:
             inferred=False,
         )
 
-    def membership(self, data: Any, where: str) -> Membership:
+    def membership(self, data: Any, where: str, more: set[str] | None = None) -> Membership:
         self.known(
             data,
-            {
+            (more or set())
+            | {
                 "table",
                 "user",
                 "tenant",
@@ -286,6 +292,9 @@ class _Reader:
             deleted=self.text(data, "deleted", where),
             expires=self.text(data, "expires", where),
             ended=self.texts(data, "ended", where),
+            starts=self.text(data, "starts", where),
+            maker=self.text(data, "maker", where),
+            claim=self.text(data, "claim", where),
         )
 
     def table(self, key: str, data: Any, where: str) -> TableModel:

@@ -1,0 +1,244 @@
+"""The rows of a ticket: as it holds, and in every way in which it must not."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.tickets import Ticket
+
+__all__ = ["Rows"]
+
+_SPACE = uuid.UUID("5d0a8f0e-8a54-4b62-9c1e-0d6b2f4f6c11")
+
+
+class Rows:
+    """Composes the statements that store a ticket for the outsider, or one that is no good."""
+
+    def __init__(self, lab: Lab, ticket: Ticket, outsider: Actor) -> None:
+        """Take a seeded row of tenant B as the pattern: its values honour every constraint."""
+        self.lab, self.ticket, self.outsider = lab, ticket, outsider
+        self.table = lab.catalog.tables[ticket.table]
+        self.key = str(uuid.uuid5(_SPACE, f"{ticket.table} {ticket.seat.user}"))
+        members = lab.cast.members("B")
+        self.boss, self.least = members[0], members[-1]
+        self.children = [
+            t
+            for t in lab.catalog.tables.values()
+            if t.is_base and any(fk.target == self.table.key for fk in t.foreign_keys)
+        ]  # fmt: skip
+
+    def live(self, *, without: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the statements that give the outsider a ticket that holds."""
+        return self.stored(self.values(), without=without)
+
+    def held_by(self, actor: Actor) -> tuple[str, ...]:
+        """Return the statements that give the live ticket to another person."""
+        return self.stored(self.values() | {self.ticket.seat.user: actor.user})
+
+    def keys(self) -> set[str]:
+        """Return the keys of the rows that make the live ticket."""
+        purpose = self.ticket.purpose
+        several = purpose is not None and purpose.table == self.table.key
+        numbers = range(len(self._purposes()) if several else 1)
+        return {str(uuid.uuid5(_SPACE, f"{self.key} {n}")) if n else self.key for n in numbers}
+
+    def spoiled(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each way in which a ticket of its holder is no good."""
+        seat = self.ticket.seat
+        for mark in self.ticket.marks:
+            yield f"{mark} is set", self.stored(self.values() | {mark: self.marked(mark)})
+        if seat.expires:
+            yield f"{seat.expires} is past", self.stored(self.values(shift=-1))
+        if seat.starts:
+            yield f"{seat.starts} is to come", self.stored(self.values(shift=1))
+        if seat.status:
+            for value in seat.inactive:
+                yield f"{seat.status} is {value}", self.stored(self.values() | {seat.status: value})
+        other = str(uuid.uuid5(_SPACE, "somebody else"))
+        yield "it is somebody else's", self.stored(self.values() | {seat.user: other})
+
+    def unvouched(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what takes the right away from the person whom a ticket comes from."""
+        seats = self.lab.model.membership
+        if self.ticket.seat.maker is None or seats is None:
+            return
+        table = self.lab.catalog.tables[seats.table]
+        theirs = self.lab.text(
+            sql.SQL("{}::text = {} and {}::text = {}").format(
+                sql.Identifier(seats.user), sql.Literal(self.boss.user),
+                sql.Identifier(seats.tenant), sql.Literal(self._seat(seats.tenant)),
+            )
+        )  # fmt: skip
+        gone = self.lab.text(sql.SQL("delete from {} where ").format(table.sql)) + theirs
+        yield "whoever made it was removed", (*self.live(), gone)
+        changes: list[tuple[str, str, Any]] = []
+        if seats.status and seats.inactive:
+            changes.append((seats.inactive[0], seats.status, seats.inactive[0]))
+        if seats.role and len(self.lab.model.roles) > 1:
+            changes.append(("demoted", seats.role, self.lab.model.roles[-1]))
+        for what, column, value in changes:
+            head = sql.SQL("update {} set {} = {} where ").format(
+                table.sql, sql.Identifier(column), self.lab.literal(table, column, value)
+            )
+            pre = (*self.live(), *self._idle(), self.lab.text(head) + theirs)
+            yield f"whoever made it was {what}", pre
+
+    def closed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each way of closing the tenant."""
+        model = self.lab.model
+        root = self.lab.catalog.tables.get(model.tenant_table or "")
+        if root is None or model.tenant_status is None:
+            return
+        column = root.column(model.tenant_status)
+        for value in model.tenant_closed:
+            shown = "2020-01-01T00:00:00Z" if column.category == "D" else value
+            yield (
+                f"the tenant is {value}",
+                (
+                    self.lab.text(
+                        sql.SQL("update {} set {} = {} where {} = {}").format(
+                            root.sql, sql.Identifier(column.name),
+                            self.lab.literal(root, column.name, shown),
+                            sql.Identifier(model.tenant_key),
+                            self.lab.literal(root, model.tenant_key, self.lab.cast.b.id),
+                        )
+                    ),
+                ),
+            )  # fmt: skip
+
+    def values(
+        self, *, shift: int = 0, label: str = "B", delay: timedelta = timedelta()
+    ) -> dict[str, Any]:
+        """Return a ticket for the outsider whose time is now (-1: past, 1: to come)."""
+        seat = self.ticket.seat
+        row = dict(self.lab.fixtures.of(self.table.key, label)[0].values)
+        for name in self.table.primary_key:
+            if self.table.column(name).base == "uuid" and name != seat.tenant:
+                row[name] = self.key
+        row.update(dict.fromkeys(self.ticket.marks))
+        row[seat.user] = self.key if seat.claim else self.outsider.user
+        if seat.status and seat.active is not None:
+            row[seat.status] = {"true": True, "false": False}.get(seat.active, seat.active)
+        if seat.maker:
+            row[seat.maker] = self.lab.cast.members(label)[0].user
+        return row | self._times(row, shift, delay)
+
+    def stored(self, values: dict[str, Any], *, without: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the inserts of a ticket, for every purpose there is but ``without``."""
+        purpose = self.ticket.purpose
+        if purpose is None:
+            return (self.insert(self.table, [values]),)
+        texts = [t for t in self._purposes() if t not in without]
+        if purpose.table == self.table.key:
+            rows = [
+                values | {purpose.column: text} | self._fresh(values, number)
+                for number, text in enumerate(texts)
+            ]
+            return (self.insert(self.table, rows),)
+        child = self.lab.catalog.tables[purpose.table]
+        pattern = next(iter(self.lab.fixtures.of(child.key, "B")), None)
+        if pattern is None:
+            return (self.insert(self.table, [values]),)
+        link = next(fk for fk in child.foreign_keys if fk.target == self.table.key)
+        tie = {c: values.get(r) for c, r in zip(link.columns, link.ref_columns, strict=True)}
+        rows = [
+            pattern.values | tie | {purpose.column: text} | self._own(child, purpose.column, text)
+            for text in texts
+        ]
+        return self.insert(self.table, [values]), self.insert(child, rows)
+
+    def _seat(self, column: str) -> str:
+        seats = self.lab.model.membership
+        assert seats is not None and column == seats.tenant  # noqa: S101 - see unvouched()
+        return next(
+            str(r.values[column])
+            for r in self.lab.fixtures.rows[seats.table]
+            if str(r.values.get(seats.user)) == self.boss.user
+        )
+
+    def _idle(self) -> tuple[str, ...]:
+        """Make a role of the tenant that holds everything and that nobody has."""
+        source = next((s for s in self.lab.model.permission_tables if s.tenant), None)
+        if source is None:
+            return ()
+        table = self.lab.catalog.tables[source.table]
+        names = [source.tenant or "", source.role, source.permission]
+        rows = [
+            dict(zip(names, (self.lab.cast.b.id, "hz_idle", text), strict=True))
+            for text in self._purposes()
+        ]
+        return (self.insert(table, rows),)
+
+    def _purposes(self) -> list[str]:
+        purpose = self.ticket.purpose
+        if purpose is None:
+            return []
+        key = ("purposes", purpose.source)
+        if key not in self.lab.memo:
+            table, column = purpose.source
+            query = sql.SQL("select {}::text from {} order by 1 limit 200").format(
+                sql.Identifier(column), self.lab.catalog.tables[table].sql
+            )
+            self.lab.memo[key] = [row[0] for row in self.lab.conn.execute(query)]
+        return list(self.lab.memo[key])
+
+    def _fresh(self, values: dict[str, Any], number: int) -> dict[str, Any]:
+        """One key for each row of a ticket that is stored purpose by purpose."""
+        names = [n for n in self.table.primary_key if str(values.get(n)) == self.key]
+        return {n: str(uuid.uuid5(_SPACE, f"{self.key} {number}")) for n in names if number}
+
+    @staticmethod
+    def _own(child: Table, column: str, text: str) -> dict[str, Any]:
+        names = [n for n in child.primary_key if n != column and child.column(n).default]
+        return {n: str(uuid.uuid5(_SPACE, text)) for n in names if child.column(n).base == "uuid"}
+
+    def marked(self, mark: str) -> Any:
+        """Return what a mark holds that has ended a ticket."""
+        column = self.table.column(mark)
+        return True if column.category == "B" else str(datetime.now(UTC) - timedelta(minutes=1))
+
+    def _times(self, row: dict[str, Any], shift: int, delay: timedelta) -> dict[str, Any]:
+        """Move every time of the row alike, so that what checks say of their order stays true."""
+        seat = self.ticket.seat
+        ends = _time(row.get(seat.expires or ""))
+        if ends is None:
+            return {}
+        times = {
+            c.name: t
+            for c in self.table.columns
+            if c.category == "D" and (t := _time(row.get(c.name))) is not None
+        }
+        begin = times.get(seat.starts or "") or max(
+            (t for n, t in times.items() if t < ends), default=ends - timedelta(hours=2)
+        )
+        span = ends - begin
+        move = datetime.now(UTC) + span / 2 - ends + shift * (span + timedelta(minutes=5)) + delay
+        return {name: str(t + move) for name, t in times.items()}
+
+    def insert(self, table: Table, rows: list[dict[str, Any]]) -> str:
+        """Compose the insert of some rows."""
+        names = [c.name for c in table.columns if c.writable and c.name in rows[0]] if rows else []
+        columns = sql.SQL(", ").join(map(sql.Identifier, names))
+        return self.lab.text(
+            sql.SQL(
+                "insert into {t} ({c}) select {c} from "
+                "pg_catalog.jsonb_populate_recordset(null::{t}, {r})"
+            ).format(t=table.sql, c=columns, r=sql.Literal(Jsonb(rows)))
+        )
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
