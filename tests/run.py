@@ -61,7 +61,14 @@ def suites() -> list[Suite]:
             or ("" if files else "there is no file in tests/sql"),
         ),
         Suite(
-            "container", ("tests/py/integration/test_container.py", "-m", "container"), no_docker()
+            "container",
+            (
+                "tests/py/integration/test_container.py",
+                "tests/py/e2e/test_postgrest_container.py",
+                "-m",
+                "container",
+            ),
+            no_docker(),
         ),
     ]
 

