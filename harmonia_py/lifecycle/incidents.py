@@ -136,8 +136,9 @@ def timeline(target: ConnectionOrDsn, incident_id: UUID) -> dict[str, Any]:
         ).fetchall()
         messages = cursor.execute(
             "select organization_id, recipient, status, attempts, sent_at, last_error"
-            " from private.notifications where dedupe_key = %s order by 1, 2",
-            [f"incident {incident_id}"],
+            " from private.notifications where kind = 'incident' and dedupe_key like %s"
+            " order by 1, 2",
+            [f"incident {incident_id} for %"],
         ).fetchall()
     return {
         "incident": incident,

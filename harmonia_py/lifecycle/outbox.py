@@ -161,14 +161,26 @@ def _server(mail: Mailer) -> Iterator[smtplib.SMTP]:
 def _send(conn: Connection, server: smtplib.SMTP, mail: Mailer, row: Any) -> tuple[str, str | None]:
     """Return the state of the message, and why the server is gone if it is."""
     id_, recipient, subject, body, age = row
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = mail.sender, recipient, subject
-    message["Message-ID"] = f"<{id_}@{mail.sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(body)
-    lost = None
+    reason: str | None
+    lost: str | None = None
     try:
-        server.send_message(message)
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = mail.sender, recipient, subject
+        message["Message-ID"] = f"<{id_}@{mail.sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(body)
+        if [a.addr_spec for a in message["To"].addresses] != [recipient]:
+            raise ValueError
+    except Exception:
+        # The package raises whatever it likes over an odd address (IndexError, AttributeError,
+        # ...), and one message must not hold up those behind it.
+        reason = "this is not an e-mail address"
+        conn.execute(
+            statements.load("outbox_mark"), {"id": id_, "status": "failed", "error": reason}
+        )
+        return "failed", None
+    try:
+        server.send_message(message, to_addrs=[recipient])
         state, reason = "sent", None
     except smtplib.SMTPRecipientsRefused as error:
         code = next(iter(error.recipients.values()))[0]

@@ -1,6 +1,30 @@
 set local lock_timeout = '4s';
 
 -- Outbox: what people are told by e-mail ------------------------------------------------------
+create function private.is_mail_address(p_text text)
+returns boolean
+language sql
+immutable
+parallel safe
+strict
+set search_path = ''
+as $$
+    -- One plain address: no list, group, comment, quoting or encoded word, and no character that
+    -- some reader of headers takes for the end of a line. The ranges name those beyond ASCII that
+    -- the classes know or do not know, as the locale has it.
+    select
+        pg_catalog.char_length(p_text) <= 254
+        and p_text !~ '=\?'
+        and p_text ~ (
+            '^[^][:space:][:cntrl:]\u0080-\u00a0\u2028\u2029<>(),;:@"\\[]+'
+            '@[^][:space:][:cntrl:]\u0080-\u00a0\u2028\u2029<>(),;:@"\\[]+$'
+        )
+$$;
+comment on function private.is_mail_address(text) is
+'Whether a text is one plain e-mail address that a message can be sent to.';
+-- A CHECK runs with the rights of whoever writes.
+grant execute on function private.is_mail_address(text) to authenticated, service_role;
+
 create table private.notifications (
     id uuid not null default private.uuid_v7(),
     organization_id uuid,
@@ -23,7 +47,10 @@ create table private.notifications (
     constraint notifications_subject_check check (
         char_length(subject) between 1 and 200 and subject !~ '[[:cntrl:]]'
     ),
-    constraint notifications_recipient_check check (recipient !~ '[[:cntrl:][:space:]<>,]')
+    -- What a purged organization was told keeps no address.
+    constraint notifications_recipient_check check (
+        private.is_mail_address(recipient) or recipient = 'erased-' || id::text
+    )
 );
 comment on table private.notifications is
 'E-mail to be sent and sent, one row per person, with its state of delivery.';
@@ -46,14 +73,22 @@ begin
     insert into private.notifications (
         organization_id, kind, dedupe_key, recipient, subject, body
     )
-    select p_organization_id, p_kind, p_dedupe_key, u.email, p_subject, p_body
+    select
+        p_organization_id,
+        p_kind,
+        -- Whoever owns two organizations is told of both.
+        p_dedupe_key || ' for ' || p_organization_id::text,
+        u.email,
+        p_subject,
+        p_body
     from public.memberships as m
     inner join auth.users as u on m.user_id = u.id
     where
         m.organization_id = p_organization_id
         and m.role = 'owner'
         and m.status = 'active'
-        and u.email is not null
+        -- One owner's odd address must not keep anybody else from being told.
+        and private.is_mail_address(u.email)
         and u.deleted_at is null
     on conflict (dedupe_key, recipient) do nothing;
     get diagnostics v_count = row_count;
@@ -61,7 +96,7 @@ begin
 end;
 $$;
 comment on function private.notify_owners(uuid, text, text, text, text) is
-'Puts a message to every owner of an organization into the outbox, once. Internal.';
+'Puts a message to every owner with an address into the outbox, once. Internal.';
 
 -- Incidents ---------------------------------------------------------------------------------
 create table private.incidents (
@@ -136,8 +171,30 @@ volatile
 set search_path = ''
 as $$
 declare
+    v_unknown text;
     v_id uuid;
 begin
+    -- A name that is never recorded would find nobody concerned, and look like an all-clear.
+    select t.name
+    into v_unknown
+    from pg_catalog.unnest(p_tables) as t (name)
+    where not exists (
+        select 1
+        from pg_catalog.pg_class as c
+        where
+            c.relkind in ('r', 'p')
+            and not c.relispartition
+            and c.relnamespace::regnamespace::text || '.' || c.relname = t.name
+    )
+    limit 1;
+    if found then
+        perform private.fail(
+            400,
+            'incident.table',
+            pg_catalog.format('there is no table %s', v_unknown),
+            'name it with its schema, as in public.contacts'
+        );
+    end if;
     insert into private.incidents as i (
         title, summary, window_from, window_to, tables, actors, opened_by
     )
@@ -153,6 +210,45 @@ comment on function private.open_incident(
     text, text, timestamptz, timestamptz, text[], uuid[], text
 ) is 'Opens an incident. For operators.';
 
+create function private.permissions_on(p_tables text[])
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+    -- From the policies themselves. Null as soon as one of the tables has none that speaks of a
+    -- permission: what opens it nobody can say.
+    with opened as (
+        select
+            t.name,
+            array(
+                select distinct k.found[1]
+                from pg_catalog.pg_policy as p
+                inner join pg_catalog.pg_class as c on p.polrelid = c.oid
+                cross join lateral pg_catalog.regexp_matches(
+                    pg_catalog.concat(
+                        pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+                        pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+                    ),
+                    '''([a-z_]+\.[a-z_]+)''',
+                    'g'
+                ) as k (found)
+                where c.relnamespace::regnamespace::text || '.' || c.relname = t.name
+            ) as permissions
+        from pg_catalog.unnest(p_tables) as t (name)
+    )
+
+    select
+        case
+            when pg_catalog.bool_and(pg_catalog.cardinality(o.permissions) > 0)
+                then pg_catalog.array_agg(distinct p.key)
+        end
+    from opened as o
+    left join lateral pg_catalog.unnest(o.permissions) as p (key) on true
+$$;
+comment on function private.permissions_on(text[]) is
+'The permissions that open any of these tables, from their policies; null if that is unknown.';
+
 create function private.assess_incident(p_incident_id uuid)
 returns bigint
 language plpgsql
@@ -161,6 +257,7 @@ set search_path = ''
 as $$
 declare
     v_incident private.incidents;
+    v_permissions text[];
     v_count bigint;
 begin
     select i.*
@@ -173,6 +270,7 @@ begin
             404, 'incident.unknown', 'there is no open incident with this id', null
         );
     end if;
+    v_permissions := private.permissions_on(v_incident.tables);
     insert into private.incident_organizations as x (
         incident_id, organization_id, events, first_at, last_at
     )
@@ -187,19 +285,14 @@ begin
         and (
             v_incident.tables is null
             or e.table_name = any(v_incident.tables)
-            -- A use of support access says in its permissions what was read.
-            -- Where its payload was erased nobody can say it was not that table.
+            -- A use of support access says in its permissions what it opened. Where its payload
+            -- was erased, or no policy says what opens the table, nobody can say it was not that.
             or (
                 e.action = 'support.access'
                 and (
                     e.payload is null
-                    or exists (
-                        select 1
-                        from pg_catalog.unnest(v_incident.tables) as t (name)
-                        where e.payload -> 'permissions' @> pg_catalog.to_jsonb(
-                            pg_catalog.regexp_replace(t.name, '^.*\.', '') || '.read'
-                        )
-                    )
+                    or v_permissions is null
+                    or e.payload -> 'permissions' ?| v_permissions
                 )
             )
         )
@@ -361,9 +454,7 @@ create table public.subprocessor_subscriptions (
     constraint subprocessor_subscriptions_organization_id_fkey
     foreign key (organization_id) references public.organizations (id) on delete cascade,
     constraint subprocessor_subscriptions_email_check check (
-        email = lower(email)
-        and email ~ '^[^@[:space:][:cntrl:]<>,]+@[^@[:space:][:cntrl:]<>,]+$'
-        and char_length(email) <= 254
+        email = lower(email) and private.is_mail_address(email)
     )
 );
 comment on table public.subprocessor_subscriptions is

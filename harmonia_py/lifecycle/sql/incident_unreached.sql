@@ -9,7 +9,7 @@ where
         from private.notifications as n
         where
             n.organization_id = x.organization_id
-            and n.dedupe_key = 'incident ' || x.incident_id::text
+            and n.dedupe_key = 'incident ' || x.incident_id::text || ' for ' || x.organization_id::text
             and n.status <> 'failed'
     )
 order by x.organization_id

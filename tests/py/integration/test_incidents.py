@@ -239,13 +239,137 @@ def test_an_erased_use_of_support_access_counts_as_concerned(
     database: Database, conn: Connection, orgs: tuple[UUID, UUID]
 ) -> None:
     record = "select private.audit_record(%s, 'support.access', %s::jsonb)"
-    incident = opened(database, tables=["public.no_such"], actors=None)
+    incident = opened(database, tables=["public.tags"], actors=None)
     conn.execute(record, [orgs[0], '{"permissions": ["contacts.read"]}'])
     conn.commit()
     assert incidents.assess(database.owner_dsn, incident) == []
     number = audit.tail(database.owner_dsn, orgs[0], limit=1)[0]["number"]
     audit.erase_payload(database.owner_dsn, orgs[0], number, reason="asked to be forgotten")
     assert incidents.assess(database.owner_dsn, incident) == [orgs[0]]
+
+
+def test_an_owner_of_two_organizations_is_told_of_both(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+) -> None:
+    box, mail = postbox
+    conn.execute(
+        "insert into public.memberships (organization_id, user_id, role) values (%s, %s, 'owner')",
+        [orgs[1], OWNER],
+    )
+    conn.commit()
+    incident = opened(database, tables=None, actors=None)
+    incidents.assess(database.owner_dsn, incident)
+    for _ in range(2):
+        incidents.notify(
+            database.owner_dsn, incident, subject="About your data", body="It is {organization}."
+        )
+    outbox.deliver(database.owner_dsn, mail)
+    told = [m.get_content().strip() for m in box.taken if m["To"] == "olga.owner@alder.example"]
+    assert sorted(told) == ["It is Alder Workshop.", "It is Birch Studio."]
+    messages = incidents.timeline(database.owner_dsn, incident)["messages"]
+    assert {m["organization_id"] for m in messages if "olga" in m["recipient"]} == set(orgs)
+
+
+# Each makes Python's e-mail package raise, and each an error of its own; no mail server would
+# know what to do with one of them either.
+ODD_ADDRESSES = [
+    "=@[$(",
+    '(a@)"',
+    "($&!&)..@$;$;:",
+    "a\u0085b@x.example",
+    "a\u2028b@x.example",
+    "team:x@y.example;",
+    "=?utf-8?q?a=40b.example=2C?=@x.example",
+]
+
+
+@pytest.mark.parametrize("address", ODD_ADDRESSES)
+def test_an_odd_address_holds_up_nobody_elses_mail(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+    address: str,
+) -> None:
+    """An owner chooses the address of their account, and an administrator one to be told at."""
+    box, mail = postbox
+    with pytest.raises(psycopg.errors.CheckViolation), as_user(conn, OTHER_OWNER):
+        conn.execute(
+            "insert into public.subprocessor_subscriptions values (%s, %s)",
+            [orgs[1], address.lower()],
+        )
+    conn.execute("update auth.users set email = %s where id = %s", [address, OTHER_OWNER])
+    conn.commit()
+    incident = opened(database, tables=None, actors=None)
+    incidents.assess(database.owner_dsn, incident)
+    incidents.notify(database.owner_dsn, incident, subject="About your data")
+    assert orgs[1] in incidents.unreached(database.owner_dsn, incident)
+    # One that came into the outbox nevertheless is first in the queue.
+    conn.execute("alter table private.notifications drop constraint notifications_recipient_check")
+    conn.execute(
+        "insert into private.notifications"
+        " (kind, dedupe_key, recipient, subject, body, next_attempt_at)"
+        " values ('t', 'x', %s, 'Hi', 'b', now() - interval '1 day')",
+        [address],
+    )
+    conn.commit()
+    done = outbox.deliver(database.owner_dsn, mail)
+    assert done.failed == 1 and done.deferred == 0
+    assert "olga.owner@alder.example" in [m["To"] for m in box.taken]
+    assert len(box.taken) == done.sent
+    (failed,) = outbox.undelivered(database.owner_dsn)
+    assert (failed["status"], failed["last_error"]) == ("failed", "this is not an e-mail address")
+
+
+@pytest.mark.parametrize("name", ["contacts", "public.no_such", "public.audit_events", "Contacts"])
+def test_an_incident_names_tables_that_exist(database: Database, name: str) -> None:
+    """A name nobody records would find no organization, and look like an all-clear."""
+    with pytest.raises(Refused, match=r"incident\.table"):
+        opened(database, tables=["public.teams", name])
+
+
+@pytest.mark.parametrize(
+    ("table", "permission", "concerned"),
+    [
+        ("public.contacts", "contacts.read", True),
+        ("public.contacts", "contacts.write", True),
+        ("public.contacts", "contacts.read_team", True),
+        ("public.contacts", "deals.read", False),
+        ("public.organizations", "organization.read", True),
+        ("public.memberships", "members.read", True),
+        ("public.invitations", "members.invite", True),
+        ("public.pipelines", "contacts.read", False),
+        ("public.deal_stage_history", "deals.read", True),
+        # No policy says who may reach it, so nobody can say that this was not how.
+        ("private.contact_merges", "contacts.write", True),
+    ],
+)
+def test_a_use_of_support_access_is_found_by_what_its_permission_opens(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    table: str,
+    permission: str,
+    *,
+    concerned: bool,
+) -> None:
+    conn.execute(
+        "select private.audit_record(%s, 'support.access', %s::jsonb)",
+        [orgs[0], f'{{"permissions": ["{permission}"]}}'],
+    )
+    conn.commit()
+    incident = opened(database, tables=[table], actors=None)
+    # The seed's own acts on that table would count too.
+    conn.execute(
+        "update private.incidents set window_from = (select max(at) from audit.events"
+        " where action = 'support.access') where id = %s",
+        [incident],
+    )
+    conn.commit()
+    assert (orgs[0] in incidents.assess(database.owner_dsn, incident)) is concerned
 
 
 def test_no_header_can_be_smuggled_in(conn: Connection, orgs: tuple[UUID, UUID]) -> None:
