@@ -15,7 +15,7 @@ from harmonia_py import tokens
 from harmonia_py.connection import Connection
 from harmonia_py.errors import ApiError, ApiNotFound
 
-__all__ = ["ApiKey", "NewApiKey", "create", "list_keys", "organization_id", "revoke", "user_id"]
+__all__ = ["ApiKey", "NewApiKey", "create", "list_keys", "revoke", "user_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +49,28 @@ def user_id(conn: Connection, email: str) -> UUID:
     return UUID(str(row[0]))
 
 
-def organization_id(conn: Connection, slug: str) -> UUID:
-    """Return the id of the organization with a slug, or raise ``ApiNotFound``."""
-    row = conn.execute("select id from public.organizations where slug = %s", [slug]).fetchone()
-    if row is None:
-        raise ApiNotFound(f"there is no organization {slug}", hint="name it by its slug")
-    return UUID(str(row[0]))
-
-
 def create(
     conn: Connection,
     *,
     email: str,
-    slug: str,
+    organization_id: UUID,
     name: str,
     permissions: Sequence[str],
     days: int = 90,
 ) -> NewApiKey:
     """Make a key as the person with ``email``, who must hold every permission given away."""
-    organization = organization_id(conn, slug)
     with _as(conn, email):
         row = conn.execute(
             "select api_key_id, hint, expires_at, api_key"
             " from public.create_api_key(%s, %s, %s, %s)",
-            [organization, name, list(permissions), days],
+            [organization_id, name, list(permissions), days],
         ).fetchone()
     assert row is not None  # noqa: S101 - the function returns one row or raises
     return NewApiKey(*row)
 
 
-def list_keys(conn: Connection, *, email: str, slug: str) -> list[ApiKey]:
+def list_keys(conn: Connection, *, email: str, organization_id: UUID) -> list[ApiKey]:
     """Return the keys of an organization that the person with ``email`` may see."""
-    organization = organization_id(conn, slug)
     with _as(conn, email):
         rows = conn.execute(
             "select k.id, k.name, k.hint,"
@@ -88,16 +78,15 @@ def list_keys(conn: Connection, *, email: str, slug: str) -> list[ApiKey]:
             "  where p.organization_id = k.organization_id and p.api_key_id = k.id order by 1),"
             " k.expires_at, k.last_used_at, k.revoked_at"
             " from public.api_keys as k where k.organization_id = %s order by k.created_at",
-            [organization],
+            [organization_id],
         ).fetchall()
     return [ApiKey(*row) for row in rows]
 
 
-def revoke(conn: Connection, *, email: str, slug: str, api_key_id: UUID) -> None:
+def revoke(conn: Connection, *, email: str, organization_id: UUID, api_key_id: UUID) -> None:
     """End a key and its tokens at once, as the person with ``email``."""
-    organization = organization_id(conn, slug)
     with _as(conn, email):
-        conn.execute("select public.revoke_api_key(%s, %s)", [organization, api_key_id])
+        conn.execute("select public.revoke_api_key(%s, %s)", [organization_id, api_key_id])
 
 
 @contextmanager

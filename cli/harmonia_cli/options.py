@@ -3,20 +3,78 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
-from harmonia_py import dsn
+from harmonia_cli.output import OutputFormat, command
+from harmonia_py import dsn, organizations
 from harmonia_py.errors import ConsentRequired, UsageError
 
-__all__ = ["DatabaseUrlOption", "SupabaseDirOption", "YesOption", "consent", "database_url"]
+__all__ = [
+    "DatabaseUrlOption",
+    "OnlyOrganizationOption",
+    "OrganizationOption",
+    "SupabaseDirOption",
+    "YesOption",
+    "consent",
+    "database_url",
+    "looked_up",
+    "organization_option",
+]
+
+
+def organization_option(help_: str, *, envvar: str | None = None) -> Any:
+    """Return ``--organization``, which takes a short name or an id and gives the id."""
+    return typer.Option(
+        "--organization",
+        envvar=envvar,
+        metavar="NAME|ID",
+        parser=str,
+        callback=_organization,
+        help=help_,
+    )
+
+
+def _organization(context: typer.Context, name: str | None) -> UUID | None:
+    """Return the id; a short name is looked up in the database that the command is for."""
+    if name is None or context.resilient_parsing:
+        return None
+    try:
+        return UUID(name)
+    except ValueError:
+        pass
+    with command(context.params.get("output", OutputFormat.text)):
+        return looked_up(context.params.get("db_url"), name)
+
+
+def looked_up(db_url: str | None, name: str) -> UUID:
+    """Return the id of the organization with a short name."""
+    with dsn.connect(database_url(db_url)) as conn:
+        return organizations.find(conn, name)
+
 
 DatabaseUrlOption = Annotated[
     str | None,
     typer.Option(
-        "--db-url", envvar="DATABASE_URL", show_envvar=True, help="PostgreSQL URL of the database."
+        "--db-url",
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        # Read before the others: an organization is looked up there.
+        is_eager=True,
+        help="PostgreSQL URL of the database.",
     ),
+]
+OrganizationOption = Annotated[
+    UUID,
+    organization_option(
+        "The organization, by its short name (slug) or id.", envvar="HARMONIA_ORGANIZATION"
+    ),
+]
+# Not from the environment: a part that was asked for by accident would pass for everything.
+OnlyOrganizationOption = Annotated[
+    UUID | None, organization_option("Only this organization, by its short name (slug) or id.")
 ]
 SupabaseDirOption = Annotated[
     Path | None,

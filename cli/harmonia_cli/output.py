@@ -44,7 +44,14 @@ class OutputFormat(StrEnum):
 
 
 OutputOption = Annotated[
-    OutputFormat, typer.Option("--output", "-o", help="Result as text or as one JSON object.")
+    OutputFormat,
+    typer.Option(
+        "--output",
+        "-o",
+        # Read before the others: what goes wrong with them is told in its form.
+        is_eager=True,
+        help="Result as text or as one JSON object.",
+    ),
 ]
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
@@ -25,7 +24,6 @@ __all__ = [
     "IdentityOption",
     "NameArgument",
     "OldProviderOption",
-    "OrganizationOption",
     "ProviderOption",
     "RecipientOption",
     "make_store",
@@ -39,10 +37,6 @@ __all__ = [
     "refuse_value",
 ]
 
-OrganizationOption = Annotated[
-    UUID,
-    typer.Option("--organization", envvar="HARMONIA_ORGANIZATION", help="Id of the organization."),
-]
 ProviderOption = Annotated[
     str | None,
     typer.Option(

@@ -9,23 +9,28 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
 __all__ = ["api_keys", "reference", "token"]
 
 AsOption = Annotated[str, typer.Option("--as", help="E-mail address of the person who acts.")]
-OrganizationOption = Annotated[
-    str, typer.Option("--organization", help="The organization, by its slug.")
-]
-
 api_keys = typer.Typer(help="API keys for servers: made from permissions, shown once.")
 
 
 def token(
     as_: AsOption,
     organization: Annotated[
-        str | None, typer.Option("--organization", help="Slug to put into the token as active.")
+        str | None,
+        typer.Option(
+            "--organization", help="To put into the token as active, by short name (slug) or id."
+        ),
     ] = None,
     aal: Annotated[str, typer.Option("--aal", help="aal1, or aal2 as after a second factor.")] = (
         "aal1"
@@ -46,7 +51,7 @@ def token(
         import os
 
         from harmonia_py import api_keys as keys
-        from harmonia_py import dsn, tokens
+        from harmonia_py import dsn, organizations, tokens
         from harmonia_py.errors import UsageError
         from harmonia_py.postgrest import companion
 
@@ -67,7 +72,7 @@ def token(
                 as_,
                 aal="aal2" if aal == "aal2" else "aal1",
                 organization_id=(
-                    keys.organization_id(connection, organization) if organization else None
+                    organizations.find(connection, organization) if organization else None
                 ),
                 lifetime=hours * 3600,
             )
@@ -99,7 +104,7 @@ def create(
             made = keys.create(
                 connection,
                 email=as_,
-                slug=organization,
+                organization_id=organization,
                 name=name,
                 permissions=permission,
                 days=days,
@@ -124,7 +129,7 @@ def list_(
         from harmonia_py import dsn
 
         with dsn.connect(database_url(db_url)) as connection:
-            found = keys.list_keys(connection, email=as_, slug=organization)
+            found = keys.list_keys(connection, email=as_, organization_id=organization)
         emit({"api_keys": [asdict(key) for key in found]}, output, _print_keys)
 
 
@@ -145,7 +150,7 @@ def revoke(
         url = database_url(db_url)
         consent(url, yes=yes, action="revoking an API key")
         with dsn.connect(url) as connection:
-            keys.revoke(connection, email=as_, slug=organization, api_key_id=api_key_id)
+            keys.revoke(connection, email=as_, organization_id=organization, api_key_id=api_key_id)
         emit({"revoked": str(api_key_id)}, output, lambda data: stdout.print("revoked"))
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OnlyOrganizationOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
 
 __all__ = ["app"]
@@ -24,7 +30,6 @@ KeyOption = Annotated[
         help="The sealing key: file:PATH, env:NAME, cmd:COMMAND or keyring:SERVICE/USER.",
     ),
 ]
-OrganizationOption = Annotated[UUID, typer.Option("--organization", help="The organization's id.")]
 
 
 @app.callback()
@@ -62,8 +67,8 @@ def seal(
 ) -> None:
     """Verify what is new and sign the ends of all chains that moved.
 
-    Example: harmonia audit seal --key file:/etc/harmonia/audit.key
-    --receipts /mnt/elsewhere/receipts
+    Example: harmonia audit seal --key file:/etc/harmonia/audit.key --receipts
+    /mnt/elsewhere/receipts
     """
     with command(output):
         from harmonia_py.audit import seal as sealing
@@ -95,9 +100,7 @@ def _print_receipt(data: dict[str, Any] | None) -> None:
 
 @app.command()
 def verify(
-    organization: Annotated[
-        UUID | None, typer.Option("--organization", help="Only this organization.")
-    ] = None,
+    organization: OnlyOrganizationOption = None,
     public_key: Annotated[
         str | None,
         typer.Option(
@@ -155,7 +158,7 @@ def tail(
 ) -> None:
     """Show the latest events of an organization.
 
-    Example: harmonia audit tail --organization a0000000-0000-7000-8000-000000000001 -n 50
+    Example: harmonia audit tail --organization alder -n 50
     """
     with command(output):
         from harmonia_py.audit import tail as latest
@@ -185,8 +188,7 @@ def export(
 ) -> None:
     """Write every event of an organization to a new file.
 
-    Example: harmonia audit export --organization a0000000-0000-7000-8000-000000000001
-    --out events.ndjson
+    Example: harmonia audit export --organization alder --out events.ndjson
     """
     with command(output):
         from harmonia_py.audit import export as exporting
@@ -220,8 +222,7 @@ def erase_payload(
 ) -> None:
     """Erase the personal data of one event; the chain still verifies.
 
-    Example: harmonia audit erase-payload --organization a0000000-0000-7000-8000-000000000001
-    --number 7 --reason "request 12"
+    Example: harmonia audit erase-payload --organization alder --number 7 --reason "request 12"
     """
     with command(output):
         from harmonia_py.audit import erase_payload as erasing

@@ -85,8 +85,8 @@ def restore(
 ) -> None:
     """Restore into an empty database and compare rows and audit record with the backup.
 
-    Example: harmonia backup restore /backups/crm.hbk --key file:/etc/harmonia/backup.key
-    --into "$DRILL_URL"
+    Example: harmonia backup restore /backups/crm.hbk --key file:/etc/harmonia/backup.key --into
+    "$DRILL_URL"
     """
     with command(output):
         from harmonia_py.lifecycle import backup, keys

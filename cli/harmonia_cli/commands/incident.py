@@ -45,8 +45,8 @@ def open_(
 ) -> None:
     """Open an incident over a window of time.
 
-    Example: harmonia incident open --title "Stolen laptop" --summary "A laptop was stolen."
-    --from 2026-11-01T08:00:00 --to 2026-11-01T18:00:00 --by security
+    Example: harmonia incident open --title "Stolen laptop" --summary "A laptop was stolen." --from
+    2026-11-01T08:00:00 --to 2026-11-01T18:00:00 --by security
     """
     with command(output):
         from datetime import UTC
@@ -104,8 +104,8 @@ def notify(
 ) -> None:
     """Put a message to every owner concerned into the outbox, once.
 
-    Example: harmonia incident notify a0000000-0000-7000-8000-000000000009
-    --subject "A security incident"
+    Example: harmonia incident notify a0000000-0000-7000-8000-000000000009 --subject "A security
+    incident"
     """
     with command(output):
         from harmonia_py.lifecycle import incidents
@@ -146,8 +146,8 @@ def close(
 ) -> None:
     """Close an incident.
 
-    Example: harmonia incident close a0000000-0000-7000-8000-000000000009
-    --resolution "wiped remotely"
+    Example: harmonia incident close a0000000-0000-7000-8000-000000000009 --resolution "wiped
+    remotely"
     """
     with command(output):
         from harmonia_py.lifecycle import incidents

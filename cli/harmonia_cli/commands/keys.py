@@ -6,16 +6,21 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
 from harmonia_cli.commands import recovery
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OnlyOrganizationOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.vault import (
     OldProviderOption,
-    OrganizationOption,
     ProviderOption,
     make_store,
     make_vault,
@@ -77,16 +82,14 @@ def _print_init(data: dict[str, Any]) -> None:
 
 @app.command()
 def status(
-    organization: Annotated[
-        UUID | None, typer.Option("--organization", help="Also show the keys of this one.")
-    ] = None,
+    organization: OnlyOrganizationOption = None,
     provider: ProviderOption = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
     """Show master keys and, for an organization, the generations of its keys.
 
-    Example: harmonia keys status --organization a0000000-0000-7000-8000-000000000001
+    Example: harmonia keys status --organization alder
     """
     with command(output):
         from harmonia_py.secrets.rotation import key_infos
@@ -197,11 +200,9 @@ def rotate_organization(
 ) -> None:
     """Seal all secrets of an organization under a new key. Run again to resume.
 
-    Example: harmonia keys rotate-organization --organization
-    a0000000-0000-7000-8000-000000000001 --dry-run
+    Example: harmonia keys rotate-organization --organization alder --dry-run
 
-    Example: harmonia keys rotate-organization --organization
-    a0000000-0000-7000-8000-000000000001
+    Example: harmonia keys rotate-organization --organization alder
     """
     with command(output):
         from harmonia_py.secrets.rotation import key_infos
@@ -253,7 +254,7 @@ def verify(
 ) -> None:
     """Open every stored value of an organization and change nothing.
 
-    Example: harmonia keys verify --organization a0000000-0000-7000-8000-000000000001
+    Example: harmonia keys verify --organization alder
     """
     with command(output):
         from harmonia_py.secrets.rotation import verify as run
@@ -283,7 +284,7 @@ def shred(
 ) -> None:
     """Destroy the keys of an organization: its secrets are gone. There is no way back.
 
-    Example: harmonia keys shred --organization a0000000-0000-7000-8000-000000000001 --confirm
+    Example: harmonia keys shred --organization alder --confirm
     a0000000-0000-7000-8000-000000000001 --backup-days 35
     """
     with command(output):

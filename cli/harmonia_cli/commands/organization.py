@@ -9,14 +9,19 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Export, import and hold an organization.", no_args_is_help=True)
 
-OrganizationOption = Annotated[UUID, typer.Option("--organization", help="The organization's id.")]
 KeyOption = Annotated[
     str | None,
     typer.Option(
@@ -43,8 +48,7 @@ def export(
 ) -> None:
     """Write every row of an organization as CSV and NDJSON, with a manifest of SHA-256 sums.
 
-    Example: harmonia organization export --organization a0000000-0000-7000-8000-000000000001
-    --out /exports/acme
+    Example: harmonia organization export --organization alder --out /exports/acme
     """
     with command(output):
         from harmonia_py.lifecycle import keys
@@ -107,9 +111,8 @@ def hold(
 ) -> None:
     """Place a legal hold: nothing of the organization is deleted until it is released.
 
-    Example: harmonia organization hold --organization a0000000-0000-7000-8000-000000000001
-    --by legal
-    --reason "court order 17/2026"
+    Example: harmonia organization hold --organization alder --by legal --reason "court order
+    17/2026"
     """
     with command(output):
         from harmonia_py.lifecycle import retention
@@ -132,8 +135,8 @@ def release(
 ) -> None:
     """Release a legal hold.
 
-    Example: harmonia organization release --organization a0000000-0000-7000-8000-000000000001
-    --hold a0000000-0000-7000-8000-000000000009 --reason "case closed" --by legal
+    Example: harmonia organization release --organization alder --hold
+    a0000000-0000-7000-8000-000000000009 --reason "case closed" --by legal
     """
     with command(output):
         from harmonia_py.lifecycle import retention

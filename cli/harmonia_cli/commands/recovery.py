@@ -82,8 +82,7 @@ def drill(
 
     Example: harmonia keys recovery drill copies/master-key.age --identity holder.txt
 
-    Example: harmonia keys recovery drill shares/share-1.txt shares/share-4.txt
-    shares/share-5.txt
+    Example: harmonia keys recovery drill shares/share-1.txt shares/share-4.txt shares/share-5.txt
     """
     with command(output):
         from harmonia_py import dsn

@@ -11,7 +11,13 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OnlyOrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import (
     OutputFormat,
     OutputOption,
@@ -72,9 +78,7 @@ def run(
             help="The key that signs certificates: file:PATH, env:NAME, cmd:COMMAND, keyring:S/U.",
         ),
     ],
-    organization: Annotated[
-        UUID | None, typer.Option("--organization", help="Only this organization.")
-    ] = None,
+    organization: OnlyOrganizationOption = None,
     batch: Annotated[
         int, typer.Option("--batch", min=1, max=100_000, help="Rows per transaction.")
     ] = 5_000,

@@ -12,13 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.vault import (
     IdentityOption,
     NameArgument,
     OldProviderOption,
-    OrganizationOption,
     ProviderOption,
     RecipientOption,
     open_store,
@@ -76,11 +81,11 @@ def set_(
 ) -> None:
     """Store a value from stdin or a hidden prompt as the new current version.
 
-    Example: harmonia secrets set hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001 --audience api.hubapi.com < token.txt
+    Example: harmonia secrets set hubspot/token --organization alder --audience api.hubapi.com <
+    token.txt
 
-    Example: pass show stripe | harmonia secrets set stripe/key --organization
-    a0000000-0000-7000-8000-000000000001 --audience api.stripe.com
+    Example: pass show stripe | harmonia secrets set stripe/key --organization alder --audience
+    api.stripe.com
     """
     with command(output):
         refuse_value(name, extra)
@@ -114,7 +119,7 @@ def list_(
 ) -> None:
     """Show names, state and expiry; no values.
 
-    Example: harmonia secrets list --organization a0000000-0000-7000-8000-000000000001
+    Example: harmonia secrets list --organization alder
     """
     with command(output), open_store(db_url, provider) as store:
         infos = store.list_all(organization, actor=operator())
@@ -144,8 +149,7 @@ def history(
 ) -> None:
     """Show the kept versions of a secret and who used it.
 
-    Example: harmonia secrets history hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001
+    Example: harmonia secrets history hubspot/token --organization alder
     """
     with command(output), open_store(db_url, provider) as store:
         actor = operator()
@@ -189,8 +193,8 @@ def reveal(
 ) -> None:
     """Write a value to stdout, after recording who, when and why.
 
-    Example: harmonia secrets reveal hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001 --purpose 'move to the new account' | pbcopy
+    Example: harmonia secrets reveal hubspot/token --organization alder --purpose 'move to the new
+    account' | pbcopy
     """
     with command(output):
         if output is OutputFormat.json:
@@ -220,8 +224,7 @@ def exec_(
 ) -> None:
     """Run a command with secrets in its environment.
 
-    Example: harmonia secrets exec --organization a0000000-0000-7000-8000-000000000001 --map
-    hubspot/token=HUBSPOT_TOKEN -- ./sync
+    Example: harmonia secrets exec --organization alder --map hubspot/token=HUBSPOT_TOKEN -- ./sync
     """
     with command(OutputFormat.text):
         argv = context.args
@@ -274,8 +277,7 @@ def rollback(
 ) -> None:
     """Make an older value current again, as a new version.
 
-    Example: harmonia secrets rollback hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001 --version 3
+    Example: harmonia secrets rollback hubspot/token --organization alder --version 3
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="roll back a secret")
@@ -295,8 +297,7 @@ def disable(
 ) -> None:
     """Stop giving a secret out, without deleting it.
 
-    Example: harmonia secrets disable hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001
+    Example: harmonia secrets disable hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="disable a secret")
@@ -316,8 +317,7 @@ def enable(
 ) -> None:
     """Give a disabled secret out again.
 
-    Example: harmonia secrets enable hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001
+    Example: harmonia secrets enable hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="enable a secret")
@@ -339,8 +339,7 @@ def expire(
 ) -> None:
     """Set when a secret stops being given out.
 
-    Example: harmonia secrets expire hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001 --at 2027-01-31
+    Example: harmonia secrets expire hubspot/token --organization alder --at 2027-01-31
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="expire a secret")
@@ -361,8 +360,7 @@ def delete(
 ) -> None:
     """Delete a secret with all its versions; the record of its use stays.
 
-    Example: harmonia secrets delete hubspot/token --organization
-    a0000000-0000-7000-8000-000000000001
+    Example: harmonia secrets delete hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="delete a secret")
@@ -384,11 +382,9 @@ def attest(
 ) -> None:
     """Print which version of each secret is current, to keep elsewhere; or compare with it.
 
-    Example: harmonia secrets attest --organization a0000000-0000-7000-8000-000000000001 >
-    attested.json
+    Example: harmonia secrets attest --organization alder > attested.json
 
-    Example: harmonia secrets attest --organization a0000000-0000-7000-8000-000000000001
-    --compare attested.json
+    Example: harmonia secrets attest --organization alder --compare attested.json
     """
     with command(output):
         import json
@@ -438,8 +434,7 @@ def import_(
 ) -> None:
     """Set many secrets from stdin: NAME=value lines, a JSON object, or an export.
 
-    Example: harmonia secrets import --organization a0000000-0000-7000-8000-000000000001
-    --format env < .env
+    Example: harmonia secrets import --organization alder --format env < .env
     """
     with command(output):
         from harmonia_py.secrets import transfer
@@ -470,8 +465,8 @@ def export(
 ) -> None:
     """Write all current values to stdout, encrypted to age recipients.
 
-    Example: harmonia secrets export --organization a0000000-0000-7000-8000-000000000001
-    --purpose 'hand over' --recipient age1... > secrets.age
+    Example: harmonia secrets export --organization alder --purpose 'hand over' --recipient age1...
+    > secrets.age
     """
     with command(OutputFormat.text):
         from harmonia_py.secrets import transfer

@@ -40,8 +40,7 @@ def set_(
     """Add a sub-processor, or a new version of one.
 
     Example: harmonia subprocessors set mailer --name "Mailer Ltd" --purpose "Sends mail"
-    --location EU
-    --effective-from 2027-01-01
+    --location EU --effective-from 2027-01-01
     """
     with command(output):
         from harmonia_py.lifecycle import subprocessors as registry

@@ -8,7 +8,14 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OnlyOrganizationOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
 __all__ = ["app"]
@@ -18,8 +25,6 @@ app = typer.Typer(
 )
 staff = typer.Typer(help="Who is platform staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
-
-OrganizationOption = Annotated[UUID, typer.Option("--organization", help="The organization's id.")]
 
 
 @app.callback()
@@ -45,9 +50,9 @@ def request(
 ) -> None:
     """Ask an organization for access.
 
-    Example: harmonia support request --organization a0000000-0000-7000-8000-000000000001
-    --agent e0000000-0000-4000-8000-000000000021 --permission contacts.read
-    --reason "ticket 4711: the import stops"
+    Example: harmonia support request --organization alder --agent
+    e0000000-0000-4000-8000-000000000021 --permission contacts.read --reason "ticket 4711: the
+    import stops"
     """
     with command(output):
         from harmonia_py.lifecycle import support
@@ -83,8 +88,8 @@ def approve(
 ) -> None:
     """Approve a request, never one's own.
 
-    Example: harmonia support approve --organization a0000000-0000-7000-8000-000000000001
-    --request a0000000-0000-7000-8000-000000000009 --as e0000000-0000-4000-8000-000000000021
+    Example: harmonia support approve --organization alder --request
+    a0000000-0000-7000-8000-000000000009 --as e0000000-0000-4000-8000-000000000021
     """
     with command(output):
         from harmonia_py.lifecycle import support
@@ -97,9 +102,7 @@ def approve(
 
 @app.command("list")
 def list_(
-    organization: Annotated[
-        UUID | None, typer.Option("--organization", help="Only this organization.")
-    ] = None,
+    organization: OnlyOrganizationOption = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
@@ -139,7 +142,7 @@ def revoke(
 ) -> None:
     """End access at once.
 
-    Example: harmonia support revoke --organization a0000000-0000-7000-8000-000000000001
+    Example: harmonia support revoke --organization alder
     """
     with command(output):
         from harmonia_py.lifecycle import support

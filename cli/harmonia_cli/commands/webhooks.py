@@ -9,11 +9,17 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import (
+    DatabaseUrlOption,
+    OrganizationOption,
+    YesOption,
+    consent,
+    database_url,
+    organization_option,
+)
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.vault import (
     OldProviderOption,
-    OrganizationOption,
     ProviderOption,
     make_store,
     open_store,
@@ -33,9 +39,7 @@ SecretOption = Annotated[
 ]
 OptionalOrganization = Annotated[
     UUID | None,
-    typer.Option(
-        "--organization", envvar="HARMONIA_ORGANIZATION", help="The id of the organization."
-    ),
+    organization_option("Whose stored secret it is.", envvar="HARMONIA_ORGANIZATION"),
 ]
 
 
@@ -106,11 +110,11 @@ def register(
 ) -> None:
     """Add an endpoint that verifies with a stored secret.
 
-    Example: harmonia webhooks register stripe --organization
-    a0000000-0000-7000-8000-000000000001 --scheme stripe --secret hooks/stripe
+    Example: harmonia webhooks register stripe --organization alder --scheme stripe --secret
+    hooks/stripe
 
-    Example: harmonia webhooks register shop --organization a0000000-0000-7000-8000-000000000001
-    --scheme generic --secret hooks/shop --option header=X-Sig
+    Example: harmonia webhooks register shop --organization alder --scheme generic --secret
+    hooks/shop --option header=X-Sig
     """
     with command(output):
         from harmonia_py.webhooks.inbox import Inbox
@@ -143,8 +147,8 @@ def rotate_secret(
 ) -> None:
     """Set a new signing secret from stdin; the former one is accepted a while longer.
 
-    Example: harmonia webhooks rotate-secret --organization a0000000-0000-7000-8000-000000000001
-    --endpoint 01980000-0000-7000-8000-000000000001 --overlap-hours 24 < new-secret.txt
+    Example: harmonia webhooks rotate-secret --organization alder --endpoint
+    01980000-0000-7000-8000-000000000001 --overlap-hours 24 < new-secret.txt
     """
     with command(output):
         from harmonia_py.webhooks import generate_secret
