@@ -69,6 +69,11 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     """
     if path.exists():
         raise NotWritable(f"{path} exists and is not overwritten")
+    if not path.parent.is_dir():
+        # Not made here: where a disk was not mounted, it would be made on the wrong one.
+        raise NotWritable(
+            f"there is no folder {path.parent}", hint="make it first, or mount what it lies on"
+        )
     partial = path.with_name(path.name + ".partial")
     try:
         with os.fdopen(os.open(partial, _FLAGS, 0o600), "wb") as file:

@@ -180,7 +180,7 @@ def test_nowhere_to_write_and_nothing_to_write_with(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = admin_of(database)
-    with pytest.raises(NotWritable):
+    with pytest.raises(NotWritable, match="there is no folder"):
         backup.create(url, tmp_path / "missing", KEY)
     monkeypatch.setattr(binaries, "installed", list)
     with pytest.raises(ToolMissing, match="no pg_dump for PostgreSQL"):
