@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg.rows import dict_row
 
-from harmonia_py.isolation import introspect
+from harmonia_py.isolation import introspect, redundancy
+from harmonia_py.isolation.bodies import authority, bodies
 from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Signal
-from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.mutants import Mutant
 from harmonia_py.isolation.probes import (
     callers,
@@ -25,6 +26,7 @@ from harmonia_py.isolation.probes import (
     dynamic,
     grants,
     invitations,
+    namesakes,
     oracles,
     permissions,
     reach,
@@ -32,6 +34,7 @@ from harmonia_py.isolation.probes import (
     records,
     refusals,
     rpc,
+    selves,
     settings,
     shares,
     tables,
@@ -75,6 +78,7 @@ class Bench:
         self._originals: dict[_Key, _Original] = {}
         self._alone: dict[str, frozenset[_Name]] = {}
         self._kills: dict[str, int] = {}
+        self._refused: dict[str, tuple[list[Probe], list[Outcome]]] = {}
 
     def tried(self, mutant: Mutant) -> tuple[str, str]:
         """Say whether a mutant is killed (and by which rule), survived, or does not count."""
@@ -155,13 +159,16 @@ class Bench:
         Without both, the harness sees what it sees without neither of them alone: so it does
         reach the check, and the other one is why it makes no difference.
         """
-        for mate in others:
+        for mate in (*others, *self._called(mutant)):
             if mate is mutant or mate.object != mutant.object or not (mate.body and mutant.body):
                 continue
-            both = mutant.body.together(mate.body)
-            if both is None:
-                continue
-            pair = replace(mutant, statements=(both,))
+            if mate.body.function.key == mutant.body.function.key:
+                both = mutant.body.together(mate.body)
+                if both is None:
+                    continue
+                pair = replace(mutant, statements=(both,))
+            else:
+                pair = replace(mutant, statements=(*mutant.statements, *mate.statements))
             for piece in self._pieces(mutant):
                 # What the mate alone shows counts for nothing here.
                 key = f"{piece} {mate.kind} {mate.description}"
@@ -172,6 +179,32 @@ class Bench:
                 if len(mutant.objects) > 1 and piece == self._pieces(mutant)[2]:
                     break
         return None
+
+    def _called(self, mutant: Mutant) -> Iterator[Mutant]:
+        """Yield the checks of the functions that the changed one calls, each taken out."""
+        lab = self.lab
+        if mutant.body is None or mutant.commands != {"execute"}:
+            return
+        for key in sorted(lab.refs.direct(mutant.body.function.source)[1] - lab.refs.helpers):
+            called = lab.catalog.functions[key]
+            if called.key == mutant.body.function.key or called.exposed:
+                continue
+            for body in bodies(called, authority(lab)):
+                what = f"{called.key}: {body.description}"
+                yield replace(mutant, description=what, statements=(body.statement,), body=body)
+
+    def refused_anyway(self, mutant: Mutant) -> str | None:
+        """Say what refuses the same calls once a check of a function is gone, if that was seen."""
+        if mutant.commands != {"execute"}:
+            return None
+        if mutant.object not in self._refused:
+            self._refused[mutant.object] = redundancy.refused(self.lab, mutant.object)
+        calls, before = self._refused[mutant.object]
+        with self.lab.conn.transaction(force_rollback=True):
+            for text in mutant.statements:
+                self.lab.conn.execute(text.encode())
+            after = self.lab.run(calls)
+        return redundancy.refused_anyway(before, after)
 
     def _shown(self, piece: str, mutant: Mutant) -> frozenset[_Name]:
         """Return all that the probes of an object show after a change of a function."""
@@ -206,10 +239,11 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
         yield tickets.probe(lab)
         return
     if commands == {"execute"}:
-        yield callers.probe(lab)
+        yield from callers.channels(lab)
         taken, opened = invitations.probe(lab)
         yield taken
         yield rpc.probe(lab, opened)[0]
+        yield namesakes.probe(lab)
         told = set(lab.model.public_functions)
         yield dynamic.probe(lab, told)
         yield totals.probe(lab, told)
@@ -220,6 +254,7 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
     yield found.signals
     signals, _ = permissions.probe(lab, found.cells, found.allowed)
     yield signals
+    yield selves.probe(lab)
     yield reach.probe(lab)
     yield closed.probe(lab, found.allowed)[0]
     yield refusals.probe(lab, found.allowed)

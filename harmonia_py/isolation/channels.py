@@ -20,6 +20,7 @@ from harmonia_py.isolation.probes import (
     escalation,
     grants,
     invitations,
+    namesakes,
     notices,
     oracles,
     permissions,
@@ -29,6 +30,7 @@ from harmonia_py.isolation.probes import (
     records,
     refusals,
     rpc,
+    selves,
     settings,
     shadow,
     shares,
@@ -68,6 +70,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("permissions"):
         signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
         result.signals += signals
+        result.signals += selves.probe(lab)
         result.signals += reach.probe(lab)
     with timer("views"):
         signals, counts = views.probe(lab)
@@ -76,7 +79,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("functions"):
         taken, opened = invitations.probe(lab)
         signals, skipped = rpc.probe(lab, opened)
-        result.signals += taken + signals
+        result.signals += taken + signals + namesakes.probe(lab)
         result.not_judged += skipped
         told = {s.object for s in signals} | set(lab.model.public_functions)
         result.signals += dynamic.probe(lab, told)

@@ -435,8 +435,17 @@ class _Seeder:
             first = self.cast.members(label)
             if not authority:
                 out.append((label, first[0].user if first else None, True, False, {}))
-            out.append((label, user_id(f"{label}.fresh"), False, True, {}))
+            spare = self._new_role(keyed[0], label) if keyed else {}
+            out.append((label, user_id(f"{label}.fresh"), False, True, spare))
         return out
+
+    def _new_role(self, built_in: dict[str, Any], label: str) -> dict[str, Any]:
+        """Return what to prefer for a role of the tenant's own: a new key, and the least rank."""
+        key = Preferred(f"{self.cast.tenant(label).token}new")
+        return {
+            column: Preferred(1) if isinstance(value, Preferred) else key
+            for column, value in built_in.items()
+        }
 
     def _role_rows(self, table: Table) -> list[dict[str, Any]]:
         """List what to fix when the memberships' role points at a row of this table."""
@@ -533,7 +542,7 @@ class _Seeder:
                 short = column.category == "S" and any(
                     u.columns == (column.name,) for u in table.uniques
                 )
-                if short and m.kind == "root" and tenant:
+                if short and m.kind == "root" and tenant and self.model.tenant_key in fixed:
                     draft[column.name].insert(0, tenant.token)
         for check in table.checks:
             _compose(table, check.columns, draft, f"{token}{n:04d}")

@@ -16,7 +16,7 @@ from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["ends_of", "infer", "merge", "seat_of", "user_columns"]
+__all__ = ["ends_of", "infer", "merge", "seat_of", "tells_state", "user_columns"]
 
 _ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
 _INACTIVE = frozenset(
@@ -162,6 +162,12 @@ def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
         elif not column.not_null and _GONE.search(column.name):
             marks.append(column.name)
     return tuple(marks), tuple(expires)
+
+
+def tells_state(values: Iterable[str]) -> bool:
+    """Whether words say a state: some of them that it holds, some that it is over."""
+    words = {v.lower() for v in values}
+    return bool(words & _ACTIVE and words & _INACTIVE) or len(words & _INACTIVE) > 1
 
 
 def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
@@ -562,8 +568,7 @@ def seat_of(
         if column.name in (user, tenant) or column.generated:
             continue
         values = _values(catalog, table, column, text)
-        words = {v.lower() for v in values}
-        if (words & _ACTIVE and words & _INACTIVE) or (len(words & _INACTIVE) > 1):
+        if tells_state(values):
             if status is None:
                 status = column.name
                 inactive = tuple(v for v in values if v.lower() in _INACTIVE)

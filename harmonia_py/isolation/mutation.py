@@ -16,7 +16,7 @@ from harmonia_py.isolation.bench import Bench
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.mutants import mutants
-from harmonia_py.isolation.probes import callers, tables
+from harmonia_py.isolation.probes import callers, selves, tables
 from harmonia_py.isolation.runner import laboratory
 
 __all__ = ["Result", "Score", "Trial", "observed", "run", "score"]
@@ -158,7 +158,8 @@ class Trial:
         else:
             status, by = self._bench.tried(mutant)
             if status == "survived" and mutant.body:
-                if mate := self._bench.doubled(mutant, self.mutants):
+                mate = self._bench.refused_anyway(mutant)
+                if mate := mate or self._bench.doubled(mutant, self.mutants):
                     status, by = "redundant", mate
             self.lab.only = self.lab.commands = None
         spent = round(time.monotonic() - began, 3)
@@ -174,6 +175,8 @@ def observed(lab: Lab) -> TenancyModel:
     updated = dict(lab.model.tables)
     for table in lab.tables():
         model = lab.model.of(table.key)
+        if model.kind == "user" and not model.roles:
+            updated[table.key] = replace(model, roles=selves.observed(lab, table))
         if model.kind not in ("tenant", "root") or model.roles or model.permissions:
             continue
         roles = {

@@ -8,6 +8,8 @@ from typing import Any
 
 from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes.permissions import held
+from harmonia_py.isolation.probes.uses import uses
 
 __all__ = ["Choice", "choices", "is_secret", "is_tenant"]
 
@@ -89,7 +91,11 @@ def _choices(
         return _payloads(lab, function, argument, label, home)
     if argument.type == lab.model.tenant_type and is_tenant(lab, argument, function):
         return [(lab.cast.tenant(label).id, True, None)]
+    if kinds := _kinds(lab, function, argument, label):
+        return kinds
     found = [*_by_use(lab, function, argument, label), *_by_name(lab, argument, label)]
+    if argument.category == "A" and (usual := _permissions(lab, argument)):
+        return [([usual[0]], False, None), ([], False, None)]
     if found:
         return [c for i, c in enumerate(found) if c not in found[:i]][:3]
     tenant = lab.cast.tenant(label)
@@ -137,6 +143,58 @@ def _choices(
     if argument.category == "T":
         return [("1 day", False, None)]
     return [("", False, None)]
+
+
+_WORDS = re.compile(r"'([A-Za-z_]\w*)'")
+_KIND = re.compile(
+    r"(table|object|kind|entity|resource|relation|record|type)(_?name|_?type)?$", re.I
+)
+
+
+def _kinds(lab: Lab, function: Function, argument: Argument, label: str) -> list[Choice]:
+    """Name the tables that a function works on, and beside the name the ids of their rows.
+
+    The words are those that the function itself quotes; without any, what clients may reach.
+    """
+    named = next(
+        (a for a in function.arguments if a.category == "S" and _KIND.fullmatch(_plain(a.name))),
+        None,
+    )
+    ids = argument.type in ("uuid[]", "uuid") and _plain(argument.name) in ("id", "ids")
+    if named is None or not (argument is named or argument == named or ids):
+        return []
+    out: list[Choice] = []
+    for word, table in _spoken(lab, function):
+        rows = lab.fixtures.of(table.key, label)
+        if not rows or not table.primary_key:
+            continue
+        key = str(rows[0].values.get(table.primary_key[-1]))
+        out.append(([key] if argument.type.endswith("[]") else key if ids else word, ids, None))
+    return out[:3]
+
+
+def _spoken(lab: Lab, function: Function) -> list[tuple[str, Table]]:
+    """List the words that a function quotes for tables of tenants, or the tables' own names."""
+    tables = [
+        t
+        for t in lab.catalog.reachable()
+        if t.is_base and t.parent is None and lab.model.of(t.key).kind == "tenant"
+        and "U" in {t.column(c).category for c in t.primary_key[-1:]}
+    ]  # fmt: skip
+    words = dict.fromkeys(_WORDS.findall(lab.refs.closure_text(function.source)))
+    found = [(w, t) for w in words for t in tables if w in _singulars(t.name)]
+    return found or [(t.name, t) for t in tables]
+
+
+def _permissions(lab: Lab, argument: Argument) -> list[str]:
+    """List permissions that every role holds, for an argument that takes a list of them."""
+    name = _plain(argument.name)
+    for source in lab.model.permission_tables:
+        if name in (source.permission, source.permission + "s"):
+            if "held" not in lab.memo:
+                lab.memo["held"] = held(lab)
+            return sorted(lab.memo["held"].get(lab.model.roles[-1], ()))
+    return []
 
 
 def _usual(lab: Lab, function: Function, argument: Argument, label: str) -> list[str]:
@@ -221,89 +279,28 @@ def is_secret(table: Table, name: str) -> bool:
 
 
 def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> list[Choice]:
-    """Find the columns that the function compares with the argument, or sets to it."""
-    if not argument.name or argument.labels or argument.category not in "USN":
+    """Return values of the columns that the function compares with the argument, or sets to it."""
+    if not argument.name or argument.labels or argument.category not in "USNT":
         return []
-    name, text = re.escape(argument.name), function.source
-    column = r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
-    uses = [
-        *re.finditer(rf'{column}(?:::\w+)?\s*=\s*(?:\w+\.)?"?{name}"?(?!\w)', text, re.I),
-        *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*=\s*{column}', text, re.I),
-    ]
-    places = [(_table_at(lab, text, u.start(), u.group(1)), u.group(2)) for u in uses]
-    places += _listed(lab, text, argument.name)
     out: list[Choice] = []
-    for table, column_name in places:
-        if table is None or not table.has(column_name):
-            continue
-        kind = table.column(column_name)
+    found = uses(lab, function, argument.name)
+    if label == "A":
+        found.sort(key=lambda use: not use.stored)
+    for use in found:
+        kind = use.column
         if kind.type != argument.type and not kind.category == argument.category == "S":
             continue
-        for row in lab.fixtures.of(table.key, label)[:2]:
-            value = row.values.get(kind.name)
-            if value is not None:
-                secret = table.key if is_secret(table, kind.name) else None
-                out.append((value, True, secret))
+        rows = lab.fixtures.of(use.table.key, label)
+        some = [r.values for r in (*rows[:1], *rows[-1:])]
+        fresh = lab.fixtures.spares.get((use.table.key, label))
+        if use.stored and fresh is not None:
+            # Something new for one's own tenant; what is there already, to see what it tells.
+            some = [fresh.values, *some] if label == "A" else [*some, fresh.values]
+        secret = use.table.key if is_secret(use.table, kind.name) else None
+        for row in some:
+            if row.get(kind.name) is not None:
+                out.append((row[kind.name], True, secret))
     return out
-
-
-_INSERTED = re.compile(
-    r'insert\s+into\s+(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?(?:\s+as\s+\w+)?\s*\(([^()]*)\)\s*values\s*\(',
-    re.I,
-)
-
-
-def _listed(lab: Lab, text: str, name: str) -> list[tuple[Table | None, str]]:
-    """Find the columns that an insert fills with the argument, by its place in the list."""
-    out: list[tuple[Table | None, str]] = []
-    for match in _INSERTED.finditer(text):
-        schema, table, names = match.groups()
-        keys = [f"{schema}.{table}"] if schema else [f"{s}.{table}" for s in lab.catalog.schemas]
-        found = next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
-        columns = [n.strip().strip('"') for n in names.split(",")]
-        for column, given in zip(columns, _items(text[match.end() :]), strict=False):
-            if re.search(rf'(?<![\w"]){re.escape(name)}(?!\w)', given, re.I):
-                out.append((found, column))
-    return out
-
-
-def _items(text: str) -> list[str]:
-    """Split what follows an opening parenthesis at its own commas, up to the closing one."""
-    depth, quoted, start, out = 0, False, 0, []
-    for position, char in enumerate(text):
-        quoted ^= char == "'"
-        if quoted:
-            continue
-        if (char == "," or char == ")") and depth == 0:
-            out.append(text[start:position])
-            start = position + 1
-            if char == ")":
-                break
-        depth += (char == "(") - (char == ")")
-    return out
-
-
-_NAMED = re.compile(
-    r'\b(?:from|join|update|insert\s+into)\s+(?:only\s+)?(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
-    r'(?:\s+(?:as\s+)?(?!(?:where|on|set|join|left|inner|cross|using|group|order|limit|for)\b)"?(\w+)"?)?',
-    re.I,
-)
-
-
-def _table_at(lab: Lab, text: str, position: int, alias: str | None) -> Table | None:
-    """Return the table that a column at ``position`` belongs to, as a reader would guess."""
-    found: Table | None = None
-    for match in _NAMED.finditer(text):
-        schema, name, said = match.groups()
-        if not alias and match.start() > position and found is not None:
-            break
-        keys = [f"{schema}.{name}"] if schema else [f"{s}.{name}" for s in lab.catalog.schemas]
-        table = next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
-        if table is not None and (
-            not alias or alias.lower() in (name.lower(), (said or "").lower())
-        ):
-            found = table
-    return found
 
 
 _WRITTEN = re.compile(

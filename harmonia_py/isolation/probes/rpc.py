@@ -20,7 +20,7 @@ from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes.arguments import choices, is_tenant
 
-__all__ = ["call", "calls", "exposed", "judge", "probe"]
+__all__ = ["call", "calls", "exposed", "judge", "plan", "probe"]
 
 _RUNS_TEXT = re.compile(r"\bexecute\b|\bquery_to_xml|\bset\b.*search_path", re.I)
 _SPEAKS = re.compile(r"\braise\s+(?:notice|info|warning|log|debug)\b", re.I)
@@ -57,11 +57,11 @@ def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[Not
     signals: list[Signal] = []
     silent: list[str] = []
     for function in exposed(lab):
-        plan = list(_plan(lab, function))
+        attempts = list(plan(lab, function))
         # Notices come without a number: only one call at a time tells whose they are.
-        outcomes = lab.run(plan, single=bool(_SPEAKS.search(function.source)))
+        outcomes = lab.run(attempts, single=bool(_SPEAKS.search(function.source)))
         worked = False
-        for item, outcome in zip(plan, outcomes, strict=True):
+        for item, outcome in zip(attempts, outcomes, strict=True):
             call: Call = item.tag[1]
             if outcome.ok:
                 worked = worked or item.actor.name.startswith("B.") or call.label != "B"
@@ -70,7 +70,7 @@ def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[Not
             ):
                 signals += judge(lab, function, item, outcome)
         if function.name not in lab.model.public_functions:
-            signals += _differences(lab, function, plan, outcomes)
+            signals += _differences(lab, function, attempts, outcomes)
         worked = worked or function.key in heard
         if not worked and (function.definer or function.language not in ("sql", "plpgsql")):
             silent.append(function.key)
@@ -96,7 +96,8 @@ def _actors(lab: Lab, function: Function) -> list[Actor]:
     return list(seen.values())
 
 
-def _plan(lab: Lab, function: Function) -> Iterator[Probe]:
+def plan(lab: Lab, function: Function) -> Iterator[Probe]:
+    """Yield the calls of one function as members, outsiders and anon."""
     for actor in _actors(lab, function):
         label = actor.former or "B"
         for call, text in calls(lab, function, label, actor):
@@ -279,13 +280,13 @@ def _tables(lab: Lab, function: Function) -> tuple[str, ...]:
 
 
 def _differences(
-    lab: Lab, function: Function, plan: list[Probe], outcomes: list[Outcome]
+    lab: Lab, function: Function, attempts: list[Probe], outcomes: list[Outcome]
 ) -> Iterator[Signal]:
     """Compare what an outsider gets for real foreign ids and for ids of nobody."""
     if not _reads_rows(lab, function):
         return  # the answer follows from the arguments alone
     results: dict[tuple[str, bool], list[tuple[Probe, str]]] = {}
-    for item, outcome in zip(plan, outcomes, strict=True):
+    for item, outcome in zip(attempts, outcomes, strict=True):
         call: Call = item.tag[1]
         if not call.specific or not outcome.ok or call.label not in ("B", "?") or call.bearer:
             continue

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes.times import moved, times
 from harmonia_py.isolation.tickets import Ticket
 
 __all__ = ["Rows"]
@@ -209,20 +210,16 @@ class Rows:
     def _times(self, row: dict[str, Any], shift: int, delay: timedelta) -> dict[str, Any]:
         """Move every time of the row alike, so that what checks say of their order stays true."""
         seat = self.ticket.seat
-        ends = _time(row.get(seat.expires or ""))
+        found = times(self.table, row)
+        ends = found.get(seat.expires or "")
         if ends is None:
             return {}
-        times = {
-            c.name: t
-            for c in self.table.columns
-            if c.category == "D" and (t := _time(row.get(c.name))) is not None
-        }
-        begin = times.get(seat.starts or "") or max(
-            (t for n, t in times.items() if t < ends), default=ends - timedelta(hours=2)
+        begin = found.get(seat.starts or "") or max(
+            (t for t in found.values() if t < ends), default=ends - timedelta(hours=2)
         )
         span = ends - begin
-        move = datetime.now(UTC) + span / 2 - ends + shift * (span + timedelta(minutes=5)) + delay
-        return {name: str(t + move) for name, t in times.items()}
+        by = datetime.now(UTC) + span / 2 - ends + shift * (span + timedelta(minutes=5)) + delay
+        return moved(self.table, row, by)
 
     def insert(self, table: Table, rows: list[dict[str, Any]]) -> str:
         """Compose the insert of some rows."""
@@ -234,11 +231,3 @@ class Rows:
                 "pg_catalog.jsonb_populate_recordset(null::{t}, {r})"
             ).format(t=table.sql, c=columns, r=sql.Literal(Jsonb(rows)))
         )
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,164 @@
+"""Where what a function is given ends up: the columns it is compared with, or stored in.
+
+The text of the function is read, and that of the functions it hands the value on to: a thin
+wrapper says nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harmonia_py.isolation.catalog import Column, Function, Table
+from harmonia_py.isolation.lab import Lab
+
+__all__ = ["Use", "handed_on", "uses"]
+
+_DEEP = 3
+_INSERTED = re.compile(
+    r'insert\s+into\s+(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?(?:\s+as\s+\w+)?\s*\(([^()]*)\)\s*values\s*\(',
+    re.I,
+)
+_NAMED = re.compile(
+    r'\b(?:from|join|update|insert\s+into)\s+(?:only\s+)?(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
+    r'(?:\s+(?:as\s+)?(?!(?:where|on|set|join|left|inner|cross|using|group|order|limit|for)\b)"?(\w+)"?)?',
+    re.I,
+)
+_CALL = re.compile(r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?\s*\(')
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One column that the value meets; ``stored`` when it becomes part of a new row."""
+
+    table: Table
+    column: Column
+    stored: bool
+
+
+def uses(lab: Lab, function: Function, name: str) -> list[Use]:
+    """List the uses of the argument called ``name``, the function's own first."""
+    key = ("uses", function.key, name)
+    if key not in lab.memo:
+        found = list(_found(lab, function, name, set(), _DEEP)) if name else []
+        lab.memo[key] = list(dict.fromkeys(found))
+    return list(lab.memo[key])
+
+
+def handed_on(lab: Lab, function: Function, name: str) -> list[tuple[Function, str]]:
+    """Return the function and those it hands the argument on to, with what each calls it."""
+    out = [(function, name)]
+    for place, (found, called) in enumerate(out):
+        if place < 2 * _DEEP:
+            out += [pair for pair in _handed(lab, found, called) if pair not in out]
+    return out
+
+
+def _found(
+    lab: Lab, function: Function, name: str, seen: set[tuple[str, str]], deep: int
+) -> Iterator[Use]:
+    if (function.key, name) in seen:
+        return
+    seen.add((function.key, name))
+    text = function.source
+    yield from _compared(lab, text, name)
+    yield from _stored(lab, text, name)
+    if deep:
+        for callee, parameter in _handed(lab, function, name):
+            yield from _found(lab, callee, parameter, seen, deep - 1)
+
+
+def _compared(lab: Lab, text: str, argument: str) -> Iterator[Use]:
+    name = re.escape(argument)
+    column = r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
+    matches = [
+        # Also within a call: lower(value), coalesce(value, what is there).
+        *re.finditer(
+            rf'{column}(?:::\w+)?\s*=\s*(?:[\w.]+\(\s*)*(?:\w+\.)?"?{name}"?(?!\w)', text, re.I
+        ),
+        *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*=\s*{column}', text, re.I),
+    ]
+    for match in matches:
+        table = _table_at(lab, text, match.start(), match.group(1))
+        if table is not None and table.has(match.group(2)):
+            yield Use(table, table.column(match.group(2)), stored=False)
+
+
+def _stored(lab: Lab, text: str, name: str) -> Iterator[Use]:
+    """Find the columns that an insert fills with the argument, by its place in the list."""
+    for match in _INSERTED.finditer(text):
+        schema, table, names = match.groups()
+        found = _known(lab, schema, table)
+        columns = [n.strip().strip('"') for n in names.split(",")]
+        for column, given in zip(columns, _items(text[match.end() :]), strict=False):
+            said = re.search(rf'(?<![\w"]){re.escape(name)}(?!\w)', given, re.I)
+            if said and found is not None and found.has(column):
+                yield Use(found, found.column(column), stored=True)
+
+
+def _handed(lab: Lab, function: Function, name: str) -> Iterator[tuple[Function, str]]:
+    """Find the functions that get the argument as it is, and what they call it."""
+    for match in _CALL.finditer(function.source):
+        callees = [
+            f
+            for f in lab.catalog.functions.values()
+            if f.name == match.group(2) and (not match.group(1) or f.schema == match.group(1))
+        ]
+        if not callees:
+            continue
+        given = [_bare(item) for item in _items(function.source[match.end() :])]
+        for place, item in enumerate(given):
+            said, _, value = item.rpartition("=>")
+            own = re.fullmatch(
+                rf'(?:{re.escape(function.name)}\.)?"?{re.escape(name)}"?', value.strip()
+            )
+            for callee in callees if own else ():
+                if said.strip():
+                    parameter = said.strip().strip('"')
+                elif place < len(callee.arguments) == len(given):
+                    parameter = callee.arguments[place].name
+                else:
+                    continue
+                if parameter:
+                    yield callee, parameter
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"::\s*[\w.\[\]]+\s*$", "", text.strip())
+
+
+def _known(lab: Lab, schema: str | None, name: str) -> Table | None:
+    keys = [f"{schema}.{name}"] if schema else [f"{s}.{name}" for s in lab.catalog.schemas]
+    return next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
+
+
+def _items(text: str) -> list[str]:
+    """Split what follows an opening parenthesis at its own commas, up to the closing one."""
+    depth, quoted, start, out = 0, False, 0, []
+    for position, char in enumerate(text):
+        quoted ^= char == "'"
+        if quoted:
+            continue
+        if (char == "," or char == ")") and depth == 0:
+            out.append(text[start:position])
+            start = position + 1
+            if char == ")":
+                break
+        depth += (char == "(") - (char == ")")
+    return out
+
+
+def _table_at(lab: Lab, text: str, position: int, alias: str | None) -> Table | None:
+    """Return the table that a column at ``position`` belongs to, as a reader would guess."""
+    found: Table | None = None
+    for match in _NAMED.finditer(text):
+        schema, name, said = match.groups()
+        if not alias and match.start() > position and found is not None:
+            break
+        table = _known(lab, schema, name)
+        if table is not None and (
+            not alias or alias.lower() in (name.lower(), (said or "").lower())
+        ):
+            found = table
+    return found

@@ -1,0 +1,259 @@
+"""Functions in the right state: wrappers, rows that are over, roles of one's own, namesakes."""
+
+from __future__ import annotations
+
+import pytest
+from fix_isolation import Judge
+from psycopg import sql
+
+from harmonia_py.engines import Database
+from harmonia_py.isolation import mutation, runner
+from harmonia_py.isolation.model import TableModel, TenancyModel
+
+#: A thin wrapper; the secret is in a table of its own, and its parent says whether it still holds.
+TOKENS = """
+create table public.keys (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id),
+    created_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    revoked_at timestamptz,
+    last_used_at timestamptz,
+    check (expires_at > created_at and expires_at <= created_at + interval '366 days')
+);
+create table private.key_hashes (
+    key_id uuid primary key references public.keys (id),
+    sha bytea not null unique
+);
+alter table public.keys enable row level security;
+revoke all on public.keys from anon, authenticated;
+create function private.exchange(p_key text) returns text
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_id uuid;
+begin
+    select k.id into v_id
+    from private.key_hashes as h
+    inner join public.keys as k on h.key_id = k.id
+    where h.sha = sha256(convert_to(p_key, 'UTF8'))
+        and k.revoked_at is null
+        and k.expires_at > now();
+    if v_id is null then
+        raise exception 'no such key' using errcode = '42501';
+    end if;
+    update public.keys set last_used_at = now() where id = v_id;
+    return 'token';
+end $$;
+create function public.exchange(key text) returns text
+language sql set search_path = '' as $$ select private.exchange(key) $$;
+revoke execute on function public.exchange(text), private.exchange(text) from public, anon;
+grant execute on function public.exchange(text), private.exchange(text) to authenticated;
+"""
+
+#: Offers to an address, withdrawn when the person of that address is removed.
+OFFERS = """
+create table public.offers (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id),
+    email text not null,
+    withdrawn boolean not null default false
+);
+alter table public.offers enable row level security;
+revoke all on public.offers from anon, authenticated;
+create function public.remove_member(organization_id uuid, user_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    if not private.has_role(remove_member.organization_id, '{owner}') then
+        raise exception 'no' using errcode = '42501';
+    end if;
+    update public.offers as o set withdrawn = true
+    from auth.users as u
+    where u.id = remove_member.user_id and o.email = lower(u.email)
+        and o.organization_id = remove_member.organization_id;
+    delete from public.memberships as m
+    where m.organization_id = remove_member.organization_id
+        and m.user_id = remove_member.user_id;
+end $$;
+revoke execute on function public.remove_member(uuid, uuid) from public, anon;
+grant execute on function public.remove_member(uuid, uuid) to authenticated;
+"""
+
+
+def _without(text: str, part: str) -> str:
+    assert part in text
+    return text.replace(part, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "evidence"),
+    [
+        (TOKENS, None),
+        (_without(TOKENS, "        and k.revoked_at is null\n"), "revoked_at"),
+        (_without(TOKENS, "\n        and k.expires_at > now()"), "expired"),
+    ],
+)
+def test_a_secret_behind_a_wrapper_ends_with_its_parent(
+    judge: Judge, change: str, evidence: str | None
+) -> None:
+    report = judge("helper", change)
+    assert not any("exchange" in n.reason for n in report.not_judged)
+    if evidence is None:
+        assert report.findings == ()
+    else:
+        (found,) = report.findings
+        assert (found.rule, found.object) == ("invitation", "public.exchange(text)")
+        assert evidence in " ".join(found.evidence)
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (OFFERS, []),
+        (
+            _without(OFFERS, "\n        and o.organization_id = remove_member.organization_id"),
+            ["rpc"],
+        ),
+    ],
+)
+def test_rows_of_another_tenant_with_the_same_address_are_let_alone(
+    judge: Judge, change: str, rules: list[str]
+) -> None:
+    assert [f.rule for f in judge("helper", change).findings] == rules
+
+
+CANCEL = """
+create table public.orders (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id),
+    archived_at timestamptz
+);
+alter table public.orders enable row level security;
+revoke all on public.orders from anon, authenticated;
+create function public.cancel(organization_id uuid, order_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not private.has_role(cancel.organization_id, '{owner}') then
+        raise exception 'no' using errcode = '42501';
+    end if;
+    update public.orders as o set archived_at = now()
+    where o.organization_id = cancel.organization_id and o.id = cancel.order_id
+        and o.archived_at is null;
+    if not found then
+        raise exception 'no open order' using errcode = 'P0002';
+    end if;
+end $$;
+revoke execute on function public.cancel(uuid, uuid) from public, anon;
+grant execute on function public.cancel(uuid, uuid) to authenticated;
+"""
+KEY = "public.cancel(uuid, uuid)"
+LISTED = ("owner", "changes public.orders")
+
+
+@pytest.mark.parametrize(
+    ("change", "listed", "rules"),
+    [
+        (CANCEL, LISTED, set()),
+        # What the list does not say is too much, also when it is only a circumstance or an effect.
+        (_without(CANCEL, "\n        and o.archived_at is null"), LISTED, {"function.excess"}),
+        (CANCEL, ("owner",), {"function.excess"}),
+        # What it says and no call does is too little.
+        (CANCEL, (*LISTED, "removes public.orders"), {"function.denied"}),
+        (CANCEL, (*LISTED, "owner when public.orders.archived_at is past"), {"function.denied"}),
+    ],
+)
+def test_what_a_function_does_and_when_is_held_to_the_list(
+    judge: Judge, change: str, listed: tuple[str, ...], rules: set[str]
+) -> None:
+    report = judge("helper", change, model=TenancyModel(None, functions={KEY: listed}))
+    assert {f.rule for f in report.findings if f.object == KEY} == rules
+
+
+SELF = "alter policy add on public.settings with check (user_id = (select auth.uid()){more})"
+SETTINGS = """
+create table public.settings (
+    user_id uuid primary key references auth.users (id),
+    theme text
+);
+alter table public.settings enable row level security;
+revoke all on public.settings from anon, authenticated;
+grant select, insert on public.settings to authenticated;
+create policy see on public.settings for select to authenticated
+using (user_id = (select auth.uid()));
+create policy add on public.settings for insert to authenticated
+with check (user_id = (select auth.uid())
+    and coalesce((select auth.jwt()) ->> 'is_anonymous', 'false') = 'false');
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (SETTINGS, []),
+        (SETTINGS + SELF.format(more=""), ["permission.excess"]),
+        (SETTINGS + SELF.format(more=" and false"), ["permission.denied"]),
+    ],
+)
+def test_the_model_says_who_may_make_a_row_of_their_own(
+    judge: Judge, change: str, rules: list[str]
+) -> None:
+    entry = TableModel("public.settings", "user", ("user_id",), roles={"insert": ("user",)})
+    model = TenancyModel(None, tables={"public.settings": entry})
+    found = [f.rule for f in judge("helper", change, model=model).findings]
+    assert [r for r in found if r.startswith("permission.")] == rules
+
+
+#: The first check is doubled by the foreign key, the second by what the update finds.
+DOUBLED = """
+create table public.boxes (
+    organization_id uuid not null references public.organizations (id),
+    id uuid not null default gen_random_uuid(),
+    name text,
+    primary key (organization_id, id)
+);
+create table public.parcels (
+    organization_id uuid not null references public.organizations (id),
+    id uuid not null default gen_random_uuid(),
+    box_id uuid not null,
+    primary key (organization_id, id),
+    foreign key (organization_id, box_id) references public.boxes (organization_id, id)
+);
+alter table public.boxes enable row level security;
+alter table public.parcels enable row level security;
+revoke all on public.boxes, public.parcels from anon, authenticated;
+create function private.check_box(p_org uuid, p_box uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not exists (
+        select from public.boxes as b where b.organization_id = p_org and b.id = p_box
+    ) then
+        raise exception 'no such box' using errcode = 'P0002';
+    end if;
+end $$;
+create function public.pack(organization_id uuid, box_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not private.is_member(pack.organization_id) then
+        raise exception 'no' using errcode = '42501';
+    end if;
+    perform private.check_box(pack.organization_id, pack.box_id);
+    insert into public.parcels (organization_id, box_id)
+    values (pack.organization_id, pack.box_id);
+end $$;
+revoke execute on function public.pack(uuid, uuid) from public, anon;
+grant execute on function public.pack(uuid, uuid) to authenticated;
+"""
+
+
+def test_a_check_that_a_constraint_doubles_is_called_redundant_and_no_other(
+    isolation_databases: dict[str, Database],
+) -> None:
+    with isolation_databases["helper"].connect_admin() as conn:
+        with conn.transaction(force_rollback=True):
+            conn.execute(sql.SQL(DOUBLED))
+            with runner.laboratory(conn) as lab:
+                score = mutation.score(lab, kinds=frozenset({"function body"}))
+    packed = {r.description: r for r in score.results if "pack" in r.object}
+    assert packed["check 1 never true"].status == "killed"
+    call = packed["call 1 of a check left out"]
+    assert (call.status, call.by) == ("redundant", "a constraint refuses the same")
