@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from harmonia_py.errors import HarmoniaError
 
@@ -32,8 +33,28 @@ __all__ = [
     "working",
 ]
 
-stdout = Console(soft_wrap=True)
-stderr = Console(stderr=True, soft_wrap=True)
+# Controls but line feed and tab, and what turns the direction of the text around.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+class _Terminal(Console):
+    """A console on which text is text: names are chosen by tenants.
+
+    No markup (``[/x]`` in a name would stop the command), no emoji codes, and what a terminal
+    would obey is shown.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, soft_wrap=True, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Render a string; every string that is printed comes through here."""
+        shown = _UNPRINTABLE.sub(lambda m: ascii(m[0])[1:-1], text)
+        return super().render_str(shown, **options)
+
+
+stdout = _Terminal()
+stderr = _Terminal(stderr=True)
 
 
 class OutputFormat(StrEnum):
@@ -119,7 +140,7 @@ def usage_error(error: Any, arguments: Sequence[str]) -> int:
     """
     context = error.ctx
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
-        stderr.print(context.get_help(), markup=False, highlight=False)
+        stderr.print(context.get_help(), highlight=False)
         return int(error.exit_code)
     asked = " ".join(arguments).replace("=", " ")
     output = OutputFormat.json if re.search(r"(--output|-o) ?json\b", asked) else OutputFormat.text
@@ -138,8 +159,9 @@ def _report(code: str, message: str, hint: str | None, output: OutputFormat) -> 
         error = {"code": code, "message": message, "hint": hint}
         typer.echo(json.dumps({"ok": False, "error": error}))
     else:
-        stderr.print(f"[red]error[/red] [dim]({code})[/dim]: ", end="")
-        stderr.print(message, markup=False, highlight=False)
+        stderr.print("error", style="red", end=" ")
+        stderr.print(f"({code})", style="dim", end=": ")
+        stderr.print(message, highlight=False)
         if hint:
-            stderr.print("[dim]hint:[/dim] ", end="")
-            stderr.print(hint, markup=False, highlight=False)
+            stderr.print("hint:", style="dim", end=" ")
+            stderr.print(hint, highlight=False)

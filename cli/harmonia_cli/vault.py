@@ -138,7 +138,7 @@ def read_value(file: Path | None, *, keep_newline: bool, what: str) -> Secret:
     data = read_input(file)
     if data.endswith(b"\n") and not keep_newline:
         data = data[:-2] if data.endswith(b"\r\n") else data[:-1]
-        stderr.print("[dim]one newline at the end was removed (--keep-newline keeps it)[/dim]")
+        stderr.print("one newline at the end was removed (--keep-newline keeps it)", style="dim")
     return Secret(data)
 
 

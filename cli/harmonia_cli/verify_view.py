@@ -29,32 +29,32 @@ def show(report: Report, target: Source) -> None:
 
     shown = matrix(report)
     if shown.rows:
-        stdout.print("[bold]Who can do what[/bold]")
+        stdout.print("Who can do what", style="bold")
         for line in grid(shown, stdout.width):
             text = Text(line, no_wrap=True)
             text.highlight_regex(r"(?<=\s)[rcud!]*![rcud!]*(?=\s|$)", "red")
             stdout.print(text)
-        stdout.print(f"[dim]{_LEGEND}[/dim]", highlight=False)
+        stdout.print(_LEGEND, style="dim", highlight=False)
     for item in (*report.findings, *report.errors):
         _finding(item)
     for name, reason in _not_judged(report):
-        stdout.print("[yellow]not judged[/yellow] ", end="")
-        stdout.print(f"{name}: {reason}", markup=False, highlight=False)
+        stdout.print("not judged", style="yellow", end=" ")
+        stdout.print(f"{name}: {reason}", highlight=False)
     for name in report.stand_ins:
-        stdout.print(f"[dim]stand-in: {name}[/dim]", highlight=False)
+        stdout.print(f"stand-in: {name}", style="dim", highlight=False)
     for remedy in target.remedied:
-        stdout.print(f"[dim]remedied: {remedy}[/dim]", highlight=False)
+        stdout.print(f"remedied: {remedy}", style="dim", highlight=False)
     for failed in target.unapplied:
-        stdout.print("[red]not applied[/red] ", end="")
-        stdout.print(f"{failed.file}:{failed.line}: {failed.reason}", markup=False, highlight=False)
+        stdout.print("not applied", style="red", end=" ")
+        stdout.print(f"{failed.file}:{failed.line}: {failed.reason}", highlight=False)
     if report.safe:
-        stdout.print("[green]isolated[/green]: ", end="")
+        stdout.print("isolated", style="green", end=": ")
     elif report.findings:
         count = len(report.findings)
-        stdout.print(f"[red]{count} finding{'' if count == 1 else 's'}[/red]: ", end="")
+        stdout.print(f"{count} finding{'' if count == 1 else 's'}", style="red", end=": ")
     else:
-        stdout.print("[red]no verdict[/red]: ", end="")
-    stdout.print(f"{closing(report)} ({target.label})", markup=False, highlight=False)
+        stdout.print("no verdict", style="red", end=": ")
+    stdout.print(f"{closing(report)} ({target.label})", highlight=False)
 
 
 def _not_judged(report: Report) -> Iterator[tuple[str, str]]:
@@ -157,9 +157,11 @@ def _short(table: str) -> str:
 
 def _finding(item: Finding) -> None:
     colour = "red" if item.is_breach else "yellow"
-    stdout.print(f"\n[{colour}]{item.severity}[/{colour}] {item.id} ", end="")
-    stdout.print(item.title, markup=False, highlight=False)
+    stdout.print()
+    stdout.print(item.severity, style=colour, end=" ")
+    stdout.print(item.id, end=" ")
+    stdout.print(item.title, highlight=False)
     for label, text in (("why", item.why), ("fix", item.fix)):
-        stdout.print(f"  {label}: {text}", markup=False, highlight=False)
+        stdout.print(f"  {label}: {text}", highlight=False)
     for line in item.evidence[:3]:
-        stdout.print(f"  seen: {line}", markup=False, highlight=False)
+        stdout.print(f"  seen: {line}", highlight=False)

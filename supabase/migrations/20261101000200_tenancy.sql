@@ -14,8 +14,9 @@ create table public.organizations (
     constraint organizations_pkey primary key (id),
     -- The one global unique constraint: a slug is public by nature (it is part of a URL).
     constraint organizations_slug_key unique (slug),
+    -- It stands in e-mails and on terminals, where a control character is a command.
     constraint organizations_name_check check (
-        char_length(name) between 1 and 200 and name = btrim(name)
+        char_length(name) between 1 and 200 and name = btrim(name) and name !~ '[[:cntrl:]]'
     ),
     constraint organizations_slug_check check (slug ~ '^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$'),
     constraint organizations_status_check check (

@@ -85,7 +85,7 @@ def _object(text: str | None) -> dict[str, Any] | None:
 
 
 def _line(text: str) -> None:
-    stdout.print(text, markup=False, highlight=False)
+    stdout.print(text, highlight=False)
 
 
 def _print_explanation(answer: Explanation) -> None:

@@ -199,6 +199,5 @@ def _print_keys(data: dict[str, Any]) -> None:
         stdout.print(
             f"{key['api_key_id']}  {key['hint']}…  {key['name']}  {state}  {used}  "
             f"{' '.join(key['permissions'])}",
-            markup=False,
             highlight=False,
         )

@@ -173,7 +173,6 @@ def _print_events(events: list[dict[str, Any]]) -> None:
             f"{event['number']:>8}  {event['at']:%Y-%m-%d %H:%M:%S}  {event['actor_kind']:<8} "
             f"{who}  {event['action']} {event['table_name'] or ''} {event['record_key'] or ''}",
             highlight=False,
-            markup=False,
         )
     if not events:
         stderr.print("nothing is on record for this organization", style="dim")

@@ -150,5 +150,4 @@ def _print_one(data: dict[str, Any]) -> None:
     stdout.print(
         f"{data['created_at']:%Y-%m-%d %H:%M}  {data['size']:>12} bytes{rows}  {data['path']}",
         highlight=False,
-        markup=False,
     )

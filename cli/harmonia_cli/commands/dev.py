@@ -122,10 +122,9 @@ def _data(found: Development) -> dict[str, Any]:
 def _print_status(data: dict[str, Any]) -> None:
     stdout.print(
         f"PostgreSQL {data['version']} runs at {data['database']} (process {data['pid']})",
-        markup=False,
         highlight=False,
     )
-    stdout.print(f"data: {data['data_dir']}", markup=False, highlight=False)
+    stdout.print(f"data: {data['data_dir']}", highlight=False)
     for companion in data["companions"]:
         name, snippet = companion["name"], companion.get("snippet")
         if companion["running"]:
@@ -133,10 +132,10 @@ def _print_status(data: dict[str, Any]) -> None:
         else:
             lines = [f"{name}: not running: {companion['reason']}", f"hint: {companion['hint']}"]
         for line in lines:
-            stdout.print(line, markup=False, highlight=False, soft_wrap=True)
+            stdout.print(line, highlight=False, soft_wrap=True)
         if snippet:
-            stderr.print(snippet, markup=False, highlight=False, soft_wrap=True)
-    stderr.print('export DATABASE_URL="$(harmonia status --url)"', markup=False, highlight=False)
+            stderr.print(snippet, highlight=False, soft_wrap=True)
+    stderr.print('export DATABASE_URL="$(harmonia status --url)"', highlight=False)
 
 
 def _print_down(data: dict[str, Any]) -> None:

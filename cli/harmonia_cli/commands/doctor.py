@@ -59,7 +59,7 @@ def doctor(
 
 def _print_findings(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        stdout.print(f"{row['severity']:<8} {row['code']:<24} {row['what']}", markup=False)
-        stdout.print(f"{'':<33} {row['remedy']}", style="dim", markup=False)
+        stdout.print(f"{row['severity']:<8} {row['code']:<24} {row['what']}")
+        stdout.print(f"{'':<33} {row['remedy']}", style="dim")
     if not rows:
         stdout.print("nothing to remedy")

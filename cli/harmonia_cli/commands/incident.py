@@ -176,7 +176,6 @@ def _print_incidents(rows: list[dict[str, Any]]) -> None:
             f"{row['id']}  {row['status']:<8} {row['organizations']:>4} organizations"
             f"  {row['title']}",
             highlight=False,
-            markup=False,
         )
 
 

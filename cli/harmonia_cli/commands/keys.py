@@ -71,12 +71,11 @@ def init(
 
 
 def _print_init(data: dict[str, Any]) -> None:
-    stdout.print(f"master key {data['id']} is active", markup=False, highlight=False)
+    stdout.print(f"master key {data['id']} is active", highlight=False)
     if data["created"]:
         stderr.print(
             "It exists only in that file. Without it every secret is lost. Now make copies: "
             "harmonia keys recovery split",
-            markup=False,
         )
 
 
@@ -172,14 +171,13 @@ def _print_rewrapped(data: dict[str, Any]) -> None:
     for name, code in data["parked"].items():
         stdout.print(f"not rewrapped: {name} ({code})", highlight=False)
     for name in data["waiting"]:
-        stdout.print(f"still in use, run this again: {name}", markup=False, highlight=False)
+        stdout.print(f"still in use, run this again: {name}", highlight=False)
     if not data["retired"]:
         return
     stderr.print(
         f"Keep the former master key until {data['keep_old_until']}: older backups need it.\n"
         "If it leaked, rotate the organizations' keys and every credential at its provider: "
         "a copy of the database made before is readable with it.",
-        markup=False,
     )
 
 
@@ -304,7 +302,6 @@ def _print_shredded(data: dict[str, Any]) -> None:
         "The secrets cannot be read from this database any more. Backups, WAL archives and "
         "replicas that lag still hold the wrapped keys, and the master key opens those: "
         f"complete when the last of them has expired, after {data['complete_after']}.",
-        markup=False,
     )
 
 

@@ -145,7 +145,7 @@ def new(
         from harmonia_py import migrations, project
 
         path = migrations.new(project.find(supabase_dir).migrations, name)
-        emit({"path": str(path)}, output, lambda data: stdout.print(data["path"], markup=False))
+        emit({"path": str(path)}, output, lambda data: stdout.print(data["path"]))
 
 
 @app.command()
@@ -192,9 +192,9 @@ def forget(
 
 def _tell(event: Event) -> None:
     if event.kind == "applying":
-        stderr.print(f"applying {event.detail}", markup=False, highlight=False)
+        stderr.print(f"applying {event.detail}", highlight=False)
     elif event.kind != "applied":
-        stderr.print(f"  {event.kind}: {event.detail}", markup=False, highlight=False)
+        stderr.print(f"  {event.kind}: {event.detail}", highlight=False)
 
 
 def _plan_data(plan: Plan) -> dict[str, Any]:
@@ -208,18 +208,18 @@ def _plan_data(plan: Plan) -> dict[str, Any]:
 def _print_plan(data: dict[str, Any]) -> None:
     for row in data["migrations"]:
         line = f"{row['version']}  {row['state']:<12} {row['name']}"
-        stdout.print(f"{line}  {row['detail']}".rstrip(), markup=False, highlight=False)
+        stdout.print(f"{line}  {row['detail']}".rstrip(), highlight=False)
     for name in data["skipped"]:
-        stderr.print(f"skipped: {name} is not <digits>_<name>.sql", markup=False, highlight=False)
+        stderr.print(f"skipped: {name} is not <digits>_<name>.sql", highlight=False)
 
 
 def _print_steps(data: dict[str, Any]) -> None:
     for migration in data["migrations"]:
-        stdout.print(migration["file"], markup=False, highlight=False)
+        stdout.print(migration["file"], highlight=False)
         for step in migration["steps"]:
             lock = f"{step['lock'] or 'no table lock'}: blocks {step['blocks']}"
             line = f"{step['line']:>5}  {step['summary']}"
-            stdout.print(f"{line}\n       {lock}", markup=False, highlight=False)
+            stdout.print(f"{line}\n       {lock}", highlight=False)
     if not data["migrations"]:
         stdout.print("up to date")
 

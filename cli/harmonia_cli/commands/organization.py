@@ -165,5 +165,4 @@ def _print_holds(rows: list[dict[str, Any]]) -> None:
         stdout.print(
             f"{row['id']}  {state:<8} {row['organization_id']}  {row['reason']}",
             highlight=False,
-            markup=False,
         )

@@ -80,7 +80,6 @@ def _print_messages(rows: list[dict[str, Any]]) -> None:
             f"{row['id']}  {row['status']:<8} {row['created_at']:%Y-%m-%d %H:%M}  "
             f"{row['kind']:<22} {row['recipient']}  {row['last_error'] or ''}".rstrip(),
             highlight=False,
-            markup=False,
         )
     if not rows:
         stdout.print("nothing waits")

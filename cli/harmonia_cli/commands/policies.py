@@ -142,7 +142,7 @@ def _print_compiled(data: dict[str, Any]) -> None:
         return
     verb = "wrote" if data["written"] else "would write"
     names = ", ".join(data["changed"]) or "header only"
-    stdout.print(f"{verb} {data['path']} ({names})", markup=False, highlight=False)
+    stdout.print(f"{verb} {data['path']} ({names})", highlight=False)
 
 
 def _print_checked(data: dict[str, Any]) -> None:
@@ -155,21 +155,21 @@ def _print_checked(data: dict[str, Any]) -> None:
 def _print_status(data: dict[str, Any]) -> None:
     stdout.print(f"carried by {data['version'] or 'no applied migration'}", highlight=False)
     for name, state in sorted(data["policies"].items()):
-        stdout.print(f"{state:<8} {name}", markup=False, highlight=False)
+        stdout.print(f"{state:<8} {name}", highlight=False)
 
 
 def _print_file_diff(data: dict[str, Any]) -> None:
     for text in data["files"].values():
-        stdout.print(text, end="", markup=False, highlight=False)
+        stdout.print(text, end="", highlight=False)
     if not data["files"]:
         stdout.print("no difference")
 
 
 def _print_catalog_diff(data: dict[str, Any]) -> None:
     for row in data["objects"]:
-        stdout.print(f"{row['kind']} {row['name']}", markup=False, highlight=False)
+        stdout.print(f"{row['kind']} {row['name']}", highlight=False)
         for sign, text in (("-", row["expected"]), ("+", row["found"])):
             for line in (text or "").splitlines():
-                stdout.print(f"  {sign} {line}", markup=False, highlight=False)
+                stdout.print(f"  {sign} {line}", highlight=False)
     if not data["objects"]:
         stdout.print("no difference")

@@ -65,7 +65,7 @@ def split(
             "master_key_id": masterkey.master_key_id(key),
             "files": [str(out / name) for name in files],
         }
-        emit(data, output, lambda data: stdout.print("\n".join(data["files"]), markup=False))
+        emit(data, output, lambda data: stdout.print("\n".join(data["files"])))
 
 
 @app.command()

@@ -62,7 +62,6 @@ def _print_plan(rows: list[dict[str, Any]]) -> None:
             f"{row['blocked'] or 'due':<14} {row['rows']:>9} rows "
             f"{row['stored_objects']:>6} stored objects  {row['name']}",
             highlight=False,
-            markup=False,
         )
     if not rows:
         stdout.print("nothing is closing")
@@ -118,7 +117,7 @@ def run(
                 if organization is not None:
                     raise
                 failed = error
-                stderr.print(f"{id_}: {error.message}", markup=False)
+                stderr.print(f"{id_}: {error.message}")
                 continue
             done.append(_certified(signed))
         emit(done, output, _print_done)

@@ -172,7 +172,6 @@ def _print_history(data: dict[str, Any]) -> None:
             f"{row['occurred_at']:%Y-%m-%d %H:%M:%S} {row['action']} {row['outcome']} "
             f"by {row['actor']}{why}",
             highlight=False,
-            markup=False,
         )
 
 
@@ -366,7 +365,7 @@ def delete(
         consent(database_url(db_url), yes=yes, action="delete a secret")
         with open_store(db_url, provider) as store:
             store.delete(organization, name, actor=operator())
-        emit({"deleted": name}, output, lambda data: stdout.print(f"deleted {name}", markup=False))
+        emit({"deleted": name}, output, lambda data: stdout.print(f"deleted {name}"))
 
 
 @app.command()
@@ -413,7 +412,7 @@ def attest(
 def _print_compared(data: dict[str, Any]) -> None:
     for word in ("rolled_back", "missing", "newer", "added"):
         for name in data[word]:
-            stdout.print(f"{word.replace('_', ' ')}: {name}", markup=False, highlight=False)
+            stdout.print(f"{word.replace('_', ' ')}: {name}", highlight=False)
     if data["authentic"] is None:
         stderr.print("the key of the attestation was rotated away: its MAC cannot be checked")
     elif not data["authentic"]:

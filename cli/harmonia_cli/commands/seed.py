@@ -120,9 +120,9 @@ def _print_generated(data: dict[str, Any]) -> None:
 
 def _print_seeded(data: dict[str, Any]) -> None:
     for name in data["applied"]:
-        stdout.print(f"applied {name}", markup=False, highlight=False)
+        stdout.print(f"applied {name}", highlight=False)
     for name in data["present"]:
-        stdout.print(f"already applied: {name}", markup=False, highlight=False)
+        stdout.print(f"already applied: {name}", highlight=False)
     for name in data["changed"]:
-        stdout.print(f"changed since it was applied, not run: {name}", markup=False)
+        stdout.print(f"changed since it was applied, not run: {name}")
         stderr.print("add --again to run it as it is now")

@@ -97,5 +97,4 @@ def _print_subprocessors(rows: list[dict[str, Any]]) -> None:
             f"{row['key']}/{row['version']}  {row['name']}  {row['purpose']}  {row['location']}"
             f"  {row['effective_from']} to {row['effective_to'] or 'now'}",
             highlight=False,
-            markup=False,
         )

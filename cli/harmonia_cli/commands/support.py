@@ -123,7 +123,6 @@ def _print_access(rows: list[dict[str, Any]]) -> None:
             f"{row['id']}  {state:<8} {row['organization_id']}  {row['agent_id']}  "
             f"{','.join(row['permissions'])}  {row['reason']}",
             highlight=False,
-            markup=False,
         )
 
 

@@ -158,7 +158,7 @@ def verify(
         if accepted is not None:
             report, remarks = accepted.apply(report, today=date.today())
             for remark in remarks:
-                stderr.print(f"baseline: {remark}", markup=False, highlight=False)
+                stderr.print(f"baseline: {remark}", highlight=False)
         _write(report, found, sarif=sarif, junit=junit, html=html, github=github)
         data = report.as_dict() | {
             "engine": target.label,
@@ -244,9 +244,9 @@ def _pgtap(folder: Path) -> Callable[[Lab, Report], None]:
 
 
 def _say(text: str) -> None:
-    stdout.print(text, markup=False, highlight=False)
+    stdout.print(text, highlight=False)
 
 
 def _tell(text: str) -> None:
     if stderr.is_terminal:
-        stderr.print(f"[dim]{text}[/dim]", highlight=False)
+        stderr.print(text, style="dim", highlight=False)

@@ -90,7 +90,7 @@ def serve(
         app = application(Pool(make, connections), public_url=public_url)
         with server.listen(host, port) as on:
             shown = f"http://{host}:{on.getsockname()[1]}/webhooks/ORGANIZATION/ENDPOINT"
-            stderr.print(f"receiving on {shown}", markup=False, highlight=False)
+            stderr.print(f"receiving on {shown}", highlight=False)
             server.serve(app, on)
 
 
@@ -170,9 +170,7 @@ def rotate_secret(
             )
         emit({"secret": name}, output, lambda d: stdout.print(f"{name} has a new version"))
         if generate:
-            stderr.print(
-                "hand it to the sender with: harmonia secrets reveal", markup=False, highlight=False
-            )
+            stderr.print("hand it to the sender with: harmonia secrets reveal", highlight=False)
 
 
 @app.command()
@@ -201,7 +199,7 @@ def sign(
 
 def _print_headers(headers: dict[str, Any]) -> None:
     for name, value in headers.items():
-        stdout.print(f"{name}: {value}", markup=False, highlight=False)
+        stdout.print(f"{name}: {value}", highlight=False)
 
 
 @app.command()

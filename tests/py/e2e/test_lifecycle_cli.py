@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fix_database import Connection, as_user
 from harmonia_cli.main import app
@@ -190,6 +191,26 @@ def test_incident_outbox_subprocessors(run: Shell) -> None:
     assert run(*put)["version"] == 1 and run(*put)["version"] == 2
     assert run("subprocessors", "announce")["messages"] == 0
     assert "mailer/2" in run.text("subprocessors", "list")
+
+
+def test_what_people_choose_to_write_stops_no_command(
+    run: Shell, conn: Connection, tmp_path: Path
+) -> None:
+    with as_user(conn, OWNER, aal="aal2"):
+        conn.execute("update public.organizations set name = '[/b] :bomb:' where id = %s", [ORG])
+        conn.execute("select public.close_organization(%s)", [ORG])
+    with pytest.raises(psycopg.errors.CheckViolation), conn.transaction():
+        conn.execute("update public.organizations set name = e'A\\n2 due' where id = %s", [ORG])
+    conn.commit()
+    assert "[/b] :bomb:" in run.text("retention", "plan")
+    window = ["--from", "2026-11-01T00:00:00", "--to", "2026-11-02T00:00:00", "--by", "x"]
+    incident = run("incident", "open", "--title", "a [/b]", "--summary", "b", *window)["incident"]
+    assert "a [/b]" in run.text("incident", "timeline", incident)
+    conn.execute("set session_replication_role = replica")
+    conn.execute("alter table audit.events disable trigger user")
+    conn.execute("update audit.events set action = '[/b]' where organization_id = %s", [ORG])
+    conn.commit()
+    assert "NOT as recorded" in run.text("audit", "verify", code=3)
 
 
 def test_doctor(run: Shell, conn: Connection) -> None:
