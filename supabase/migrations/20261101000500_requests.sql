@@ -558,13 +558,15 @@ begin
         );
     end if;
 
-    -- No name here needs an escape, and an escaped path would dodge the classes above.
+    -- No name here needs an escape, and an escaped path would dodge the classes above. So would one
+    -- without its slash, which PostgREST takes all the same.
     if
         pg_catalog.octet_length(v_path) > v_settings.max_path_bytes
         or pg_catalog.translate(v_path, '%;\', '') <> v_path
+        or not pg_catalog.starts_with(v_path, '/')
     then
         perform private.refuse(
-            400, 'request.path', 'the path is too long or holds an escape',
+            400, 'request.path', 'the path is too long, holds an escape or begins without a slash',
             'names here are lower case letters, digits and underscores'
         );
     end if;

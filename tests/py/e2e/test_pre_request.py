@@ -272,3 +272,21 @@ def test_an_escaped_path_does_not_dodge_its_class(api: Api) -> None:
         dodge = client.post("/rpc/%65xchange_api_key", json=body)
         assert dodge.status_code == 400
         assert dodge.json()["details"] == "request.path"
+
+
+def test_a_path_without_its_slash_does_not_dodge_its_class(api: Api) -> None:
+    """An HTTP client writes the slash; whoever writes the request by hand need not."""
+    body = b'{"api_key": "hk_none"}'
+    port = int(api.url.rpartition(":")[2])
+
+    def call(path: str) -> bytes:
+        request = (
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+            peer.sendall(request.encode() + body)
+            return peer.recv(200)
+
+    assert call("/rpc/exchange_api_key").startswith(b"HTTP/1.1 401 ")
+    assert call("rpc/exchange_api_key").startswith(b"HTTP/1.1 400 ")
