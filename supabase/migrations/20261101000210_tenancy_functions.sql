@@ -437,7 +437,8 @@ begin
     where t.token_sha256 = pg_catalog.sha256(pg_catalog.convert_to(p_token, 'UTF8'));
     if v_invitation.organization_id is not null then
         perform private.lock_organization(v_invitation.organization_id);
-        -- Read again under the lock: it may have been used or revoked meanwhile.
+        -- Read again under the lock: it may have been used or revoked meanwhile. Locked itself: who
+        -- revokes it now waits, and is told that it is too late.
         select i.*
         into v_invitation
         from public.invitations as i
@@ -446,7 +447,8 @@ begin
             and i.id = v_invitation.id
             and i.accepted_at is null
             and i.revoked_at is null
-            and i.expires_at > pg_catalog.clock_timestamp();
+            and i.expires_at > pg_catalog.clock_timestamp()
+        for update;
     end if;
     -- One answer for every reason: an unknown token, another person's, a used or expired one.
     -- The address must be proven to belong to the caller; the token alone is not enough.

@@ -294,8 +294,13 @@ begin
     if p_decision <> 'approved' then
         return;
     end if;
-    -- Staff who were dismissed meanwhile get nothing.
-    if not private.is_platform_admin(v_request.agent_id) then
+    -- Staff who were dismissed meanwhile get nothing. Locked: a dismissal that comes now waits, and
+    -- then finds the grants that it ends.
+    perform 1
+    from private.platform_admins as a
+    where a.user_id = v_request.agent_id and a.disabled_at is null
+    for share;
+    if not found then
         perform private.fail(
             409, 'support.agent_left', 'the person who asked is no longer platform staff', null
         );
@@ -383,6 +388,14 @@ declare
     v_count bigint;
 begin
     perform private.require(p_organization_id, 'support.approve');
+    -- Requests first: an approval that is under way holds its request, and once it is through, its
+    -- grants are there to be seen.
+    update public.support_requests as r
+    set status = 'revoked'
+    where
+        r.organization_id = p_organization_id
+        and (p_request_id is null or r.id = p_request_id)
+        and r.status in ('pending', 'approved');
     update private.support_grants as g
     set revoked_at = pg_catalog.clock_timestamp(), revoked_by = v_user_id
     where
@@ -391,12 +404,6 @@ begin
         and g.revoked_at is null
         and g.expires_at > pg_catalog.clock_timestamp();
     get diagnostics v_count = row_count;
-    update public.support_requests as r
-    set status = 'revoked'
-    where
-        r.organization_id = p_organization_id
-        and (p_request_id is null or r.id = p_request_id)
-        and r.status in ('pending', 'approved');
     return v_count;
 end;
 $$;

@@ -143,6 +143,44 @@ def test_one_token_is_used_once(database: Database, conn: Connection) -> None:
     assert sorted(map(str, results)) == ["done", *["invitation.invalid"] * 3]
 
 
+def test_an_invitation_is_accepted_or_revoked_and_never_both(
+    database: Database, conn: Connection
+) -> None:
+    conn.execute("update auth.users set email_confirmed_at = now() where id = %s", [NORA_NOBODY])
+    with as_user(conn, OLGA_OWNER):
+        invited = conn.execute(
+            "select invitation_id, token from public.invite_member(%s, %s, 'member')",
+            [ALDER, "nora.nobody@elsewhere.example"],
+        ).fetchone()
+    conn.commit()
+    assert invited is not None
+    with ThreadPoolExecutor(2) as pool:
+        # In the middle of accepting: the new seat waits for its role.
+        with held(
+            database,
+            "select 1 from public.roles where organization_id = %s and key = 'member' for update",
+            ALDER,
+        ):
+            accepted = pool.submit(
+                lambda: tried(
+                    database, NORA_NOBODY, "select public.accept_invitation(%s)", invited[1]
+                )
+            )
+            wait_for_lock(conn)
+            revoked = pool.submit(
+                lambda: tried(
+                    database,
+                    OLGA_OWNER,
+                    "select public.revoke_invitation(%s, %s)",
+                    ALDER,
+                    invited[0],
+                )
+            )
+            wait_for_lock(conn, 2)
+        assert accepted.result(timeout=30) == "done"
+        assert revoked.result(timeout=30) == "invitation.unknown"
+
+
 def test_a_changed_address_is_what_counts(database: Database, conn: Connection) -> None:
     """The proven address of today, in any case; not the one it was when the invitation came."""
     new = "e0000000-0000-4000-8000-0000000000ab"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from fix_database import Connection, as_user, create_user
+from fix_sessions import wait_for_lock
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -358,6 +360,41 @@ def test_dismissed_staff_get_nothing(conn: Connection, org: UUID) -> None:
     )
     with refused("support.agent_left"):
         approve(conn, OWNER, org, request)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "select public.revoke_support_access({org})",
+        "select public.revoke_support_access({org}, {request})",
+        "update private.platform_admins set disabled_at = now() where user_id = {agent}",
+        "delete from private.platform_admins where user_id = {agent}",
+        "delete from auth.users where id = {agent}",
+    ],
+)
+def test_access_that_is_ended_while_it_is_being_given_is_not_given(
+    database: Database, conn: Connection, org: UUID, end: str
+) -> None:
+    request = ask(conn, org, ["contacts.read"])
+    conn.commit()
+    ending = sql.SQL(end).format(org=org, request=request, agent=AGENT)  # type: ignore[arg-type]
+
+    def ended() -> None:
+        with database.connect() as session:
+            if "public." in end:
+                with as_user(session, ADMIN, aal="aal2"):
+                    session.execute(ending)
+            else:
+                session.execute(ending)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.connect() as session:
+            with as_user(session, OWNER, aal="aal2"):
+                session.execute("select public.approve_support_request(%s, %s)", [org, request])
+                after = pool.submit(ended)
+                wait_for_lock(conn)
+        after.result(timeout=30)
+    assert contacts(conn, org) == 0
 
 
 def test_the_operators_side(database: Database, conn: Connection, org: UUID) -> None:
