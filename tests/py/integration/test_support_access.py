@@ -377,7 +377,7 @@ def test_access_that_is_ended_while_it_is_being_given_is_not_given(
 ) -> None:
     request = ask(conn, org, ["contacts.read"])
     conn.commit()
-    ending = sql.SQL(end).format(org=org, request=request, agent=AGENT)  # type: ignore[arg-type]
+    ending = sql.SQL(end).format(org=org, request=request, agent=AGENT)
 
     def ended() -> None:
         with database.connect() as session:
