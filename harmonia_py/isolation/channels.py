@@ -115,7 +115,9 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += claims.probe(lab, result.signals)
         result.signals += claims.rise(lab)
     with timer("temporary tables"):
-        result.signals += shadow.probe(lab, result.signals)
+        signals, left = shadow.probe(lab, result.signals)
+        result.signals += signals
+        result.not_judged += left
     with timer("legitimate access"):
         signals, left = denied.probe(lab, result.cells, result.allowed)
         result.signals += signals

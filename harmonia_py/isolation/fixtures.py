@@ -320,8 +320,20 @@ class _Seeder:
 
     def _powers(self, table: Table, column: Column) -> list[str]:
         """List every permission that policies ask for, where a list of them decides."""
-        default = re.match(r"'\{([\w., :-]+)\}'", column.default or "")
-        if not default or not self.refs.authority.get(table.key):
+        if not self.refs.authority.get(table.key):
+            return []
+        labels = [
+            label
+            for (label,) in self.conn.execute(
+                "select enumlabel from pg_catalog.pg_enum"
+                " where enumtypid = pg_catalog.to_regtype(%s) order by enumsortorder",
+                (column.element,),
+            )
+        ]
+        if labels:
+            return labels
+        default = re.match(r"'\{([\w., :-]*)\}'", column.default or "")
+        if default is None:
             return []
         asked = [
             value
@@ -329,7 +341,7 @@ class _Seeder:
             if table.key in self.refs.by_table[other.key][0]
             for value in literals(self.refs.policy_text(other))
         ]
-        own = [v.strip() for v in default.group(1).split(",")]
+        own = [v.strip() for v in default.group(1).split(",") if v.strip()]
         return list(dict.fromkeys([*own, *(v for v in asked if re.fullmatch(r"[\w.:-]+", v))]))[:60]
 
     def _seat(self, m: Any, label: str) -> Any:
@@ -421,7 +433,7 @@ class _Seeder:
                 named = {g.user for g in self.model.grants if g.table == table.key}
                 staff = user_id(f"{label}.staff")
                 out.append((label, staff, False, False, dict.fromkeys(named, staff)))
-            elif self.user_columns.get(table.key):
+            elif self.user_columns.get(table.key) or self._seated(table):
                 # Who is a guest has a right of his own, whatever became of his membership.
                 live = self.shares[table.key].live() if table.key in self.shares else {}
                 former = {a.user for a in self.cast.actors if not a.tenants} if live else set()
@@ -446,6 +458,14 @@ class _Seeder:
             column: Preferred(1) if isinstance(value, Preferred) else key
             for column, value in built_in.items()
         }
+
+    def _seated(self, table: Table) -> bool:
+        """Whether a row names a person by a key of the memberships other than the user's id."""
+        return any(
+            fk.target == m.table and m.user not in fk.ref_columns
+            for m in self.model.memberships
+            for fk in table.foreign_keys
+        )
 
     def _role_rows(self, table: Table) -> list[dict[str, Any]]:
         """List what to fix when the memberships' role points at a row of this table."""
@@ -715,10 +735,23 @@ class _Seeder:
                 seen[actor.user].add(None)
         for tenant in (self.cast.a, self.cast.b):
             seen[tenant.id] = {tenant.label}
+        # A word of the schema (a label, a column, a key of some JSON) traces nothing to anybody.
+        spoken = self.refs.words(self.refs.everything) | {
+            word
+            for table in self.catalog.tables.values()
+            for column in table.columns
+            for word in (column.name, *column.labels)
+        }
+        spoken |= {
+            word
+            for table in self.catalog.tables.values()
+            for check in table.checks
+            for word in literals(check.expression)
+        }
         self.fixtures.canaries = {
             value: next(iter(owners)) or ""
             for value, owners in seen.items()
-            if len(owners) == 1 and None not in owners
+            if len(owners) == 1 and None not in owners and value not in spoken
         }
 
 

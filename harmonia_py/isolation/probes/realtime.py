@@ -84,7 +84,8 @@ def _looked_up(lab: Lab, text: str, label: str) -> list[str]:
 
 def _actors(lab: Lab, label: str) -> list[Actor]:
     if label == "A":
-        return [a for a in lab.cast.actors if a.former == "A" and a.user][:2]
+        gone = [a for a in lab.cast.actors if a.former == "A" and a.user and "A" not in a.tenants]
+        return gone[:2]
     members = lab.cast.members("A")
     chosen = [*members[:1], *members[-1:]]
     chosen += [a for a in lab.cast.actors if a.state in ("stranger", "anon")]

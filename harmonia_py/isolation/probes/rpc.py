@@ -201,8 +201,8 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
     for value, owner in lab.fixtures.owner_of(text).items():
         if owner in actor.tenants or value == actor.user or any(value in g for g in given):
             continue
-        if owner not in ("A", "B") or (call.bearer and not former):
-            continue
+        if owner not in ("A", "B") or call.bearer:
+            continue  # who holds the secret is told, member or not
         yield Signal(
             f"{rule}.reads",
             "breach",

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function, Table
-from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import rpc, statements
 
@@ -20,11 +20,26 @@ __all__ = ["probe"]
 _NEEDS = "It takes somebody who can run SQL: a connection, or a function that runs text."
 
 
-def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
-    """Shadow every membership-like table and see whether more rows come into view."""
+def probe(lab: Lab, signals: list[Signal]) -> tuple[list[Signal], list[NotJudged]]:
+    """Shadow every membership-like table and see whether more rows come into view.
+
+    A path that was set and leaves ``pg_temp`` out is deceived by the same means. Where it is the
+    habit of the whole project, that is one remark, for no API runs DDL of a client.
+    """
     loose = [f for f in lab.catalog.functions.values() if _is_loose(lab, f)]
-    if not loose:
-        return []
+    trusted = [f for f in lab.catalog.functions.values() if f.definer and not f.is_trigger]
+    tame = [f for f in loose if f.search_path is not None and "pg_temp" not in f.search_path]
+    runs_text = any(s.rule == "rpc.dynamic" for s in signals)
+    left: list[NotJudged] = []
+    if 2 * len(tame) > len(trusted) > 1 and not runs_text:
+        loose = [f for f in loose if f not in tame]
+        names = ", ".join(sorted(f.key for f in tame))
+        reason = f"found before the real ones by {names}, if a client could make them"
+        left.append(NotJudged("temporary tables", f"{reason}: add pg_temp last to search_path"))
+    return (_shadowed(lab, signals, loose) if loose else []), left
+
+
+def _shadowed(lab: Lab, signals: list[Signal], loose: list[Function]) -> list[Signal]:
     # A plan made before does not look for new temporary tables; a fresh session would.
     lab.conn.execute("discard plans")
     helpers = [f for f in loose if f.key in lab.refs.helpers]

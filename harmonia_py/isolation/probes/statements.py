@@ -54,6 +54,8 @@ def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
         shapes.append(("policy", hinted))
     if named != spare.values:
         shapes.append(("other", dict(spare.values)))
+    if label in actor.tenants and (known := _as_before(lab, table, named, actor, label)) != named:
+        shapes.append(("as before", known))
     minimal = {
         c.name: named[c.name]
         for c in table.columns
@@ -74,6 +76,22 @@ def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
             tag = ("insert", name, label)
             out.append(Probe(actor, text, watch=(table.key,), values=values, tag=tag))
     return out
+
+
+def _as_before(
+    lab: Lab, table: Table, values: dict[str, Any], actor: Actor, label: str
+) -> dict[str, Any]:
+    """Refer to what the actor's own row of this table refers to, or else to rows of its own."""
+    keyed = {c for u in table.uniques for c in u.columns}
+    mine: dict[str, Any] = {}
+    for fk in table.foreign_keys:
+        for row in lab.fixtures.of(fk.target, label, actor.user)[:1]:
+            mine |= {
+                c: row.values.get(ref) for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+            }
+    for row in lab.fixtures.of(table.key, label, actor.user)[:1]:
+        mine |= {c: row.values.get(c) for fk in table.foreign_keys for c in fk.columns}
+    return values | {c: v for c, v in mine.items() if c in values and c not in keyed}
 
 
 def insert_sql(lab: Lab, table: Table, actor: Actor, values: dict[str, Any]) -> str | None:
@@ -195,6 +213,9 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
             text = f"{head} where {lab.where_keys(table, [rows[0].values])}"
             out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, victim)))
         out.append(Probe(actor, head, watch=(table.key,), tag=("update", name + " blind", victim)))
+        if name == "move out" and (more := _along(lab, table, actor, column.name, theirs[0])):
+            text = head + more
+            out.append(Probe(actor, text, watch=(table.key,), tag=("update", "move along", victim)))
         if name == "steal in":
             signed = [
                 table.column(c)
@@ -220,6 +241,27 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
                     )
                 )
     return out
+
+
+def _along(lab: Lab, table: Table, actor: Actor, tenant: str, model: Row) -> str:
+    """Compose the rest of a move that keeps every composite reference inside one tenant."""
+    names = {
+        c
+        for fk in table.foreign_keys
+        if tenant in fk.columns and len(fk.columns) > 1
+        for c in fk.columns
+        if c != tenant and c not in table.primary_key
+    }
+    if not names or any((actor.role, "UPDATE") not in table.column(c).privileges for c in names):
+        return ""
+    return "".join(
+        lab.text(
+            sql.SQL(", {} = {}").format(
+                sql.Identifier(c), lab.literal(table, c, model.values.get(c))
+            )
+        )
+        for c in sorted(names)
+    )
 
 
 def handovers(lab: Lab, table: Table, actor: Actor, own: str) -> list[Probe]:
@@ -293,7 +335,24 @@ def with_user(lab: Lab, table: Table, spare: Row, actor: Actor) -> dict[str, Any
         return dict(spare.values)
     model = lab.model.of(table.key)
     keep = model.path[0] if model.kind == "user" and spare.owner not in (*actor.tenants,) else None
-    return {k: actor.user if v == spare.user and k != keep else v for k, v in spare.values.items()}
+    named = {k: actor.user if v == spare.user and k != keep else v for k, v in spare.values.items()}
+    return named | _seats(lab, table, spare, actor)
+
+
+def _seats(lab: Lab, table: Table, spare: Row, actor: Actor) -> dict[str, Any]:
+    """Return the actor's own membership for the columns that refer to somebody's membership."""
+    out: dict[str, Any] = {}
+    for m in lab.model.memberships:
+        for fk in table.foreign_keys:
+            if fk.target != m.table or m.user in fk.ref_columns:
+                continue
+            for seat in lab.fixtures.of(m.table, spare.owner, actor.user)[:1]:
+                out |= {
+                    c: seat.values.get(ref)
+                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                    if spare.values.get(c) is not None
+                }
+    return out
 
 
 def _keeps(lab: Lab, table: Table, column: Column) -> bool:

@@ -93,6 +93,7 @@ def _judged(
         (i, replace(p, replica=True))
         for i, (p, o) in enumerate(zip(plan, outcomes, strict=True))
         if o.code == "23503" and p.tag[0] != "select" and lab.fixtures.replica
+        if not _kept_together(lab, table, p, o)
     ]
     stopped: dict[int, Outcome] = {}
     if retry:
@@ -112,6 +113,20 @@ def _judged(
         else:
             final = stopped.get(index, outcome)
             _judge_write(lab, table, item, outcome, final, result, verdicts, variant)
+
+
+def _kept_together(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> bool:
+    """Whether a composite reference stopped a move: a row cannot leave what it belongs to.
+
+    ``move along`` takes the other columns with it, as an attacker would.
+    """
+    if not item.tag[1].startswith("move out"):
+        return False
+    tenant = lab.model.of(table.key).path[0]
+    return any(
+        len(fk.columns) > 1 and tenant in fk.columns and f'"{fk.name}"' in outcome.message
+        for fk in table.foreign_keys
+    )
 
 
 def _in_the_way(
@@ -662,7 +677,7 @@ def _role_bleed(lab: Lab, result: TableResult) -> None:
         for command in COMMANDS:
             can = "B" in result.allowed.get((table.key, command, both.name), ())
             should = "B" in result.allowed.get((table.key, command, weakest), ())
-            if can and not should:
+            if can and not should and not _without_seat(lab, table, command, both):
                 result.signals.append(
                     Signal(
                         "role.other_tenant",
@@ -681,3 +696,27 @@ def _role_bleed(lab: Lab, result: TableResult) -> None:
                         table.key,
                     )
                 )
+
+
+def _without_seat(lab: Lab, table: Table, command: str, both: Actor) -> bool:
+    """Whether the same person could do it without the membership of A: then A's role is not why.
+
+    What it may do in B can hang on more than its role, such as on rows that name it.
+    """
+    clear = []
+    for m in lab.model.memberships:
+        members = lab.catalog.table(m.table)
+        seats = [r.values for r in lab.fixtures.of(m.table, "A", both.user)]
+        if members is not None and seats:
+            clear.append(statements.erase(lab, members, lab.where_keys(members, seats)))
+    if not clear or not lab.fixtures.replica:
+        return False
+    alone = replace(both, tenants={"B": both.tenants["B"]})
+    if command == "select":
+        plan = [p for p in [statements.select(lab, table, alone)] if p]
+    else:
+        plan = [p for p in _controls(lab, table, alone) if p.tag[0] == command]
+    plan = [replace(p, pre=tuple(clear), replica=True) for p in plan]
+    result = TableResult()
+    _judged(lab, table, plan, result, {})
+    return "B" in result.allowed.get((table.key, command, both.name), ())
