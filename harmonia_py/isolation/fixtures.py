@@ -423,6 +423,7 @@ class _Seeder:
         self, table: Table
     ) -> list[tuple[str | None, str | None, bool, bool, dict[str, Any]]]:
         out: list[tuple[str | None, str | None, bool, bool, dict[str, Any]]] = []
+        people = set(self.user_columns.get(table.key, ()))
         authority = bool(self.refs.authority.get(table.key))
         keyed = self._role_rows(table)
         for label in "AB":
@@ -437,7 +438,9 @@ class _Seeder:
                 # Who is a guest has a right of his own, whatever became of his membership.
                 live = self.shares[table.key].live() if table.key in self.shares else {}
                 former = {a.user for a in self.cast.actors if not a.tenants} if live else set()
-                for user in self._owners(label, authority=authority):
+                # Where policies read the row and ask for nobody in it, it lets nobody in.
+                decides = bool(people & self.refs.consulted(table))
+                for user in self._owners(label, authority=decides):
                     if user not in former:
                         out.append((label, user, False, False, live))
             else:

@@ -50,6 +50,7 @@ class References:
         self._cache: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         # The same bodies and policies are asked for again and again.
         self._words: dict[str, frozenset[str]] = {}
+        self._consulted: dict[str, frozenset[str]] = {}
 
     def words(self, text: str) -> frozenset[str]:
         """Return every identifier in ``text``."""
@@ -167,6 +168,21 @@ class References:
                 if other != key:
                     count[other] += 1
         return dict(count)
+
+    def consulted(self, table: Table) -> frozenset[str]:
+        """Return the columns of ``table`` that other tables' policies name when they read it.
+
+        Conservative: a word of the same spelling counts, whatever it belongs to.
+        """
+        if table.key not in self._consulted:
+            columns = frozenset(c.name for c in table.columns)
+            found: set[str] = set()
+            for key, (tables, _) in self.by_table.items():
+                if key != table.key and table.key in tables:
+                    policies = self.policy_text(self.catalog.tables[key])
+                    found |= self.words(self.closure_text(policies)) & columns
+            self._consulted[table.key] = frozenset(found)
+        return self._consulted[table.key]
 
     @cached_property
     def helpers(self) -> frozenset[str]:

@@ -58,7 +58,9 @@ def shares(catalog: Catalog, model: TenancyModel) -> dict[str, Share]:
             for fk in table.foreign_keys
         )
         receivers = [
-            c for c in people.get(table.key, ()) if c not in entry.path and (c in paired or thing)
+            c
+            for c in people.get(table.key, ())
+            if c not in entry.path and (c in paired or thing) and c in refs.consulted(table)
         ]
         marks, expires = ends_of(table)
         if receivers and (marks or expires) and len(table.columns) > len(receivers) + 1:

@@ -74,6 +74,7 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     worst = {s.object for s in signals if s.rule in _WORST and s.kind in ("breach", "escalation")}
     commands = {(s.object, s.command) for s in signals if s.rule in (*_WORST, "user_rows.public")}
     former = {(s.object, s.command) for s in signals if s.rule.startswith("lifecycle.own")}
+    outlived = worst | {s.object for s in signals if s.rule.startswith("lifecycle.")}
     records = {(s.object, s.command) for s in signals if s.rule == "record"}
     files = {(s.group, s.command) for s in signals if s.rule == "storage"}
     out = []
@@ -102,7 +103,8 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             s.object == signal.object and s.command == signal.command and s.rule in _WORST
             for s in signals
         )
-        if not (echo or same or _passes_on(lab, signal, worst)):
+        open_ = outlived if signal.rule.startswith("lifecycle.") else worst
+        if not (echo or same or _passes_on(lab, signal, open_)):
             out.append(signal)
     return out
 
