@@ -29,6 +29,7 @@ from harmonia_py.isolation.probes import (
     realtime,
     records,
     refusals,
+    returning,
     rpc,
     selves,
     settings,
@@ -119,6 +120,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += signals
         result.not_judged += left
     with timer("legitimate access"):
+        result.signals += returning.probe(lab, result.allowed)
         signals, left = denied.probe(lab, result.cells, result.allowed)
         result.signals += signals
         result.not_judged += left

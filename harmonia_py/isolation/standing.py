@@ -69,7 +69,9 @@ class Standing:
         if table.can("authenticated", "INSERT") and (
             not table.rls
             or any(
-                self._self_service(p.check) for p in table.policies_for("insert", "authenticated")
+                # A policy for all commands checks what it shows, unless it says otherwise.
+                self._self_service(p.check or p.using)
+                for p in table.policies_for("insert", "authenticated")
             )
         ):
             return False

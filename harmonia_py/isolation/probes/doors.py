@@ -42,6 +42,7 @@ _USED = re.compile(r"(accept|used|use_|redeem|claim|consum|revok|cancel|delet|de
 _OVER = re.compile(
     r"(accept|used|redeem|claim|consum|revok|cancel|delet|declin|reject|expired)", re.I
 )
+_SOMEBODY = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 _PAST = "2020-01-01T00:00:00Z"
 
 
@@ -260,9 +261,9 @@ def spent(table: Table, row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], s
             kept = {n: v for n, v in past.items() if not _USED.search(n)}
             yield {column.name: _PAST} | kept, "expired"
         elif column.category == "D" and not column.not_null and _USED.search(column.name):
-            yield {column.name: _PAST}, f"marked {column.name}"
+            yield {column.name: _PAST} | _tied(table, column, row), f"marked {column.name}"
         elif column.category == "B" and _USED.search(column.name):
-            yield {column.name: True}, f"marked {column.name}"
+            yield {column.name: True} | _tied(table, column, row), f"marked {column.name}"
         else:
             listed = column.labels or tuple(
                 v
@@ -272,7 +273,21 @@ def spent(table: Table, row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], s
             )
             for value in listed:
                 if _OVER.search(value) and str(row.get(column.name)) != value:
-                    yield {column.name: value}, value
+                    yield {column.name: value} | _tied(table, column, row), value
+
+
+def _tied(table: Table, column: Column, row: dict[str, Any]) -> dict[str, Any]:
+    """Fill the empty columns that a check ties to the mark: by whom, when, why."""
+    tied = {c for k in table.checks if column.name in k.columns for c in k.columns}
+    filling = {"D": _PAST, "U": _SOMEBODY, "S": "used", "B": True, "N": 1}
+    return {
+        c.name: filling[c.category]
+        for c in table.columns
+        if c.name in tied - {column.name}
+        and row.get(c.name) is None
+        and c.writable
+        and c.category in filling
+    }
 
 
 def present(
