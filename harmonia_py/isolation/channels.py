@@ -14,6 +14,7 @@ from harmonia_py.isolation.probes import (
     callers,
     claims,
     closed,
+    common,
     credentials,
     denied,
     dynamic,
@@ -35,6 +36,7 @@ from harmonia_py.isolation.probes import (
     settings,
     shadow,
     shares,
+    signup,
     storage,
     tables,
     tickets,
@@ -73,6 +75,8 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += signals
         result.signals += selves.probe(lab)
         result.signals += reach.probe(lab)
+    with timer("shared rows"):
+        result.signals += common.probe(lab)
     with timer("views"):
         signals, counts = views.probe(lab)
         result.signals += signals
@@ -105,6 +109,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += realtime.probe(lab)
     with timer("escalation"):
         result.signals += escalation.probe(lab, result.allowed)
+        result.signals += signup.probe(lab)
     with timer("shares"):
         result.signals += shares.probe(lab)
         result.signals += tickets.probe(lab)

@@ -293,7 +293,13 @@ def _with_parents(lab: Lab, key: str, needed: list[str], depth: int = 0) -> None
 
 
 def _insert(lab: Lab, table: Table, rows: Sequence[dict[str, object]]) -> str:
-    columns = [c.name for c in table.columns if c.writable or c.identity == "a"]
+    # What is empty in every row and has no default need not be said.
+    columns = [
+        c.name
+        for c in table.columns
+        if (c.writable or c.identity == "a")
+        and (c.default is not None or any(r.get(c.name) is not None for r in rows))
+    ]
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     kept = [{k: v for k, v in row.items() if k in columns} for row in rows]
     return lab.text(
