@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
+    assurance,
     callers,
     claims,
     closed,
@@ -120,6 +121,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("claims"):
         result.signals += claims.probe(lab, result.signals)
         result.signals += claims.rise(lab)
+        result.signals += assurance.probe(lab)
     with timer("temporary tables"):
         signals, left = shadow.probe(lab, result.signals)
         result.signals += signals

@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
@@ -184,7 +185,7 @@ def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:
         tables=inferred.tables
         | {k: _completed(t, inferred.tables.get(k)) for k, t in said.tables.items()},
         permission_tables=said.permission_tables or inferred.permission_tables,
-        claims=inferred.claims | said.claims,
+        claims=said.claims or inferred.claims,
         settings=inferred.settings | said.settings,
         storage=inferred.storage | said.storage,
         teams=said.teams or inferred.teams,
@@ -214,6 +215,7 @@ def _builtin_setting(name: str) -> bool:
 def _claims(text: str) -> dict[str, str]:
     """Claim path (dotted) -> what it seems to hold: tenant, role or empty."""
     out: dict[str, str] = {}
+    uses: dict[str, int] = {}
     for match in _CLAIM.finditer(text):
         keys = [k for k in literals(match.group(1)) if k]
         path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
@@ -232,7 +234,27 @@ def _claims(text: str) -> dict[str, str]:
             "phone",
         ):
             out[path] = "role" if "role" in path.split(".")[-1].lower() else "tenant"
-    return out
+            uses[path] = uses.get(path, 0) + 1
+    return {path: what for path, what in out.items() if not _misspelt(path, uses)}
+
+
+def _misspelt(path: str, uses: dict[str, int]) -> bool:
+    """Whether another claim of nearly the same name is asked for far more often.
+
+    No token holds both; whatever asks for the rare one asks for nothing.
+    """
+    parent, _, name = path.rpartition(".")
+    for other, count in uses.items():
+        above, _, common = other.rpartition(".")
+        if other == path or above != parent or count < 3 * uses[path]:
+            continue
+        if SequenceMatcher(None, _bare(name), _bare(common)).ratio() > 0.85:
+            return True
+    return False
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[_-]", "", name).lower()
 
 
 def _token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:

@@ -56,6 +56,8 @@ class TableModel:
     table holds it, ``("deal_id", "organization_id")`` when the table behind ``deal_id`` does.
     ``roles``: command -> the roles that can do it to some row of their tenant.
     ``own_rows``: command -> the column that must name the caller in every row it touches.
+    ``second_factor``: the commands that need a session with a second factor (``aal2``);
+    ``registered``: those that anonymous sign-ins must not use.
     ``public_when``: a SQL condition on the row (alias ``t``) under which all may read it.
     ``permissions``: command -> permission keys, any of which allows it (see PermissionTable);
     ``own`` and ``team``: the same for rows whose ``owner`` is the caller, or whose
@@ -75,6 +77,8 @@ class TableModel:
     team_column: str | None = None
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     own_rows: dict[str, str] = field(default_factory=dict)
+    second_factor: tuple[str, ...] = ()
+    registered: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -192,6 +196,12 @@ class _Reader:
         if unknown:
             raise self.fail(f"{where}.{unknown[0]}", "is not a key of the model")
         return data
+
+    def commands(self, data: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+        found = self.texts(data, key, where)
+        if unknown := sorted(set(found) - {"select", "insert", "update", "delete"}):
+            raise self.fail(f"{where}.{key}", f"{unknown[0]} is not a command")
+        return found
 
     def keys(self, data: dict[str, Any], key: str, where: str) -> dict[str, tuple[str, ...]]:
         commands = {"select", "insert", "update", "delete"}
@@ -313,6 +323,8 @@ class _Reader:
                 "reason",
                 "roles",
                 "own_rows",
+                "second_factor",
+                "registered",
             },
             where,
         )
@@ -335,6 +347,8 @@ class _Reader:
             own_rows=self.known(
                 data.get("own_rows", {}), {"insert", "update", "delete"}, f"{where}.own_rows"
             ),
+            second_factor=self.commands(data, "second_factor", where),
+            registered=self.commands(data, "registered", where),
         )
 
     def permission(self, data: Any, where: str) -> PermissionTable:

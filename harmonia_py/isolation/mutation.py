@@ -16,7 +16,7 @@ from harmonia_py.isolation.bench import Bench
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.mutants import mutants
-from harmonia_py.isolation.probes import callers, selves, tables
+from harmonia_py.isolation.probes import assurance, callers, selves, tables
 from harmonia_py.isolation.runner import laboratory
 
 __all__ = ["Result", "Score", "Trial", "observed", "run", "score"]
@@ -175,8 +175,11 @@ def observed(lab: Lab) -> TenancyModel:
     updated = dict(lab.model.tables)
     for table in lab.tables():
         model = lab.model.of(table.key)
+        if needs := assurance.observed(lab, table):
+            model = replace(model, **needs)
+            updated[table.key] = model
         if model.kind == "user" and not model.roles:
-            updated[table.key] = replace(model, roles=selves.observed(lab, table))
+            updated[table.key] = model = replace(model, roles=selves.observed(lab, table))
         if model.kind not in ("tenant", "root") or model.roles or model.permissions:
             continue
         roles = {

@@ -45,7 +45,7 @@ _CAUSES = {
 _WORST = ("cross_tenant", "rpc.reads", "rpc.writes", "view", "storage", "realtime")
 _ECHOES = frozenset(
     "rpc.differs lifecycle.rpc.reads lifecycle.rpc.writes lifecycle.view lifecycle.realtime"
-    " publication error.text lifecycle.closed".split()
+    " publication error.text lifecycle.closed claims.unheeded claims.around".split()
 )
 _ORDER = ("critical", "high", "medium", "low")
 
@@ -76,6 +76,7 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     former = {(s.object, s.command) for s in signals if s.rule.startswith("lifecycle.own")}
     outlived = worst | {s.object for s in signals if s.rule.startswith("lifecycle.")}
     records = {(s.object, s.command) for s in signals if s.rule == "record"}
+    nobody = {s.object for s in signals if s.rule == "denied.everybody"}
     files = {(s.group, s.command) for s in signals if s.rule == "storage"}
     out = []
     for signal in signals:
@@ -84,6 +85,8 @@ def _without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             echo = echo or (signal.object, signal.command) in former
         if signal.rule == "role.reader":
             echo = echo or (signal.object, signal.command) in records
+        if signal.rule in ("permission.denied", "denied.role"):
+            echo = signal.object in nobody
         if signal.rule == "lifecycle.storage":
             echo = (signal.group, signal.command) in files
         if signal.rule == "grant.beyond_rls" and signal.object in worst:

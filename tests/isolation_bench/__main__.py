@@ -26,13 +26,23 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=help_text)
         command.add_argument("--schema", choices=schemas(), help="only this schema")
         command.add_argument("--pg-bin", help="PostgreSQL binaries of the embedded engine")
-        command.add_argument("--only", default="", help="only variants whose id contains this")
+        command.add_argument(
+            "--only",
+            action="append",
+            default=[],
+            help="only variants whose id contains this (repeatable)",
+        )
         command.add_argument("--json", help="also write the results to this file")
         if name in ("measure", "peers"):
             command.add_argument("--jobs", type=int, default=2, help="runs at the same time")
         if name == "measure":
             command.add_argument(
                 "--broken-only", action="store_true", help="only the schemas without rows"
+            )
+            command.add_argument(
+                "--model",
+                action="store_true",
+                help="judge by the harmonia.toml that --init writes on the clean schema",
             )
         if name == "peers":
             command.add_argument("--tool", action="append", help="only this tool (repeatable)")
@@ -63,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     for variant in variants(schema=options.schema):
-        if options.only in variant.id:
+        if not options.only or any(part in variant.id for part in options.only):
             fields = ("id", "channel", "object", "says")
             print(json.dumps({key: getattr(variant, key) for key in fields}))
     return 0

@@ -3,6 +3,9 @@
 A leak counts as detected when the exit code is 5, an over-restriction when it is 3 or 5, and
 only if a finding is there that the clean schema does not have and that names the patched object
 (for a helper that no client can name: any new finding). A harmless refactoring must exit 0.
+
+With ``--model`` the intent comes from a ``harmonia.toml`` that ``harmonia verify --init`` wrote on
+the clean schema, as where a project commits it once; nobody corrects a word of it here.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +35,7 @@ from isolation_bench.variants import Variant
 TIMEOUT = 180.0
 ENTRY = "from harmonia_cli.main import main; main()"
 CLIENT_SCHEMAS = ("public", "storage", "realtime")
+PLAIN, COMMITTED = "harmonia", "harmonia, committed model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +62,35 @@ class Verdict:
         return "; ".join(said) or self.story
 
 
-def verify(target: Database, folder: Path) -> Verdict:
+def call(target: Database, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Run ``harmonia verify --output json`` on ``target`` in the working directory ``folder``."""
     parts = conninfo_to_dict(target.owner_dsn)
     # A password never goes into an argument: other processes can read those.
     environment = {**os.environ, "PGPASSWORD": str(parts.pop("password", "")), "NO_COLOR": "1"}
     url = "postgresql://{user}@{host}:{port}/{dbname}?sslmode=disable".format(**parts)
+    return subprocess.run(
+        [sys.executable, "-c", ENTRY, "verify", "--db-url", url, "--output", "json", *more],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def commit(target: Database, folder: Path) -> None:
+    """Write ``harmonia.toml`` into ``folder`` as ``verify --init`` does on a clean schema."""
+    done = call(target, folder, "--init")
+    if done.returncode:
+        raise RuntimeError(f"verify --init failed: {(done.stdout + done.stderr)[-400:]}")
+
+
+def verify(target: Database, folder: Path) -> Verdict:
+    """Judge ``target``; a ``harmonia.toml`` in ``folder`` is its model."""
     begun = time.perf_counter()
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", ENTRY, "verify", "--db-url", url, "--output", "json"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        done = call(target, folder)
     except subprocess.TimeoutExpired:
         return Verdict(-1, TIMEOUT, (), (), f"no answer within {TIMEOUT:.0f} s")
     seconds = time.perf_counter() - begun
@@ -94,7 +111,7 @@ def verify(target: Database, folder: Path) -> Verdict:
     )
 
 
-def judge(variant: Variant, clean: Verdict, patched: Verdict) -> Result:
+def judge(variant: Variant, clean: Verdict, patched: Verdict, tool: str = PLAIN) -> Result:
     """Compare the verdict on a variant with the one on its clean schema."""
     fresh = [finding for finding in patched.findings if finding["id"] not in clean.ids]
     schema, _, name = variant.object.partition(".")
@@ -106,7 +123,7 @@ def judge(variant: Variant, clean: Verdict, patched: Verdict) -> Result:
     else:
         signalled = about and patched.exit_code in wanted
     return Result(
-        "harmonia",
+        tool,
         variant.schema,
         variant.kind,
         variant.name,
@@ -120,10 +137,10 @@ def judge(variant: Variant, clean: Verdict, patched: Verdict) -> Result:
     )
 
 
-def clean_result(schema: str, verdict: Verdict) -> Result:
+def clean_result(schema: str, verdict: Verdict, tool: str = PLAIN) -> Result:
     """Return the result of the clean schema: any finding there is a false alarm."""
     return Result(
-        "harmonia",
+        tool,
         schema,
         "clean",
         "clean",
@@ -137,19 +154,30 @@ def clean_result(schema: str, verdict: Verdict) -> Result:
     )
 
 
-def measure_schema(bench: Bench, schema: str, only: str, jobs: int) -> list[Result]:
-    """Measure one schema: clean, then every variant whose id contains ``only``."""
-    folder = variants.SCHEMAS / schema
-    with bench.clone(schema) as target:
-        clean = verify(target, folder)
+def measure_schema(
+    bench: Bench, schema: str, only: Sequence[str], jobs: int, *, model: bool = False
+) -> list[Result]:
+    """Measure one schema: clean, then every variant whose id contains one of ``only`` (or all)."""
+    tool = COMMITTED if model else PLAIN
+    with tempfile.TemporaryDirectory() as empty:
+        # Never in the schema's own folder: a file left there would be taken for its model.
+        folder = Path(empty)
+        with bench.clone(schema) as target:
+            if model:
+                commit(target, folder)
+            clean = verify(target, folder)
 
-    def one(variant: Variant) -> Result:
-        with bench.clone(schema, variant) as target:
-            return judge(variant, clean, verify(target, folder))
+        def one(variant: Variant) -> Result:
+            with bench.clone(schema, variant) as target:
+                return judge(variant, clean, verify(target, folder), tool)
 
-    chosen = [variant for variant in variants.variants(schema=schema) if only in variant.id]
-    with ThreadPoolExecutor(jobs) as pool:
-        return [clean_result(schema, clean), *pool.map(one, chosen)]
+        chosen = [
+            variant
+            for variant in variants.variants(schema=schema)
+            if not only or any(part in variant.id for part in only)
+        ]
+        with ThreadPoolExecutor(jobs) as pool:
+            return [clean_result(schema, clean, tool), *pool.map(one, chosen)]
 
 
 def measure_broken(bench: Bench) -> list[Result]:
@@ -237,9 +265,11 @@ def run(options: argparse.Namespace) -> int:
         bench = Bench(engine)
         chosen = (options.schema,) if options.schema else variants.schemas()
         for schema in () if options.broken_only else chosen:
-            results += measure_schema(bench, schema, options.only, options.jobs)
+            results += measure_schema(
+                bench, schema, options.only, options.jobs, model=options.model
+            )
             print(f"{schema} measured", file=sys.stderr)
-        if not options.schema and not options.only:
+        if not options.schema and not options.only and not options.model:
             results += measure_broken(bench)
     print(table(results))
     print(channels(results))

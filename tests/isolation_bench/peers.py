@@ -232,7 +232,11 @@ def run(options: argparse.Namespace) -> int:
         bench = Bench(engine)
         try:
             for schema in chosen:
-                wanted = [v for v in variants.variants(schema=schema) if options.only in v.id]
+                wanted = [
+                    v
+                    for v in variants.variants(schema=schema)
+                    if not options.only or any(part in v.id for part in options.only)
+                ]
                 comparison = Comparison(bench, peers, schema, Path(parent), ledger)
                 comparison.run(peer_tools.names(options.tool), wanted, options.jobs)
         finally:
