@@ -12,6 +12,7 @@ from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
     assurance,
+    barriers,
     callers,
     claims,
     closed,
@@ -19,6 +20,7 @@ from harmonia_py.isolation.probes import (
     credentials,
     denied,
     dynamic,
+    entitlements,
     escalation,
     grants,
     invitations,
@@ -82,6 +84,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         signals, counts = views.probe(lab)
         result.signals += signals
         result.probes.update(counts)
+        result.signals += barriers.probe(lab, {s.object for s in signals})
     with timer("functions"):
         taken, opened = invitations.probe(lab)
         signals, skipped = rpc.probe(lab, opened)
@@ -111,6 +114,8 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
     with timer("escalation"):
         result.signals += escalation.probe(lab, result.allowed)
         result.signals += signup.probe(lab)
+        risen = {s.object for s in result.signals if s.rule == "escalation.profile"}
+        result.signals += entitlements.probe(lab, risen)
     with timer("shares"):
         result.signals += shares.probe(lab)
         result.signals += tickets.probe(lab)

@@ -176,7 +176,11 @@ def observed(lab: Lab) -> TenancyModel:
     for table in lab.tables():
         model = lab.model.of(table.key)
         if needs := assurance.observed(lab, table):
-            model = replace(model, **needs)
+            model = replace(
+                model,
+                second_factor=model.second_factor or needs.get("second_factor", ()),
+                registered=model.registered or needs.get("registered", ()),
+            )
             updated[table.key] = model
         if model.kind == "user" and not model.roles:
             updated[table.key] = model = replace(model, roles=selves.observed(lab, table))

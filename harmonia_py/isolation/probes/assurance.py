@@ -16,7 +16,7 @@ from psycopg import sql
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Signal
-from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.model import TableModel
 from harmonia_py.isolation.probes import home
 
@@ -35,7 +35,7 @@ class _Claim:
 
 _CLAIMS = (
     _Claim("aal", "aal1", "second_factor", "a second factor"),
-    _Claim("is_anonymous", True, "registered", "an account that is not anonymous"),
+    _Claim("is_anonymous", weak=True, need="registered", said="an account that is not anonymous"),
 )
 
 
@@ -95,7 +95,7 @@ class _Seen:
             plain = [p for p in home.plan(lab, table, actor) if p.tag[1] not in done]
             outcomes = dict(zip((p.tag[1] for p in plain), lab.run(plain), strict=True))
             could = {
-                p.tag[1]: weight(p, outcomes[p.tag[1]])
+                p.tag[1]: home.weight(p, outcomes[p.tag[1]])
                 for p in plain
                 if home.reached(p, outcomes[p.tag[1]])
             }
@@ -110,12 +110,10 @@ class _Seen:
         kept: dict[str, Probe] = {}
         weak = actor.with_claims(actor.name, **{self.claim.name: self.claim.weak})
         for prepared in self._circumstances(actor):
-            plan = [
-                p for p in home.plan(self.lab, self.table, weak, prepared) if p.tag[1] in left
-            ]
+            plan = [p for p in home.plan(self.lab, self.table, weak, prepared) if p.tag[1] in left]
             for item, outcome in zip(plan, self.lab.run(plan), strict=True):
                 command = item.tag[1]
-                if not home.reached(item, outcome) or weight(item, outcome) < could[command]:
+                if not home.reached(item, outcome) or home.weight(item, outcome) < could[command]:
                     left.discard(command)
                 else:
                     kept.setdefault(command, item)
@@ -124,47 +122,43 @@ class _Seen:
     def _circumstances(self, actor: Actor) -> Iterator[tuple[str, ...]]:
         """Yield what to prepare: a verified factor, then each flag that policies look at."""
         lab = self.lab
-        first: tuple[str, ...] = ()
-        factors = lab.catalog.platform.get("auth.mfa_factors")
-        if self.claim.name == "aal" and factors is not None:
-            row = {
-                "id": actor.user,
-                "user_id": actor.user,
-                "friendly_name": "phone",
-                "factor_type": "totp",
-                "status": "verified",
-                "secret": "hz",
-                "created_at": "2026-01-01T00:00:00Z",
-                "updated_at": "2026-01-01T00:00:00Z",
-            }
-            names = [n for n in row if factors.has(n)]
-            first = (
-                lab.text(
-                    sql.SQL("insert into {} ({}) values ({}) on conflict do nothing").format(
-                        factors.sql,
-                        sql.SQL(", ").join(map(sql.Identifier, names)),
-                        sql.SQL(", ").join(lab.literal(factors, n, row[n]) for n in names),
-                    )
-                ),
-            )
-        yield first or ("select 1",)
+        factor = _factor(lab, actor) if self.claim.name == "aal" else ()
+        yield factor or ("select 1",)
         text = lab.refs.closure_text(lab.refs.policy_text(self.table))
         words = lab.refs.words(text)
         for key in sorted(lab.refs.reach(text)[0]):
             table = lab.catalog.tables.get(key)
-            for column in table.columns if table and table.is_base else ():
+            if table is None or not table.is_base:
+                continue
+            for column in table.columns:
                 if column.category == "B" and column.name in words and column.writable:
-                    flag = sql.SQL("update {} set {} = true").format(
-                        table.sql, sql.Identifier(column.name)
-                    ) if table else sql.SQL("select 1")  # fmt: skip
-                    yield (*first, lab.text(flag))
+                    flag = sql.SQL("update {} set {} = true")
+                    name = sql.Identifier(column.name)
+                    yield (*factor, lab.text(flag.format(table.sql, name)))
 
 
-def weight(item: Probe, outcome: Outcome) -> int:
-    """Count what came of a probe: rows that came back, rows that changed."""
-    if item.tag[1] == "select":
-        return len(outcome.result or ()) if outcome.ok else 0
-    return len(outcome.changes) + outcome.constraint
+def _factor(lab: Lab, actor: Actor) -> tuple[str, ...]:
+    """Compose what enrols a second factor: some policies ask for one only of who has it."""
+    factors = lab.catalog.platform.get("auth.mfa_factors")
+    if factors is None:
+        return ()
+    row = {
+        "id": actor.user,
+        "user_id": actor.user,
+        "friendly_name": "phone",
+        "factor_type": "totp",
+        "status": "verified",
+        "secret": "hz",
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+    }
+    names = [n for n in row if factors.has(n)]
+    insert = sql.SQL("insert into {} ({}) values ({}) on conflict do nothing").format(
+        factors.sql,
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.SQL(", ").join(lab.literal(factors, n, row[n]) for n in names),
+    )
+    return (lab.text(insert),)
 
 
 def _unheeded(seen: _Seen, command: str, *, listed: bool) -> Signal:

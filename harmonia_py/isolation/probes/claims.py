@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
-from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import home, tables
 from harmonia_py.isolation.references import literals
 
@@ -58,14 +58,14 @@ def rise(lab: Lab) -> list[Signal]:
         return []
     tables = [t for t in lab.tables() if lab.model.of(t.key).kind in ("tenant", "root")]
     plain = [p for t in tables for p in home.plan(lab, t, weakest)]
-    could = {p.tag: _weight(p, o) for p, o in zip(plain, lab.run(plain), strict=True)}
+    could = {p.tag: home.weight(p, o) for p, o in zip(plain, lab.run(plain), strict=True)}
     out: list[Signal] = []
     for actor, what, why, fix in _forged(lab):
         if actor.name != weakest.name or actor.user is None:
             continue
         plan = [replace(p, actor=actor) for p in plain]
         for item, outcome in zip(plan, lab.run(plan), strict=True):
-            if _weight(item, outcome) > could[item.tag]:
+            if home.weight(item, outcome) > could[item.tag]:
                 key, command = item.tag
                 out.append(
                     Signal(
@@ -86,13 +86,6 @@ def rise(lab: Lab) -> list[Signal]:
                     )
                 )
     return out
-
-
-def _weight(item: Probe, outcome: Outcome) -> int:
-    """Count what came of a probe: rows that came back, rows that changed."""
-    if item.tag[1] == "select":
-        return len(outcome.result or ()) if outcome.ok else 0
-    return len(outcome.changes) + outcome.constraint
 
 
 def _outsiders(lab: Lab) -> list[Actor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from psycopg import sql
 
@@ -50,15 +51,24 @@ def _calls(lab: Lab, function: Function) -> Iterator[tuple[rpc.Call, str]]:
     for argument in function.arguments:
         if argument.category != "S":
             continue
+        others = [a for a in function.arguments if a is not argument and not a.has_default]
+        call = rpc.Call(f"SQL in {_said(argument)}", (), specific=False, bearer=None)
         for piece in _pieces(lab, function):
-            values = [
-                piece if a is argument else choices(lab, function, a, "A")[0][0]
-                for a in function.arguments
-                if a is argument or not a.has_default
-            ]
-            used = [a for a in function.arguments if a is argument or not a.has_default]
-            call = rpc.Call(f"SQL in {_said(argument)}", (), specific=False, bearer=None)
-            yield call, rpc.call(lab, function, used, values)
+            for values in _fillings(lab, function, others):
+                yield call, rpc.call(lab, function, [argument, *others], [piece, *values])
+
+
+def _fillings(lab: Lab, function: Function, others: list[Argument]) -> Iterator[list[Any]]:
+    """Fill the other arguments: as in any call, and texts with a table's name, then a column's."""
+    usual = [choices(lab, function, a, "A")[0][0] for a in others]
+    yield usual
+    texts = [i for i, a in enumerate(others) if a.category == "S"]
+    for table, column in _holders(lab, function)[:1] if texts else ():
+        for names in ([table.name, column], [column, table.name])[: len(texts)]:
+            values = list(usual)
+            for place, name in zip(texts, names, strict=False):
+                values[place] = name
+            yield values
 
 
 def _said(argument: Argument) -> str:
@@ -67,10 +77,7 @@ def _said(argument: Argument) -> str:
 
 def _pieces(lab: Lab, function: Function) -> Iterator[str]:
     """Compose texts for every place of a statement: an expression, a quoted value, a name."""
-    reached = lab.refs.reach(function.source)[0]
-    tables = [lab.catalog.tables[k] for k in sorted(reached) if k in lab.catalog.tables]
-    everything = [t for t in lab.catalog.tables.values() if t not in tables]
-    holders = [(t, c) for t in (*tables, *everything) if (c := _telling(lab, t))]
+    holders = _holders(lab, function)
     for table, column in holders[:1]:
         fetch = lab.text(
             sql.SQL("(select pg_catalog.max(hz.{c}::text) from {t} as hz where {w})").format(
@@ -87,6 +94,14 @@ def _pieces(lab: Lab, function: Function) -> Iterator[str]:
         yield from (f"1 limit {raised}", f"true or {raised} = 1")
     for table, _ in holders[:4]:
         yield from (lab.text(table.sql), table.key, table.name)
+
+
+def _holders(lab: Lab, function: Function) -> list[tuple[Table, str]]:
+    """List the tables with a column that tells a row is B's: those the function names first."""
+    reached = lab.refs.reach(function.source)[0]
+    tables = [lab.catalog.tables[k] for k in sorted(reached) if k in lab.catalog.tables]
+    everything = [t for t in lab.catalog.tables.values() if t not in tables]
+    return [(t, c) for t in (*tables, *everything) if (c := _telling(lab, t))]
 
 
 def _telling(lab: Lab, table: Table) -> str | None:

@@ -7,7 +7,7 @@ from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
 
-__all__ = ["plan", "reached"]
+__all__ = ["plan", "reached", "weight"]
 
 
 def plan(lab: Lab, table: Table, actor: Actor, close: tuple[str, ...] = ()) -> list[Probe]:
@@ -46,3 +46,10 @@ def reached(item: Probe, outcome: Outcome) -> bool:
     if command == "select":
         return outcome.ok and bool(outcome.result)
     return outcome.constraint or any(c.table == key for c in outcome.changes)
+
+
+def weight(item: Probe, outcome: Outcome) -> int:
+    """Count what came of a probe: rows that came back, rows that changed."""
+    if item.tag[1] == "select":
+        return len(outcome.result or ()) if outcome.ok else 0
+    return len(outcome.changes) + outcome.constraint

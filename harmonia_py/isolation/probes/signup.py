@@ -65,7 +65,10 @@ def _read(lab: Lab) -> tuple[str, list[str]]:
     users = lab.catalog.platform.get("auth.users")
     names = {t.function.partition("(")[0] for t in users.triggers} if users else set()
     for function in lab.catalog.functions.values():
-        if not function.is_trigger or not names & {f"{function.schema}.{function.name}", function.name}:
+        if not function.is_trigger or not names & {
+            f"{function.schema}.{function.name}",
+            function.name,
+        }:
             continue
         text = lab.refs.closure_text(function.source)
         if "raw_user_meta_data" in text:
@@ -158,6 +161,8 @@ def _insert(lab: Lab, user: str, email: str, form: dict[str, Any]) -> str:
 def _signal(
     lab: Lab, function: str, actor: Actor, key: str, value: Any, more: list[str], look: str
 ) -> Signal:
+    form = actor.claims["user_metadata"]
+    arrival = _insert(lab, str(actor.user), str(actor.claims["email"]), form)
     return Signal(
         "escalation.signup",
         "escalation",
@@ -174,6 +179,5 @@ def _signal(
         tuple(more[:4]),
         group=f"{function} {key}",
         title="{object}: the sign-up form decides what a new person may see",
-        pre=("set local session_replication_role = origin",
-             _insert(lab, str(actor.user), str(actor.claims["email"]), actor.claims["user_metadata"])),
-    )  # fmt: skip
+        pre=("set local session_replication_role = origin", arrival),
+    )
