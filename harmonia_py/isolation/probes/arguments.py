@@ -6,12 +6,13 @@ import re
 import uuid
 from typing import Any
 
+from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes.permissions import held
 from harmonia_py.isolation.probes.uses import uses
 
-__all__ = ["Choice", "choices", "is_secret", "is_tenant"]
+__all__ = ["Choice", "choices", "is_person", "is_secret", "is_tenant", "own_name"]
 
 _NOBODY = str(uuid.UUID("0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"))
 
@@ -39,6 +40,22 @@ def is_tenant(lab: Lab, argument: Argument, function: Function | None = None) ->
         f.name in words and f.arguments and _named_tenant(lab, f.arguments[0])
         for f in lab.catalog.functions.values()
     )
+
+
+_PERSON = re.compile(r"e_?mail|user|member|guest|profile|person|invitee|assignee", re.I)
+
+
+def is_person(argument: Argument) -> bool:
+    """Whether an argument seems to name a person: by an address, or by an id."""
+    if argument.category == "S":
+        return re.search(r"e_?mail", argument.name, re.I) is not None
+    return argument.type == "uuid" and _PERSON.search(_plain(argument.name)) is not None
+
+
+def own_name(actor: Actor, argument: Argument) -> str:
+    """Return what an argument that names a person would hold for the caller."""
+    value = actor.claims.get("email") if argument.category == "S" else actor.user
+    return str(value or "")
 
 
 def _named_tenant(lab: Lab, argument: Argument) -> bool:

@@ -18,7 +18,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Function
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
-from harmonia_py.isolation.probes.arguments import choices, is_tenant
+from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
 
 __all__ = ["call", "calls", "exposed", "judge", "plan", "probe"]
 
@@ -128,20 +128,24 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
                 one = [home] * len(arguments)
                 one[position] = label
                 shapes.append((one, list(arguments)))
+    if label != "?" and actor.user is not None and len(arguments) > 1:
+        # Whom it is about: the caller, where all the rest is somebody else's.
+        people = ["@" if is_person(a) else label for a in arguments]
+        if "@" in people and label in people:
+            shapes.append((people, list(arguments)))
     if any(a.has_default for a in arguments):
         needed = [a for a in arguments if not a.has_default]
         shapes.append(([label] * len(needed), needed))
     seen: set[str] = set()
     for labels, used in shapes:
-        width = max(
-            (len(choices(lab, function, a, la, home)) for a, la in zip(used, labels, strict=True)),
-            default=1,
-        )
-        for index in range(min(width, 4)):
-            picks = []
-            for argument, whose in zip(used, labels, strict=True):
-                options = choices(lab, function, argument, whose, home)
-                picks.append(options[min(index, len(options) - 1)])
+        offered = [
+            [(own_name(actor, a), False, None)]
+            if whose == "@"
+            else choices(lab, function, a, whose, home)
+            for a, whose in zip(used, labels, strict=True)
+        ]
+        for index in range(min(max(map(len, offered), default=1), 4)):
+            picks = [options[min(index, len(options) - 1)] for options in offered]
             text = call(lab, function, used, [p[0] for p in picks])
             if text in seen:
                 continue

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.infer import ends_of
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.shares import Share
@@ -87,18 +88,51 @@ class _Trial:
         opened = self._more(self._seen(self.share.live()), alone)
         if not opened:
             return
+        ended = True
         for column in (*self.share.marks, *self.share.expires):
             item = self._probe(self.share.over(column), self.look)
             still = self._more(self.lab.run([item])[0], alone) & opened
             if still:
+                ended = False
                 yield self._signal(
                     "lifecycle.share", "select", item, f"{column} in the past: {_list(still)} open",
                     "A share that is over still opens rows.",
                     f"Compare {column} of {self.table.key} wherever a policy reads it.",
                     "{object}: a share stays open after its end",
                 )  # fmt: skip
+        if ended:  # a policy that asks nothing of the share asks nothing of the thing either
+            yield from self._deleted(alone, opened)
         yield from self._flags(opened)
         yield from self._taken(alone)
+
+    def _deleted(self, alone: Outcome, opened: set[str]) -> Iterator[Signal]:
+        """Mark as deleted what was shared: it is gone for whom it was shared with."""
+        for fk in self.table.foreign_keys:
+            thing = self.lab.catalog.tables.get(fk.target)
+            if thing is None or self.lab.model.of(fk.target).kind not in ("tenant", "user"):
+                continue
+            for column in ends_of(thing)[0]:
+                key = sql.SQL(" and ").join(
+                    sql.SQL("{} = {}").format(
+                        sql.Identifier(there), self.lab.literal(thing, there, self.values.get(here))
+                    )
+                    for here, there in zip(fk.columns, fk.ref_columns, strict=True)
+                )
+                mark = sql.SQL("update {} set {} = '2026-01-02' where {}").format(
+                    thing.sql, sql.Identifier(column), key
+                )
+                item = self._probe(self.share.live(), self.look)
+                item.pre = (self.lab.text(mark), *item.pre)
+                if still := self._more(self.lab.run([item])[0], alone) & opened:
+                    yield self._signal(
+                        "lifecycle.shared", "select", item,
+                        f"with {column} of {thing.key} set: {_list(still)} open through"
+                        f" {self.table.key}",
+                        "What its owner deleted stays open for those it was shared with.",
+                        f"Ask {column} of {thing.key} wherever a policy reads {self.table.key}.",
+                        "{object}: a share opens what was deleted",
+                        objects=(thing.key,),
+                    )  # fmt: skip
 
     def _flags(self, opened: set[str]) -> Iterator[Signal]:
         """Find a flag that policies mention, and without which rows are written all the same."""
