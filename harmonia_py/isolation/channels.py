@@ -23,8 +23,10 @@ from harmonia_py.isolation.probes import (
     entitlements,
     escalation,
     grants,
+    inert,
     invitations,
     namesakes,
+    nested,
     notices,
     oracles,
     permissions,
@@ -118,6 +120,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += entitlements.probe(lab, risen)
     with timer("shares"):
         result.signals += shares.probe(lab)
+        result.signals += nested.probe(lab)
         result.signals += tickets.probe(lab)
     with timer("closed tenants"):
         signals, left = closed.probe(lab, result.allowed)
@@ -127,6 +130,8 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += claims.probe(lab, result.signals)
         result.signals += claims.rise(lab)
         result.signals += assurance.probe(lab)
+    with timer("conditions"):
+        result.signals += inert.probe(lab)
     with timer("temporary tables"):
         signals, left = shadow.probe(lab, result.signals)
         result.signals += signals

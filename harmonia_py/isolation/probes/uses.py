@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.lab import Lab
 
-__all__ = ["Use", "handed_on", "uses"]
+__all__ = ["Use", "handed_on", "items", "uses"]
 
 _DEEP = 3
 _INSERTED = re.compile(
@@ -91,7 +91,7 @@ def _stored(lab: Lab, text: str, name: str) -> Iterator[Use]:
         schema, table, names = match.groups()
         found = _known(lab, schema, table)
         columns = [n.strip().strip('"') for n in names.split(",")]
-        for column, given in zip(columns, _items(text[match.end() :]), strict=False):
+        for column, given in zip(columns, items(text[match.end() :]), strict=False):
             said = re.search(rf'(?<![\w"]){re.escape(name)}(?!\w)', given, re.I)
             if said and found is not None and found.has(column):
                 yield Use(found, found.column(column), stored=True)
@@ -107,7 +107,7 @@ def _handed(lab: Lab, function: Function, name: str) -> Iterator[tuple[Function,
         ]
         if not callees:
             continue
-        given = [_bare(item) for item in _items(function.source[match.end() :])]
+        given = [_bare(item) for item in items(function.source[match.end() :])]
         for place, item in enumerate(given):
             said, _, value = item.rpartition("=>")
             own = re.fullmatch(
@@ -133,7 +133,7 @@ def _known(lab: Lab, schema: str | None, name: str) -> Table | None:
     return next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
 
 
-def _items(text: str) -> list[str]:
+def items(text: str) -> list[str]:
     """Split what follows an opening parenthesis at its own commas, up to the closing one."""
     depth, quoted, start, out = 0, False, 0, []
     for position, char in enumerate(text):
