@@ -52,8 +52,9 @@ def _calls(lab: Lab, function: Function) -> Iterator[tuple[rpc.Call, str]]:
         if argument.category != "S":
             continue
         others = [a for a in function.arguments if a is not argument and not a.has_default]
-        call = rpc.Call(f"SQL in {_said(argument)}", (), specific=False, bearer=None)
         for piece in _pieces(lab, function):
+            # An error that merely repeats what it was given tells nothing.
+            call = rpc.Call(f"SQL in {_said(argument)}", (piece,), specific=False, bearer=None)
             for values in _fillings(lab, function, others):
                 yield call, rpc.call(lab, function, [argument, *others], [piece, *values])
 
@@ -91,7 +92,8 @@ def _pieces(lab: Lab, function: Function) -> Iterator[str]:
         # The value comes back inside the message of the cast that fails.
         raised = f"cast({fetch} as int)"
         yield from (raised, f"' || {raised} || '", f"x' or {raised} = 1 or 'a' = 'b", fetch)
-        yield from (f"1 limit {raised}", f"true or {raised} = 1")
+        # As a condition by itself: `true or` would be decided without it.
+        yield from (f"1 limit {raised}", f"{raised} = 1")
     for table, _ in holders[:4]:
         yield from (lab.text(table.sql), table.key, table.name)
 
