@@ -127,7 +127,10 @@ def _joined(
         if any(str(r.values.get(c)) == actor.user for c in columns)
     ]
     text = statements.insert_sql(lab, table, actor, rows[0]) if rows else None
-    if text is None or not look or not _alone(lab, table, columns, actor, rows[0]):
+    if text is None or not look:
+        return
+    (alone,) = lab.run([Probe(actor, text, pre=bare, replica=True)])
+    if not alone.ok or not _alone(lab, table, columns, actor, rows[0]):
         return
     plan = [Probe(actor, look, rows=True, pre=bare, replica=True)]
     for circumstances in _parents(lab, table):

@@ -35,12 +35,17 @@ def probe(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> list[Si
             continue
         if any(m.table == table.key for m in lab.model.memberships):
             continue
-        for actor in lab.cast.members("A"):
-            reads, adds = (
+        who = [
+            actor
+            for actor in lab.cast.members("A")
+            if all(
                 "A" in allowed.get((table.key, command, actor.name), ())
                 for command in ("select", "insert")
             )
-            if reads and adds and (found := _refused(lab, table, actor)):
+        ]
+        # The strongest and the weakest who read and add here.
+        for actor in {a.name: a for a in (*who[:1], *who[-1:])}.values():
+            if found := _refused(lab, table, actor):
                 out.append(found)
                 break
     return out
@@ -54,11 +59,13 @@ def _refused(lab: Lab, table: Table, actor: Actor) -> Signal | None:
     tail = sql.SQL(" returning {}").format(sql.SQL(", ").join(map(sql.Identifier, shown)))
     plain = statements.inserts(lab, table, actor, "A")
     asking = [replace(p, sql=p.sql + lab.text(tail)) for p in plain]
-    added, returned = lab.run(plain), lab.run(asking)
+    returned = lab.run(asking)
+    if any(answer.ok for answer in returned) or not any(a.code == _REFUSED for a in returned):
+        return None
     tried = [
         (item, bare, answer)
-        for item, bare, before, answer in zip(asking, plain, added, returned, strict=True)
-        if before.ok and any(c.table == table.key and c.kind == "new" for c in before.changes)
+        for item, bare, added, answer in zip(asking, plain, lab.run(plain), returned, strict=True)
+        if added.ok and any(c.table == table.key and c.kind == "new" for c in added.changes)
     ]
     if not tried or any(answer.code != _REFUSED for _, _, answer in tried):
         return None
