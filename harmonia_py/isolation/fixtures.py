@@ -705,16 +705,9 @@ class _Seeder:
         """Insert what can be inserted; return the stored rows and the first error."""
         if not rows:
             return [], None
-        columns = list(rows[0])
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        statement = sql.SQL(
-            "insert into {table} as t ({names}) overriding system value select {names} "
-            "from pg_catalog.jsonb_populate_recordset(null::{table}, %s) "
-            "{skip} returning to_jsonb(t)"
-        ).format(table=table.sql, names=names, skip=sql.SQL(table.skip_present))
         try:
             with self.conn.transaction():
-                done = self.conn.execute(statement, (Jsonb(rows),)).fetchall()
+                done = self.conn.execute(self._filling(table, rows)).fetchall()
             return [d[0] for d in done], None
         except psycopg.Error as error:
             first = _say(error)
@@ -722,10 +715,24 @@ class _Seeder:
         for row in rows:
             try:
                 with self.conn.transaction():
-                    out += [d[0] for d in self.conn.execute(statement, (Jsonb([row]),)).fetchall()]
+                    done = self.conn.execute(self._filling(table, [row])).fetchall()
+                out += [d[0] for d in done]
             except psycopg.Error as error:
                 first = _say(error)
         return out, first
+
+    def _filling(self, table: Table, rows: list[dict[str, Any]]) -> sql.Composed:
+        # No parameters: a name may hold what looks like a place for one.
+        return sql.SQL(
+            "insert into {table} as t ({names}) overriding system value select {names} "
+            "from pg_catalog.jsonb_populate_recordset(null::{table}, {rows}) "
+            "{skip} returning to_jsonb(t)"
+        ).format(
+            table=table.sql,
+            names=sql.SQL(", ").join(map(sql.Identifier, rows[0])),
+            rows=sql.Literal(Jsonb(rows)),
+            skip=sql.SQL(table.skip_present),
+        )
 
     def _canaries(self) -> None:
         seen: dict[str, set[str | None]] = defaultdict(set)

@@ -54,10 +54,10 @@ def introspect(conn: psycopg.Connection[Any], *, schemas: Seq[str] | None = None
         cur.execute("select current_setting('search_path') as path")
         before = (cur.fetchone() or {})["path"]
         cur.execute("select set_config('search_path', '', false)")
-        try:
-            return _read(cur, schemas)
-        finally:
-            cur.execute("select set_config('search_path', %s, false)", (before,))
+        catalog = _read(cur, schemas)
+        # After an error there is nothing to set back: the transaction is over.
+        cur.execute("select set_config('search_path', %s, false)", (before,))
+        return catalog
 
 
 def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Catalog:

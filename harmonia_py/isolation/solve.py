@@ -111,33 +111,35 @@ def _ask(
         [sql.SQL("hx_row int, hx_try int")]
         + [sql.SQL("{} {}").format(sql.Identifier(c), _type(table.column(c))) for c in columns]
     )
-    query = sql.SQL(
-        "select hx_row, hx_try from pg_catalog.jsonb_to_recordset(%s) as v({}) "
-        "where {} order by hx_row, hx_try"
-    ).format(
-        shape,
-        sql.SQL(" and ").join(
-            sql.SQL("(({}) is not false)").format(sql.SQL(c.replace("%", "%%"))) for c in checks
-        ),
-    )
+    where = sql.SQL(" and ").join(sql.SQL("(({}) is not false)").format(sql.SQL(c)) for c in checks)
     out: dict[int, list[int]] = {}
-    for row, number in _halve(conn, query, options):
+    for row, number in _halve(conn, shape, where, options):
         out.setdefault(row, []).append(number)
     return out
 
 
 def _halve(
-    conn: psycopg.Connection[Any], query: sql.Composed, options: list[dict[str, Any]]
+    conn: psycopg.Connection[Any],
+    shape: sql.Composable,
+    where: sql.Composable,
+    options: list[dict[str, Any]],
 ) -> list[tuple[Any, ...]]:
     """Ask about all options; when evaluating one raises an error, find it by halving."""
+    # No parameters: a name or a check may hold what looks like a place for one.
+    query = sql.SQL(
+        "select hx_row, hx_try from pg_catalog.jsonb_to_recordset({}) as v({}) "
+        "where {} order by hx_row, hx_try"
+    ).format(sql.Literal(Jsonb(options)), shape, where)
     try:
         with conn.transaction():
-            return conn.execute(query, (Jsonb(options),)).fetchall()
+            return conn.execute(query).fetchall()
     except psycopg.Error:
         if len(options) <= 1:
             return []
         middle = len(options) // 2
-        return _halve(conn, query, options[:middle]) + _halve(conn, query, options[middle:])
+        return _halve(conn, shape, where, options[:middle]) + _halve(
+            conn, shape, where, options[middle:]
+        )
 
 
 def _type(column: Column) -> sql.Composable:

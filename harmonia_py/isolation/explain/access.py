@@ -167,10 +167,9 @@ class _Explainer:
             raise UsageError(f"{self.table.key} has no primary key to find a row by")
         column = self.table.primary_key[-1]
         found = self.conn.execute(
-            sql.SQL("select to_jsonb(t) from {} as t where t.{}::text = %s limit 2").format(
-                self.table.sql, sql.Identifier(column)
-            ),
-            (key,),
+            sql.SQL("select to_jsonb(t) from {} as t where t.{}::text = {} limit 2").format(
+                self.table.sql, sql.Identifier(column), sql.Literal(key)
+            )
         ).fetchall()
         if len(found) != 1:
             what = "no row" if not found else "more than one row"
@@ -216,15 +215,16 @@ class _Explainer:
         # sub-queries and helpers still run as the user, under the user's own policies.
         statement = sql.SQL(
             "select ({condition})::boolean from"
-            " (select (pg_catalog.jsonb_populate_record(null::{table}, %s::jsonb)).*) as {alias}"
+            " (select (pg_catalog.jsonb_populate_record(null::{table}, {row}::jsonb)).*) as {alias}"
         ).format(
+            row=sql.Literal(json.dumps(row)),
             condition=sql.SQL(condition),
             table=self.table.sql,
             alias=sql.Identifier(self.table.name),
         )
         try:
             with self._as_user() as conn:
-                found = conn.execute(statement, (json.dumps(row),)).fetchone()
+                found = conn.execute(statement).fetchone()
         except psycopg.Error as error:
             return "error", error.diag.message_primary or type(error).__name__
         value = found[0] if found else None
