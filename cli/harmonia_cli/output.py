@@ -120,6 +120,9 @@ def command(output: OutputFormat) -> Iterator[None]:
         _fail("interrupted", "interrupted; nothing half done was kept", None, 130, output)
     except (typer.Exit, typer.Abort):
         raise
+    except UnicodeEncodeError:
+        # What is no UTF-8 reaches Python as lone surrogates, which nothing can take further.
+        _fail("usage", "an argument or a setting is not UTF-8 text", None, 2, output)
     except Exception as error:
         if os.environ.get("HARMONIA_DEBUG"):
             raise

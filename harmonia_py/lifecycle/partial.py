@@ -63,10 +63,17 @@ def _read(folder: Path, identity: Identity) -> Entries:
     try:
         found = json.loads((folder / _PARTIAL).read_text(encoding="utf-8"))
         begun, entries = Identity(**found["identity"]), list(found["tables"])
-        if not all(isinstance(entry["table"], str) for entry in entries):
-            raise TypeError
+        for entry in entries:
+            if not isinstance(entry["table"], str):
+                raise TypeError
+            # What is looked at before a table is kept.
+            _ = (
+                entry["rows"],
+                entry["fingerprint"],
+                [(f["name"], f["size"]) for f in entry["files"]],
+            )
     except (OSError, ValueError, KeyError, TypeError):
-        if any(folder.iterdir()):
+        if not folder.is_dir() or any(folder.iterdir()):
             raise NotWritable(
                 f"{folder} holds something else than an interrupted export",
                 hint="name a new folder",

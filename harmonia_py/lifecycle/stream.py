@@ -96,8 +96,15 @@ def sealed(path: Path, key: bytes, header: dict[str, Any]) -> Iterator[Sealer]:
         yield sealer
 
 
+def _check_file(path: Path) -> None:
+    # Opening a pipe would wait for whoever writes into it.
+    if path.exists() and not path.is_file():
+        raise FileDamaged(f"cannot read {path}: it is not a file")
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Return the header, not yet authenticated. Raises :class:`FileDamaged`."""
+    _check_file(path)
     try:
         with path.open("rb") as file:
             return _header(path, file)[0]
@@ -126,6 +133,7 @@ def opened(path: Path, key: bytes) -> Iterator[bytes]:
     Raises :class:`FileDamaged` for a wrong key, a changed byte or a file that was cut off. Use
     what was yielded only after the iterator is exhausted, or in a transaction.
     """
+    _check_file(path)
     try:
         with path.open("rb") as file:
             _, context = _header(path, file)

@@ -961,6 +961,13 @@ as $$
 declare
     v_event audit.events;
 begin
+    -- It cannot be taken back, and the reason is all that is left to read.
+    if p_reason is null or pg_catalog.char_length(pg_catalog.btrim(p_reason)) not between 3 and 2000
+    then
+        perform private.fail(
+            400, 'audit.reason', 'the reason has 3 to 2000 characters', 'say who asked for it'
+        );
+    end if;
     select e.*
     into v_event
     from audit.links as l

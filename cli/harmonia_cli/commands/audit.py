@@ -213,7 +213,9 @@ def export(
 @app.command("erase-payload")
 def erase_payload(
     organization: OrganizationOption,
-    number: Annotated[int, typer.Option("--number", min=1, help="The event's number (see tail).")],
+    number: Annotated[
+        int, typer.Option("--number", min=1, max=2**63 - 1, help="The event's number (see tail).")
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

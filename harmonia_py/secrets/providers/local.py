@@ -29,11 +29,9 @@ def read_file(path: str) -> Secret:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except PermissionError:
-        raise KeyProviderDenied(f"no permission to read the master key file {path}") from None
+        raise KeyProviderDenied(f"no permission to read the key file {path}") from None
     except OSError as error:
-        raise KeyProviderUnavailable(
-            f"cannot open the master key file {path}: {error.strerror}"
-        ) from None
+        raise KeyProviderUnavailable(f"cannot open the key file {path}: {error.strerror}") from None
     try:
         # Checked on the open file, not on the path, which may change in between.
         _check(path, os.fstat(descriptor))
@@ -48,14 +46,14 @@ def _check(path: str, state: os.stat_result) -> None:
         raise InvalidMasterKey(f"{path} is not a regular file")
     if state.st_uid not in (0, os.geteuid()):
         raise KeyProviderDenied(
-            f"the master key file {path} belongs to user {state.st_uid}",
+            f"the key file {path} belongs to user {state.st_uid}",
             hint=f"chown it to the user that runs Harmonia: chown {os.geteuid()} {path}",
         )
     if state.st_mode & 0o077:
         raise KeyProviderDenied(
-            f"others may read the master key file {path} (mode {stat.S_IMODE(state.st_mode):04o})",
+            f"others may read the key file {path} (mode {stat.S_IMODE(state.st_mode):04o})",
             hint=f"chmod 600 {path}; if others could have read it, replace it with "
-            "harmonia keys rewrap",
+            "another (harmonia keys rewrap for a master key)",
         )
 
 
@@ -73,7 +71,7 @@ def _check_folders(path: str) -> None:
             _check_folder(path, folder, os.stat(folder))
     except OSError as error:
         raise KeyProviderUnavailable(
-            f"cannot look at the folders of the master key file {path}: {error.strerror}"
+            f"cannot look at the folders of the key file {path}: {error.strerror}"
         ) from None
 
 
@@ -81,13 +79,13 @@ def _check_folder(path: str, folder: Path, state: os.stat_result) -> None:
     # In a sticky folder, as /tmp is, nobody may move what belongs to another.
     if state.st_mode & 0o022 and not state.st_mode & stat.S_ISVTX:
         raise KeyProviderDenied(
-            f"others may replace the master key file {path}: they may write to {folder} "
+            f"others may replace the key file {path}: they may write to {folder} "
             f"(mode {stat.S_IMODE(state.st_mode):04o})",
             hint=f"chmod go-w {folder}",
         )
     if state.st_uid not in (0, os.geteuid()):
         raise KeyProviderDenied(
-            f"the folder {folder} of the master key file {path} belongs to user {state.st_uid}",
+            f"the folder {folder} of the key file {path} belongs to user {state.st_uid}",
             hint="keep the key in a folder of the user that runs Harmonia, or of root",
         )
 

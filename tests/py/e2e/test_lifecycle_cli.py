@@ -213,6 +213,18 @@ def test_what_people_choose_to_write_stops_no_command(
     assert "NOT as recorded" in run.text("audit", "verify", code=3)
 
 
+def test_what_cannot_be_taken_is_said(run: Shell) -> None:
+    erase = ["audit", "erase-payload", "--organization", ORG, "--reason"]
+    for reason in ("", "  "):
+        refused = run(*erase, reason, "--number", "1", code=1)["error"]
+        assert "the reason has 3" in refused["message"]
+    assert "--number" in run.text(*erase, "request 12", "--number", str(2**64), code=2)
+    window = ["--from", "2026-11-01T00:00:00", "--to", "2026-11-02T00:00:00", "--by", "x"]
+    # What Python makes of a byte that is no UTF-8.
+    title = run("incident", "open", "--title", "a\udcffb", "--summary", "b", *window, code=2)
+    assert title["error"]["message"] == "an argument or a setting is not UTF-8 text"
+
+
 def test_doctor(run: Shell, conn: Connection) -> None:
     run.text("doctor")
     conn.execute("grant select on public.contacts to anon")

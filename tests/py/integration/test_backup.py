@@ -219,3 +219,12 @@ def test_a_restore_killed_in_the_middle_starts_again(database: Database, tmp_pat
     assert done.rows == made.rows
     with session(url) as conn:
         conn.execute(f'drop database "{dsn.parse(target)["dbname"]}" with (force)'.encode())
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Opening a pipe would wait for whoever writes into it."""
+    os.mkfifo(tmp_path / "pipe.hbk")
+    with pytest.raises(FileDamaged, match="not a file"):
+        backup.verify(tmp_path / "pipe.hbk", KEY)
+    assert backup.listing(tmp_path) == []
+    assert backup.prune(tmp_path, keep=timedelta(days=1)) == []

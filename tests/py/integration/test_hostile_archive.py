@@ -300,3 +300,33 @@ def test_only_what_was_begun_is_gone_on_with(
     (tmp_path / "mine" / "letter.txt").write_text("not an export")
     with pytest.raises(HarmoniaError, match="something else"):
         export_organization(database.owner_dsn, archive.org, tmp_path / "mine", resume=True)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "{}",
+        "[]",
+        '{"identity": 1, "tables": 1}',
+        '{"identity": IDENTITY, "tables": [{"table": "public.organizations"}]}',
+        '{"identity": IDENTITY, "tables": [{"table": "public.organizations", "rows": 1,'
+        ' "fingerprint": "1", "files": 5}]}',
+    ],
+)
+def test_a_note_of_something_else_is_said(
+    database: Database, archive: Archive, tmp_path: Path, note: str
+) -> None:
+    identity = {"organization": str(archive.org), "key": None, "ndjson": True}
+    folder = tmp_path / "half"
+    folder.mkdir()
+    (folder / "partial.json").write_text(note.replace("IDENTITY", json.dumps(identity)))
+    with pytest.raises(HarmoniaError, match="something else"):
+        export_organization(database.owner_dsn, archive.org, folder, resume=True)
+
+
+def test_a_file_is_no_folder_to_go_on_in(
+    database: Database, archive: Archive, tmp_path: Path
+) -> None:
+    (tmp_path / "letter").write_text("not an export")
+    with pytest.raises(HarmoniaError, match="something else"):
+        export_organization(database.owner_dsn, archive.org, tmp_path / "letter", resume=True)

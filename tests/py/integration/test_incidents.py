@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -177,6 +180,71 @@ def test_a_server_that_goes_away_costs_no_message(
     assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(2, 0, 0)
 
 
+def drip(peer: socket.socket, text: bytes) -> None:
+    with suppress(OSError):
+        for byte in text * 1000:
+            peer.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+
+def greets_without_end(peer: socket.socket) -> None:
+    drip(peer, b"2")
+
+
+def greets_line_by_line_without_end(peer: socket.socket) -> None:
+    drip(peer, b"220-wait\r\n")
+
+
+def thinks_about_a_recipient_without_end(peer: socket.socket) -> None:
+    peer.sendall(b"220 hello\r\n")
+    for line in peer.makefile("rb"):
+        if line.upper().startswith(b"RCPT"):
+            drip(peer, b"250-wait\r\n")
+            return
+        peer.sendall(b"250 fine\r\n")
+
+
+@pytest.mark.parametrize(
+    ("behave", "says", "attempts"),
+    [
+        (greets_without_end, "cannot be reached", 0),
+        (greets_line_by_line_without_end, "cannot be reached", 0),
+        (thinks_about_a_recipient_without_end, "went away", 1),
+    ],
+)
+def test_a_server_that_drips_is_not_waited_for(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    monkeypatch: pytest.MonkeyPatch,
+    behave: Callable[[socket.socket], None],
+    says: str,
+    attempts: int,
+) -> None:
+    """A byte now and then keeps every single read inside its timeout."""
+    monkeypatch.setattr(outbox, "_SESSION", 1.0)
+    monkeypatch.setattr(outbox, "_MESSAGE", 1.0)
+    conn.execute("select private.notify_owners(%s, 'test', 'once', 'Hello', 'A body.')", [orgs[0]])
+    conn.commit()
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            behave(peer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        mail = outbox.mailer(f"smtp+plain://127.0.0.1:{listener.getsockname()[1]}", "a@b.example")
+        begun = time.monotonic()
+        with pytest.raises(MailRefused, match=says):
+            outbox.deliver(database.owner_dsn, mail)
+        assert time.monotonic() - begun < 10
+        thread.join(timeout=20)
+    states = conn.execute("select status, attempts from private.notifications").fetchall()
+    assert states == [("pending", attempts)]
+
+
 def test_a_message_is_given_up_after_days_and_can_be_tried_again(
     database: Database,
     conn: Connection,
@@ -271,6 +339,29 @@ def test_an_owner_of_two_organizations_is_told_of_both(
     assert sorted(told) == ["It is Alder Workshop.", "It is Birch Studio."]
     messages = incidents.timeline(database.owner_dsn, incident)["messages"]
     assert {m["organization_id"] for m in messages if "olga" in m["recipient"]} == set(orgs)
+
+
+def test_an_address_the_server_cannot_take_holds_up_nobody(
+    database: Database,
+    conn: Connection,
+    orgs: tuple[UUID, UUID],
+    postbox: tuple[Postbox, outbox.Mailer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One beyond ASCII needs SMTPUTF8 (RFC 6531), which not every server has."""
+    box, mail = postbox
+    conn.execute("update auth.users set email = 'zoë@birch.example' where id = %s", [OTHER_OWNER])
+    for org in reversed(orgs):
+        conn.execute("select private.notify_owners(%s, 'test', 'once', 'Hello', 'A body.')", [org])
+    conn.commit()
+    with monkeypatch.context() as patch:
+        patch.setattr("smtplib.SMTP.has_extn", lambda _, name: name != "smtputf8")
+        assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(1, 0, 1)
+    assert [m["To"] for m in box.taken] == ["olga.owner@alder.example"]
+    (failed,) = outbox.undelivered(database.owner_dsn)
+    assert failed["last_error"] == "the server takes no address beyond ASCII"
+    outbox.retry(database.owner_dsn, failed["id"])
+    assert outbox.deliver(database.owner_dsn, mail) == outbox.Delivered(1, 0, 0)
 
 
 # Each makes Python's e-mail package raise, and each an error of its own; no mail server would
@@ -386,11 +477,17 @@ def test_no_header_can_be_smuggled_in(conn: Connection, orgs: tuple[UUID, UUID])
         ("smtp+plain://mail.example:25", "a@b.example"),
         ("http://mail.example", "a@b.example"),
         ("smtp://mail.example", "a@b.example\r\nBcc: x@y.example"),
+        ("smtp://mail.example", "a@"),
+        ("smtp://mail.example", "a@b.example\u2028"),
+        ("smtp://mail.example", "a@b@c.example"),
+        ("smtp://u:hunter2@mail.example:x", "a@b.example"),
+        ("smtp://u:hunter2@[::1", "a@b.example"),
     ],
 )
 def test_unsafe_mail_settings_are_refused(url: str, sender: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as refused:
         outbox.mailer(url, sender)
+    assert "hunter2" not in refused.value.message
 
 
 def test_the_password_is_not_shown() -> None:

@@ -156,7 +156,7 @@ def test_a_folder_of_somebody_else_is_refused(
         return os.stat_result(state)
 
     monkeypatch.setattr(os, "stat", foreign)
-    with pytest.raises(KeyProviderDenied, match="theirs of the master key file"):
+    with pytest.raises(KeyProviderDenied, match="theirs of the key file"):
         local.read_file(str(tmp_path / "theirs" / "key"))
 
 
