@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain, islice
+from queue import Empty, SimpleQueue
 from threading import Event
 
 import psycopg
@@ -27,6 +28,7 @@ __all__ = ["GeneratePlan", "GenerateReport", "generate"]
 Progress = Callable[[int, int], None]
 
 _BLOCK = 2000  # rows a COPY message holds: large enough to amortize, small enough to show progress
+_BATCH = 20  # organizations a stream takes and commits at a time
 _ROLES = ("owner", "admin", "manager", "member", "viewer")
 
 
@@ -77,8 +79,8 @@ def generate(
 ) -> GenerateReport:
     """Write the tenants of ``plan`` through ``connections`` parallel COPY streams.
 
-    The organizations and their members are committed first; each stream then commits its share
-    of the organizations whole, so an interrupted run leaves no half-filled organization.
+    The organizations and their members are committed first; each stream then commits one batch of
+    whole organizations after another, so an interrupted run leaves no half-filled organization.
 
     Raises ``UsageError`` when the same seed was generated before, and what ``session`` raises
     for a database that does not answer, lacks the schema or refuses the rows.
@@ -87,25 +89,37 @@ def generate(
     with session(dsn) as connection, connection.transaction():
         tenants = _tenants(connection, plan)
     counter = _Counter(plan.rows, on_progress)
-    shares = [tenants[n::connections] for n in range(connections)]
+    # One queue for all: a stream that sorts the words of all in takes fewer organizations.
+    waiting: SimpleQueue[Sequence[Tenant]] = SimpleQueue()
+    for n in range(0, len(tenants), _BATCH):
+        waiting.put(tenants[n : n + _BATCH])
     with ThreadPoolExecutor(connections) as pool:
-        streams = [pool.submit(_fill, dsn, plan, share, counter) for share in shares]
+        streams = [pool.submit(_fill, dsn, plan, waiting, counter) for _ in range(connections)]
         try:
             written = [stream.result() for stream in as_completed(streams)]
         except BaseException:
             # Leaving the pool waits for its threads: Ctrl-C, or the failure of one, stops them all.
             counter.stop()
             raise
-    with session(dsn) as connection:
-        # Fresh statistics and visibility maps: what a database that grew this large has.
-        connection.execute("set maintenance_work_mem = '512MB'")
-        for table in ("contacts", "companies", "deals", "activities", "memberships"):
-            connection.execute(sql.SQL("vacuum analyze {}").format(sql.Identifier("public", table)))
+    _tidy(dsn, connections)
     totals = {"organizations": len(tenants), "memberships": sum(len(t.members) for t in tenants)}
     for part in written:
         for table, count in part.items():
             totals[table] = totals.get(table, 0) + count
     return GenerateReport(rows=totals, seconds=time.monotonic() - started)
+
+
+def _tidy(dsn: str, connections: int) -> None:
+    """Leave fresh statistics and visibility maps: what a database that grew this large has."""
+
+    def vacuum(table: str) -> None:
+        with session(dsn) as connection:
+            connection.execute("set maintenance_work_mem = '512MB'")
+            connection.execute(sql.SQL("vacuum analyze {}").format(sql.Identifier("public", table)))
+
+    with ThreadPoolExecutor(connections) as pool:
+        # The largest first: the others are done beside it.
+        list(pool.map(vacuum, ("contacts", "activities", "deals", "companies", "memberships")))
 
 
 class _Counter:
@@ -188,16 +202,22 @@ def _stages(
 
 
 def _fill(
-    dsn: str, plan: GeneratePlan, tenants: Sequence[Tenant], counter: _Counter
+    dsn: str, plan: GeneratePlan, waiting: SimpleQueue[Sequence[Tenant]], counter: _Counter
 ) -> dict[str, int]:
     written: dict[str, int] = {}
     with session(dsn) as connection:
         # Every commit waits for the log: vacuum cannot tell rows as committed before that, and
-        # would leave the visibility map empty. There is one commit for fifty organizations.
+        # would leave the visibility map empty. There is one commit for each batch.
         connection.execute("set synchronous_commit = on")
-        # The words of the search indexes are collected and sorted in at the end, not row by row.
-        connection.execute("set gin_pending_list_limit = '1GB'")
-        for batch in (tenants[n : n + 50] for n in range(0, len(tenants), 50)):
+        # The words of the search indexes are collected and sorted in where the list is full: by
+        # one stream while the others go on, so that vacuum does not do it all alone at the end.
+        connection.execute("set gin_pending_list_limit = '16MB'")
+        connection.execute("set work_mem = '64MB'")
+        while True:
+            try:
+                batch = waiting.get_nowait()
+            except Empty:
+                break
             with connection.transaction():
                 _fill_batch(connection, plan, batch, counter, written)
     return written

@@ -345,6 +345,34 @@ before insert on public.deal_stage_history
 for each row
 execute function private.tg_inherit_deal_scope();
 
+create function private.tg_deals__record_first_stage()
+returns trigger
+language plpgsql
+-- Clients may not write history themselves.
+security definer
+set search_path = ''
+as $$
+begin
+    -- Once a statement: an import of ten thousand deals is one insert more, not ten thousand.
+    insert into public.deal_stage_history (
+        organization_id, deal_id, to_stage_id, status, amount_minor, currency, moved_at
+    )
+    select
+        n.organization_id, n.id, n.stage_id, n.status, n.amount_minor, n.currency,
+        n.stage_entered_at
+    from new_rows as n;
+    return null;
+end;
+$$;
+comment on function private.tg_deals__record_first_stage() is
+'Begins the stage history of new deals.';
+
+create trigger tg_deals__record_first_stage
+after insert on public.deals
+referencing new table as new_rows
+for each statement
+execute function private.tg_deals__record_first_stage();
+
 create function private.tg_deals__record_stage()
 returns trigger
 language plpgsql
@@ -360,29 +388,19 @@ begin
     values (
         new.organization_id,
         new.id,
-        case when tg_op = 'UPDATE' then old.stage_id end,
+        old.stage_id,
         new.stage_id,
         new.status,
         new.amount_minor,
         new.currency,
-        case
-            when tg_op = 'UPDATE'
-                then greatest(
-                    0, extract(epoch from new.stage_entered_at - old.stage_entered_at)::bigint
-                )
-        end,
+        greatest(0, extract(epoch from new.stage_entered_at - old.stage_entered_at)::bigint),
         new.stage_entered_at
     );
     return null;
 end;
 $$;
 comment on function private.tg_deals__record_stage() is
-'Writes the stage history of a deal.';
-
-create trigger tg_deals__record_first_stage
-after insert on public.deals
-for each row
-execute function private.tg_deals__record_stage();
+'Writes a move of a deal into its stage history.';
 
 create trigger tg_deals__record_stage
 after update on public.deals
