@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from harmonia_py.errors import DatabaseUnreachable, InvalidDsn, PoolerRefused
 
@@ -27,9 +28,23 @@ def parse(dsn: str) -> dict[str, str]:
     return {key: str(value) for key, value in values.items() if value is not None}
 
 
+def _place(dsn: str) -> dict[str, str]:
+    """Return the parameters with what libpq adds to them: ``PGHOST`` and the like, a service."""
+    values = parse(dsn)
+    if "service" in values:
+        # Only libpq reads that file, when it connects: where it leads is not known here.
+        return {"host": f"service {values['service']}", **values}
+    defaults = {
+        option.keyword.decode(): option.val.decode()
+        for option in Conninfo.get_defaults()
+        if option.val and option.keyword in (b"host", b"hostaddr", b"port", b"dbname")
+    }
+    return {**defaults, **values}
+
+
 def redact(dsn: str) -> str:
     """Return ``host:port/database``: all that may be printed of a URL."""
-    values = parse(dsn)
+    values = _place(dsn)
     host = values.get("host") or values.get("hostaddr") or "localhost"
     name = values.get("dbname") or values.get("user") or "postgres"
     return f"{host}:{values.get('port', '5432')}/{name}"
@@ -42,8 +57,11 @@ def replace(dsn: str, **parameters: str) -> str:
 
 
 def is_loopback(dsn: str) -> bool:
-    """Return whether the server is this machine: a socket, ``localhost`` or a loopback address."""
-    values = parse(dsn)
+    """Return whether the server is this machine: a socket, ``localhost`` or a loopback address.
+
+    What libpq would take from the environment counts; where a service leads is not known.
+    """
+    values = _place(dsn)
     hosts = (values.get("hostaddr") or values.get("host") or "").split(",")
     return all(_is_local(host) for host in hosts)
 

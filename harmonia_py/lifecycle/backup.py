@@ -21,6 +21,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from harmonia_py import audit, dsn
 from harmonia_py.connection import Connection
@@ -48,16 +50,6 @@ __all__ = [
 ]
 
 SUFFIX = ".hbk"
-_ENVIRONMENT = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +186,7 @@ def _run_restore(tool: str, url: str, pieces: Iterator[bytes]) -> None:
         process = subprocess.Popen(
             [
                 tool, "--format=custom", "--no-password", "--exit-on-error",
-                "--single-transaction", "--dbname", dsn.parse(url)["dbname"],
+                "--single-transaction", "--dbname", make_conninfo(dbname=dsn.parse(url)["dbname"]),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -354,9 +346,14 @@ def _tool(name: str, server_major: int) -> str:
 
 def environment(url: str) -> dict[str, str]:
     """Return the environment of libpq programs: a password is never an argument."""
-    given = {_ENVIRONMENT[k]: v for k, v in dsn.parse(url).items() if k in _ENVIRONMENT}
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-    return {**inherited, **given}
+    names = {
+        option.keyword.decode(): option.envvar.decode()
+        for option in Conninfo.get_defaults()
+        if option.envvar
+    }
+    given = {names[k]: v for k, v in dsn.parse(url).items() if k in names}
+    # The rest as our own session has it: a password file, a client certificate.
+    return {**os.environ, **given}
 
 
 def _last(complaints: Any) -> str:

@@ -228,3 +228,24 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         backup.verify(tmp_path / "pipe.hbk", KEY)
     assert backup.listing(tmp_path) == []
     assert backup.prune(tmp_path, keep=timedelta(days=1)) == []
+
+
+def test_the_programs_connect_as_we_do(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password file, as libpq has it: in the environment or in the URL."""
+    url = admin_of(database)
+    values = dsn.parse(url)
+    password = values.pop("password")
+    passwords = tmp_path / "passwords"
+    passwords.write_text(f"*:*:*:*:{password}\n")
+    passwords.chmod(0o600)
+    assert "PGPASSFILE" not in os.environ
+    without = " ".join(f"{key}={value}" for key, value in values.items())
+    assert backup.create(f"{without} passfile={passwords}", tmp_path, KEY).rows
+    monkeypatch.setenv("PGPASSFILE", str(passwords))
+    made = backup.create(without, tmp_path, KEY)
+    there = dsn.replace(without, dbname="restored 'a=b'")
+    assert backup.restore(made.path, KEY, there).rows == made.rows
+    with session(url) as conn:
+        conn.execute(b"drop database \"restored 'a=b'\" with (force)")

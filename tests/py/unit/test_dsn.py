@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harmonia_py import dsn
@@ -44,10 +46,39 @@ def test_an_unreadable_url_is_not_repeated() -> None:
         ("postgresql://localhost.example.com/a", False),
         ("postgresql://10.0.0.1/a", False),
         ("postgresql://localhost,db.example.com/a", False),
+        ("postgresql:///a", True),
+        ("postgresql:///a?service=production", False),
     ],
 )
 def test_loopback(url: str, local: bool) -> None:
     assert dsn.is_loopback(url) is local
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "url", "shown"),
+    [
+        ("PGHOST", "db.example.com", "postgresql:///a", "db.example.com:5432/a"),
+        ("PGHOSTADDR", "10.0.0.1", "postgresql://localhost/a", "localhost:5432/a"),
+        ("PGSERVICE", "production", "postgresql:///a", "db.example.com:5432/a"),
+    ],
+)
+def test_what_the_environment_adds_is_no_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+    value: str,
+    url: str,
+    shown: str,
+) -> None:
+    """libpq connects to where the environment says when the URL names no host."""
+    services = tmp_path / "services"
+    services.write_text("[production]\nhost=db.example.com\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    assert dsn.is_loopback(url)
+    monkeypatch.setenv(variable, value)
+    assert not dsn.is_loopback(url)
+    assert dsn.redact(url) == shown
+    assert dsn.is_loopback("host=localhost hostaddr=127.0.0.1")
 
 
 def test_the_transaction_pooler_is_refused() -> None:
