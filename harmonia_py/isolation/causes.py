@@ -23,7 +23,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "lifecycle.storage",
         "lifecycle.view",
     ),
-    "role.other_tenant": ("role.other_tenant", "permission.excess", "role.reader"),
+    "role.other_tenant": (
+        "role.other_tenant",
+        "permission.excess",
+        "function.excess",
+        "role.reader",
+    ),
     "denied.everybody": ("denied.everybody",),
 }
 #: How much of what a helper decides must have gone wrong, and of what went wrong it must decide.
@@ -68,7 +73,9 @@ def _best(lab: Lab, asks: _Asks, name: str, wrong: set[str]) -> str | None:
         if name == "helper" and (len(judged) < 3 or 3 * len(tables) < 2 * len(judged)):
             continue
         share = len(tables) / len(judged | (wrong & asks.judged))
-        if share > _SHARE or judged <= wrong:
+        # What a role may do beyond its due is a part of what its helper decides.
+        whole = name == "role.other_tenant" and wrong <= users and len(wrong) > 2
+        if share > _SHARE or judged <= wrong or whole:
             found.append((share, -len(users), helper))
     return max(found)[2] if found else None
 

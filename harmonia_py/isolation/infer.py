@@ -451,8 +451,13 @@ def _spread(
             for table in catalog.tables.values():
                 if table.key in out or not table.is_base:
                     continue
-                words = asked[table.key]
-                for fk in sorted(table.foreign_keys, key=lambda f: not words & set(f.columns)):
+                words, place = asked[table.key], [c.name for c in table.columns]
+                # What a row is of comes before what else it points at.
+                keys = sorted(
+                    table.foreign_keys,
+                    key=lambda f: (not words & set(f.columns), place.index(f.columns[-1])),
+                )
+                for fk in keys:
                     if fk.target != target or target == table.key or not out[target][0]:
                         continue
                     # Of a composite key the last column tells the row; the others lead up.

@@ -64,7 +64,7 @@ def values_of(table: Table, column: Column) -> list[Any]:
     if column.category == "B":
         return [True, False]
     if column.category == "D":
-        return [] if column.not_null else [None, "2026-01-02T00:00:00Z"]
+        return [] if column.not_null else ["2026-01-02T00:00:00Z", None]
     listed = list(column.labels)
     for check in table.checks:
         if check.columns == (column.name,) and "~" not in check.expression:
@@ -122,8 +122,9 @@ def _unnoticed(
                 return None  # a constraint ties the flag to something else, or a trigger objects
             count = home.weight(item, outcome)
             seen[item.actor.name].add(count)
-            if count and item.actor.is_member and "A" in item.actor.tenants:
-                shown = item
+            home_of = item.actor.tenants if item.actor.is_member else ()
+            if count and value == values[0] and "A" in home_of:
+                shown = item  # the weakest member comes last, and the marked row first
     return shown if all(len(counts) == 1 for counts in seen.values()) else None
 
 
