@@ -6,7 +6,8 @@ its own, as the actor, and looks at the tables afterwards as the bypass role.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -278,6 +279,27 @@ class Lab:
         return out
 
     # Running ---------------------------------------------------------------------------
+
+    @contextmanager
+    def after(self, statements: Sequence[str], watch: Iterable[str] = ()) -> Iterator[bool]:
+        """Run statements once, triggers and foreign keys off, for all probes in the block.
+
+        Much cheaper than the same statements before each probe; they must not change the tables
+        that are watched. Yields whether they could be run.
+        """
+        for table in filter(None, map(self.catalog.table, watch)):
+            self.before(table)  # as it was seeded: what is kept in the block is lost after it
+        with self.conn.transaction(force_rollback=True):
+            try:
+                with self.conn.transaction():
+                    self.conn.execute("set local session_replication_role = replica")
+                    for text in statements:
+                        self.conn.execute(text.encode())
+                    self.conn.execute("set local session_replication_role = origin")
+            except psycopg.Error:
+                yield False
+            else:
+                yield True
 
     def run(self, probes: Sequence[Probe], *, single: bool = False) -> list[Outcome]:
         """Run the probes in order and return one outcome each; nothing they did remains.

@@ -90,7 +90,7 @@ def choices(
 
     ``label`` says whose values are wanted ("?": of nobody), ``home`` whose the caller is.
     """
-    key = ("choices", function.key, argument, label, home)
+    key = ("choices", function.key, argument.name, argument.type, label, home)
     if key not in lab.memo:
         found = _choices(lab, function, argument, label, home)
         # A search that takes a pattern is asked for everything as well.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -34,11 +35,14 @@ def probe(lab: Lab, allowed: Allowed) -> tuple[list[Signal], list[NotJudged]]:
     could = {p.tag for p, o in zip(before, lab.run(before), strict=True) if home.reached(p, o)}
     for value in lab.model.tenant_closed:
         close = (_close(lab, root, column, value), *_without_shares(lab))
-        plan = [p for t in _tables(lab) for p in home.plan(lab, t, boss, close) if p.tag in could]
+        plan = [replace(p) for p in before if p.tag in could]
+        with lab.after(close, {key for p in plan for key in p.watch}) as possible:
+            outcomes = lab.run(plan) if possible else []
         kept: dict[str, list[Probe]] = defaultdict(list)
         lost: dict[str, set[str]] = defaultdict(set)
-        for item, outcome in zip(plan, lab.run(plan), strict=True):
+        for item, outcome in zip(plan, outcomes, strict=False):
             key, command = item.tag
+            item.pre = close  # for whoever repeats it
             if home.reached(item, outcome):
                 kept[command].append(item)
             else:

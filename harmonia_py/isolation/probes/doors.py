@@ -107,18 +107,19 @@ def _found(lab: Lab, function: Function, label: str) -> Iterator[Door]:
         if argument.category not in "SU" or not argument.name:
             continue
         for body, name in handed_on(lab, function, argument.name):
+            stored = _stored(lab, body, name, argument.type)
             own = body is function
             tables = lab.refs.reach(body.source) if own else lab.refs.direct(body.source)
-            for key in sorted(set(tables[0]) - seats):
+            for key in sorted(set(tables[0]) - seats) if stored else ():
                 table = lab.catalog.tables.get(key)
                 rows = lab.fixtures.of(key, label)
                 if table is None or not table.is_base or not rows or not table.primary_key:
                     continue
                 for column in table.columns:
-                    stored = _stored(lab, body, name, argument.type, column)
-                    if column.name not in table.primary_key and stored is not None:
+                    made = stored.get(column.name.lower())
+                    if made is not None and column.name not in table.primary_key:
                         places = ((table, rows[0].values), *_parents(lab, table, rows[0].values))
-                        yield Door(function, argument, column, stored, places)
+                        yield Door(function, argument, column, made, places)
 
 
 def _parents(lab: Lab, table: Table, row: dict[str, Any]) -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -135,13 +136,17 @@ def _parents(lab: Lab, table: Table, row: dict[str, Any]) -> Iterator[tuple[Tabl
                 break
 
 
-def _stored(lab: Lab, body: Function, name: str, kind: str, column: Column) -> str | None:
-    """Work out what a row must hold for the presented value to fit it."""
-    if column.name not in lab.refs.words(body.source):
-        return None
-    pattern = rf'(?<![\w"]){_name(column.name)}\s*(?:::\w+)?\s*=\s*'
-    for match in re.finditer(pattern, body.source, re.I):
+_EQUALS = re.compile(r'(?<![\w"])"?(\w+)"?\s*(?:::\w+)?\s*=\s*')
+
+
+def _stored(lab: Lab, body: Function, name: str, kind: str) -> dict[str, str]:
+    """Work out what each compared column must hold for the presented value to fit it."""
+    out: dict[str, str] = {}
+    for match in _EQUALS.finditer(body.source):
         text = _behind(body.source, _operand(body.source[match.end() :]))
+        column = match.group(1).lower()
+        if column in out or name.lower() not in text.lower():
+            continue
         if not re.search(rf'(?<![\w"]){_name(name)}(?!\w)', text, re.I):
             continue
         made = re.sub(
@@ -155,8 +160,9 @@ def _stored(lab: Lab, body: Function, name: str, kind: str, column: Column) -> s
                 (value,) = lab.conn.execute(f"select ({made})::text".encode()).fetchone() or (None,)
         except psycopg.Error:
             continue
-        return str(value) if value else None
-    return None
+        if value:
+            out[column] = str(value)
+    return out
 
 
 def _behind(source: str, text: str) -> str:

@@ -74,19 +74,23 @@ def _try(lab: Lab, door: Door) -> list[Signal] | None:
             wrong.append((invitee, over, f"an invitation that is {what} still works", what))
     unknown = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
     guesses = _guesses(lab, door)
-    plan = [present(lab, door, invitee, held), present(lab, door, invitee, held, unknown)]
+    # Most candidates are no door: that is asked first.
+    first = [present(lab, door, invitee, held), present(lab, door, invitee, held, unknown)]
+    first += [present(lab, door, actor, values) for actor, values, _, _ in wrong[:2]]
+    known, strange, *others = lab.run(first)
+    if _opens(lab, strange, first[1]) or not any(
+        _opens(lab, o, p) for o, p in zip([known, *others], [first[0], *first[2:]], strict=True)
+    ):
+        return None  # not a door at all, or one that rpc finds open
+    plan = []
     plan += [present(lab, door, actor, values) for actor, values, _, _ in wrong]
     plan += [present(lab, door, invitee, held, value) for _, value in guesses]
     outcomes = lab.run(plan)
-    if _opens(lab, outcomes[1], plan[1]) or not any(
-        _opens(lab, o, p) for p, o in zip(plan[:4], outcomes[:4], strict=True)
-    ):
-        return None  # not a door at all, or one that rpc finds open
     cases = [(title, how) for _, _, title, how in wrong]
     cases += [("an invitation opens without its secret", f"its {name}") for name, _ in guesses]
     return [
         _signal(door, item, title, how)
-        for (title, how), item, outcome in zip(cases, plan[2:], outcomes[2:], strict=True)
+        for (title, how), item, outcome in zip(cases, plan, outcomes, strict=True)
         if _opens(lab, outcome, item)
     ]
 

@@ -122,12 +122,26 @@ class _Part:
                 plan.append(("delete", self._probe(statements.erase(lab, table, everything))))
         if lab.tries("insert"):
             plan += [("insert", p) for p in self._inserts()]
-        for what, item in plan:
-            # Triggers have their say where one hands over or adds, and not where rows are counted.
-            item.pre, item.replica = self.pre, True
-            item.stay = what not in ("hand over", "insert")
-        for (what, item), outcome in zip(plan, lab.run([p for _, p in plan]), strict=True):
+        for (what, item), outcome in zip(plan, self._run(plan), strict=True):
+            item.pre = self.pre  # for whoever repeats it
             yield from self._judged(what, item, outcome, rows)
+
+    def _run(self, plan: list[tuple[str, Probe]]) -> list[Outcome]:
+        """Run the probes once the role is given: for all together, if they do not look at it."""
+        lab, given = self.lab, {s.table for s in self.lab.model.permission_tables}
+        given |= {m.table for m in lab.model.memberships}
+        # Triggers have their say where one hands over or adds, and not where rows are counted.
+        quiet = [what not in ("hand over", "insert") for what, _ in plan]
+        probes = [item for _, item in plan]
+        for item, counted in zip(probes, quiet, strict=True):
+            item.replica = counted
+        if self.table.key not in given:
+            with lab.after(self.pre, {self.table.key}) as possible:
+                if possible:
+                    return lab.run(probes)
+        for item, counted in zip(probes, quiet, strict=True):
+            item.pre, item.replica, item.stay = self.pre, True, counted
+        return lab.run(probes)
 
     def _probe(self, text: str) -> Probe:
         return Probe(self.actor, text, watch=(self.table.key,))

@@ -74,14 +74,18 @@ class _Trial:
         before, after = self.lab.run(plan)
         if not (before.ok and after.ok) or before.result != after.result:
             return
+        held = self.rows.held_by(boss)
         acts = [
-            self._use(boss, self.rows.held_by(boss), text)
+            Probe(boss, text, watch=tuple(self.places))
             for table in self.lab.catalog.reachable()
             for text in self._acts(table, boss)
         ]
-        for item, outcome in zip(acts, self.lab.run(acts), strict=True):
+        with self.lab.after(held, self.places) as possible:
+            outcomes = self.lab.run(acts) if possible else []
+        for item, outcome in zip(acts, outcomes, strict=False):
             for table, named in self._named(outcome):
                 if named is not None:
+                    item.pre = held  # for whoever repeats it
                     yield self._signal(item, table, "what a member does is recorded under a ticket")
                     return
 

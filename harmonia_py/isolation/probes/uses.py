@@ -99,21 +99,11 @@ def _stored(lab: Lab, text: str, name: str) -> Iterator[Use]:
 
 def _handed(lab: Lab, function: Function, name: str) -> Iterator[tuple[Function, str]]:
     """Find the functions that get the argument as it is, and what they call it."""
-    for match in _CALL.finditer(function.source):
-        callees = [
-            f
-            for f in lab.catalog.functions.values()
-            if f.name == match.group(2) and (not match.group(1) or f.schema == match.group(1))
-        ]
-        if not callees:
-            continue
-        given = [_bare(item) for item in items(function.source[match.end() :])]
+    for callees, given in _calls(lab, function):
         for place, item in enumerate(given):
             said, _, value = item.rpartition("=>")
-            own = re.fullmatch(
-                rf'(?:{re.escape(function.name)}\.)?"?{re.escape(name)}"?', value.strip()
-            )
-            for callee in callees if own else ():
+            bare = value.strip().removeprefix(f"{function.name}.").strip('"')
+            for callee in callees if bare == name else ():
                 if said.strip():
                     parameter = said.strip().strip('"')
                 elif place < len(callee.arguments) == len(given):
@@ -122,6 +112,33 @@ def _handed(lab: Lab, function: Function, name: str) -> Iterator[tuple[Function,
                     continue
                 if parameter:
                     yield callee, parameter
+
+
+def _calls(lab: Lab, function: Function) -> list[tuple[list[Function], list[str]]]:
+    """List the calls of the project's functions in a text: who may be meant, and what is given."""
+    key = ("calls", function.key)
+    if key not in lab.memo:
+        found = []
+        for match in _CALL.finditer(function.source):
+            schema, name = match.groups()
+            callees = [f for f in _functions(lab).get(name, ()) if schema in (None, f.schema)]
+            if callees:
+                given = [_bare(item) for item in items(function.source[match.end() :])]
+                found.append((callees, given))
+        lab.memo[key] = found
+    calls: list[tuple[list[Function], list[str]]] = lab.memo[key]
+    return calls
+
+
+def _functions(lab: Lab) -> dict[str, list[Function]]:
+    key = "functions by name"
+    if key not in lab.memo:
+        by_name: dict[str, list[Function]] = {}
+        for function in lab.catalog.functions.values():
+            by_name.setdefault(function.name, []).append(function)
+        lab.memo[key] = by_name
+    named: dict[str, list[Function]] = lab.memo[key]
+    return named
 
 
 def _bare(text: str) -> str:
