@@ -274,6 +274,33 @@ select is(
     'though not with a contact of another organization'
 );
 
+-- Many at once ------------------------------------------------------------------------------
+select tests.as_user('adam.admin');
+insert into public.deals (organization_id, id, name, amount_minor, currency)
+select
+    tests.alder(), ('a8000000-0000-7000-8000-0000000009' || n)::uuid, 'Lot ' || n, n * 100, 'EUR'
+from generate_series(10, 12) as n;
+insert into public.deals (organization_id, id, name, amount_minor, currency)
+select
+    tests.alder(), ('a8000000-0000-7000-8000-0000000009' || n)::uuid, 'Lot ' || n, n * 100, 'EUR'
+from generate_series(12, 13) as n
+on conflict (organization_id, id) do update set name = excluded.name;
+select results_eq(
+    $$
+        select d.name, h.from_stage_id, h.to_stage_id = d.stage_id, h.amount_minor, h.moved_by
+        from public.deal_stage_history as h
+        inner join public.deals as d
+            on h.organization_id = d.organization_id and h.deal_id = d.id
+        where d.name like 'Lot %'
+        order by d.name
+    $$,
+    $$
+        select 'Lot ' || n, null::uuid, true, n * 100::bigint, tests.person('adam.admin')
+        from generate_series(10, 13) as n
+    $$,
+    'each new deal of a statement begins its history, and none begins it twice'
+);
+
 -- Whole organizations go, deals and all -------------------------------------------------------
 select tests.as_owner();
 select is(

@@ -377,5 +377,43 @@ select is_empty(
     'what policies call is stable'
 );
 
+-- Who is spared the look at owner and team ---------------------------------------------------
+select tests.as_user('adam.admin');
+select ok(not private.partial_reach('contacts.write'), 'an admin reaches whole organizations');
+select tests.as_user('mika.member');
+select ok(private.partial_reach('contacts.write'), 'a member writes less than everything');
+select ok(not private.partial_reach('tags.read'), 'but reads all the tags');
+select tests.as_user('bea.both');
+select ok(private.partial_reach('contacts.write'), 'an admin elsewhere is a member here');
+select tests.as_user('rita.rep');
+select ok(private.partial_reach('contacts.read'), 'a custom role may reach less');
+select ok(not private.partial_reach('companies.read'), 'or everything');
+select set_config('request.jwt.claims', '{"role": "authenticated"}', true);
+select ok(private.partial_reach('contacts.read'), 'nothing is assumed of who has no account');
+
+-- An administrator here who is let in elsewhere, for the records of their own.
+select tests.as_owner();
+insert into private.support_grants (
+    organization_id, agent_id, permission, reason, approved_by, expires_at
+)
+values (
+    tests.birch(), tests.person('adam.admin'), 'contacts.read_own', 'looks after his own',
+    tests.person('otto.owner'), now() + interval '1 hour'
+);
+select tests.as_user('adam.admin', 'aal2');
+select ok(private.partial_reach('contacts.read'), 'a grant may reach less than a seat');
+select isnt(count(*), 0::bigint, 'he sees what his seat shows') from public.contacts;
+select is(count(*), 0::bigint, 'and nothing that is not his where he is let in')
+from public.contacts
+where organization_id = tests.birch();
+select tests.as_owner();
+update private.support_grants set permission = 'contacts.read'
+where agent_id = tests.person('adam.admin');
+select tests.as_user('adam.admin', 'aal2');
+select isnt(count(*), 0::bigint, 'unless he is let in to everything')
+from public.contacts
+where organization_id = tests.birch();
+select tests.as_owner();
+
 select * from finish();
 rollback;
