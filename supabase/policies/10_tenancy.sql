@@ -3,7 +3,11 @@ call private.lock_down('public.organizations');
 grant select on table public.organizations to authenticated;
 -- Status, slug and the MFA rule change only through functions.
 grant update (name, currency, time_zone) on table public.organizations to authenticated;
-grant select, insert, update, delete on table public.organizations to service_role;
+-- Neither its status nor its end: closing, reopening and purging are functions, which announce,
+-- record and certify what they do.
+grant select, insert on table public.organizations to service_role;
+grant update (name, slug, require_mfa, currency, time_zone)
+on table public.organizations to service_role;
 
 create policy select_member on public.organizations
 for select to authenticated
