@@ -199,8 +199,10 @@ def _people(conn: Connection, folder: Path, manifest: dict[str, Any], key: bytes
                 status=409,
                 hint="the accounts must be made one before the import",
             )
-        created += conn.execute(statements.load("person_create"), person).rowcount
-        if person["display_name"] is not None:
+        new = conn.execute(statements.load("person_create"), person).rowcount
+        created += new
+        # Who has an account here says what they are called here.
+        if new and person["display_name"] is not None:
             conn.execute(
                 "insert into public.profiles (user_id, display_name) values (%s, %s)"
                 " on conflict do nothing",

@@ -243,6 +243,24 @@ def test_the_same_archive_untouched_is_loaded(archive: Archive, elsewhere: Datab
     assert import_organization(elsewhere.owner_dsn, archive.folder).rows > 50
 
 
+def test_an_account_that_exists_is_left_as_it_is(archive: Archive, elsewhere: Database) -> None:
+    """An archive is somebody's word; it names nobody who has an account here."""
+    made = str(uuid4())
+    person(archive, id=made, email="new@alder.example", display_name="New Here")
+    names = "select display_name from public.profiles where user_id = %s"
+    with session(elsewhere.owner_dsn) as conn:
+        conn.execute("delete from public.profiles where user_id = %s", [OWNER])
+        before = conn.execute("select * from auth.users where id = %s", [OWNER]).fetchall()
+    archive.rewrite(
+        archive.manifest["people"], lambda text: text.replace("Olga", "Platform Security")
+    )
+    import_organization(elsewhere.owner_dsn, archive.folder)
+    with session(elsewhere.owner_dsn) as conn:
+        assert conn.execute("select * from auth.users where id = %s", [OWNER]).fetchall() == before
+        assert conn.execute(names, [OWNER]).fetchall() == []
+        assert conn.execute(names, [made]).fetchall() == [("New Here",)]
+
+
 def test_what_was_closing_goes_on_closing(
     database: Database, conn: Connection, archive: Archive, elsewhere: Database, tmp_path: Path
 ) -> None:
