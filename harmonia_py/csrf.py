@@ -57,7 +57,9 @@ def check(
     """
     if not cookie or not header:
         raise CsrfRejected("the CSRF cookie or header is missing")
-    if not hmac.compare_digest(cookie.encode(), header.encode()):
+    # Frameworks hand on bytes that are no text as lone surrogates.
+    sent = [text.encode(errors="surrogatepass") for text in (cookie, header)]
+    if not hmac.compare_digest(*sent):
         raise CsrfRejected("the CSRF cookie and header differ")
     try:
         token = base64.b64decode(

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from harmonia_py.connection import Connection, session
-from harmonia_py.errors import Refused
+from harmonia_py.errors import Busy, Refused
 from harmonia_py.lifecycle import catalog, partial
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle.stream import Sealer, writing
@@ -73,7 +73,8 @@ def export_organization(
     """Write the organization into a new folder; with ``key`` every file is encrypted.
 
     Raises :class:`NotWritable` for a folder that exists (unless ``resume``) or a full disk, and
-    :class:`Refused` for an organization that is unknown or gone.
+    :class:`Refused` for an organization that is unknown or gone, :class:`Busy` while another export
+    of it is running.
     """
     identity = partial.Identity.of(organization_id, key, ndjson=ndjson)
     had = partial.read(folder, identity, resume=resume)
@@ -277,8 +278,8 @@ def _register(status: Connection, organization_id: UUID) -> UUID:
         "select pg_try_advisory_lock(486104, private.export_lock(%s))", [organization_id]
     ).fetchone()
     if locked is None or not locked[0]:
-        raise Refused(
-            "an export of this organization is running", code="export.running", status=409
+        raise Busy(
+            "an export of this organization is running", hint="run this again when it is done"
         )
     row = status.execute(
         statements.load("export_start"), {"organization": organization_id}

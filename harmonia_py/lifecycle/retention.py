@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
-from harmonia_py.errors import CheckFailed, Refused
+from harmonia_py.errors import Busy, CheckFailed, Refused
 from harmonia_py.lifecycle import catalog, keys
 from harmonia_py.lifecycle import sql as statements
 from harmonia_py.lifecycle.refusal import translate
@@ -100,13 +100,13 @@ def purge(
     """Purge an organization that is due; return the rows deleted so far, earlier runs included.
 
     Each batch is a transaction of its own; killed at any point, the next call goes on. One purge
-    at a time. Raises :class:`Refused` for an organization that is active, on hold, inside its
-    export window, being exported, or purged already.
+    at a time: :class:`Busy`. Raises :class:`Refused` for an organization that is active, on hold,
+    inside its export window, being exported, or purged already.
     """
     with session(target) as conn, translate():
         row = conn.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
         if row is None or not row[0]:
-            raise Refused("another purge is running", code="purge.busy", status=409)
+            raise Busy("another purge is running", hint="run this again when it is done")
         try:
             conn.execute("select private.start_purge(%s)", [organization_id])
             conn.execute("select private.shred_organization_keys(%s)", [organization_id])

@@ -16,7 +16,7 @@ from fix_killed import eventually, killable
 from harmonia_py import audit
 from harmonia_py.connection import session
 from harmonia_py.engines import Database
-from harmonia_py.errors import CheckFailed, Refused
+from harmonia_py.errors import Busy, CheckFailed, Refused
 from harmonia_py.lifecycle import catalog, retention
 
 OWNER = "e0000000-0000-4000-8000-000000000001"
@@ -346,6 +346,15 @@ def test_one_that_cannot_be_purged_does_not_stop_the_others(
         conn.execute("select id = %s, status from public.organizations", [first[0]]).fetchall()
     )
     assert states == {True: "closing", False: "purged"}
+
+
+def test_one_purge_at_a_time(database: Database, conn: Connection, org: UUID) -> None:
+    conn.execute("select pg_advisory_lock(486103)")
+    with pytest.raises(Busy, match="another purge"):
+        retention.purge(database.owner_dsn, org)
+    conn.execute("select pg_advisory_unlock(486103)")
+    with pytest.raises(Refused, match="not_closing"):
+        retention.purge(database.owner_dsn, org)
 
 
 def test_what_was_purged_without_a_certificate_gets_one(

@@ -14,7 +14,7 @@ from fix_killed import eventually, killable
 
 from harmonia_py.connection import session
 from harmonia_py.engines import Database, Engine
-from harmonia_py.errors import FileDamaged, NotWritable, Refused
+from harmonia_py.errors import Busy, FileDamaged, NotWritable, Refused
 from harmonia_py.lifecycle import catalog
 from harmonia_py.lifecycle.exporting import export_organization
 from harmonia_py.lifecycle.importing import import_organization, read_manifest
@@ -165,7 +165,7 @@ def test_one_exporter_at_a_time(
 ) -> None:
     lock = "select {}(486104, private.export_lock(%s))"
     conn.execute(lock.format("pg_advisory_lock").encode(), [org])
-    with pytest.raises(Refused, match="is running"):
+    with pytest.raises(Busy, match="is running"):
         export_organization(database.owner_dsn, org, tmp_path / "out")
     conn.execute(lock.format("pg_advisory_unlock").encode(), [org])
     assert export_organization(database.owner_dsn, org, tmp_path / "out2").rows
