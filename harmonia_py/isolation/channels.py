@@ -110,7 +110,9 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += records.probe(lab, result.allowed)
         result.signals += readers.probe(lab)
     with timer("storage"):
-        result.signals += storage.probe(lab)
+        signals, left = storage.probe(lab)
+        result.signals += signals
+        result.not_judged += left
     with timer("realtime"):
         result.signals += realtime.probe(lab)
     with timer("escalation"):

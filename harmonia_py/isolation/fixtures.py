@@ -17,6 +17,7 @@ from harmonia_py.isolation.actors import Actor, Cast, user_id
 from harmonia_py.isolation.catalog import Catalog, Column, ForeignKey, Table
 from harmonia_py.isolation.infer import user_columns
 from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.publicity import opened
 from harmonia_py.isolation.references import References, literals
 from harmonia_py.isolation.shares import shares
 from harmonia_py.isolation.solve import choose
@@ -279,6 +280,9 @@ class _Seeder:
             True,
             {},
         )
+        if kind == "unknown" and not present and not self.model.memberships:
+            # What people are listed for: one row for each side, so that they do not meet.
+            return [(label, None, False, False, {}) for label in ("A", "B", None)] + [spare]
         return [spare] if present else [(None, None, False, False, {}), spare]
 
     def _memberships(
@@ -621,7 +625,9 @@ class _Seeder:
             )
         ]
         own = [r for r in match if r.owner == owner]
-        if self.model.of(fk.target).kind in ("tenant", "root", "user"):
+        if self.model.of(fk.target).kind in ("tenant", "root", "user") or any(
+            r.owner for r in pool
+        ):
             match = own or ([] if owner else match)
         by_user = [r for r in match if r.user == user]
         # Two references to one table rarely mean the same row, and a check may forbid it.
@@ -745,6 +751,14 @@ class _Seeder:
                 seen[actor.user].add(None)
         for tenant in (self.cast.a, self.cast.b):
             seen[tenant.id] = {tenant.label}
+        # What everybody may read gives nobody away.
+        for key, rows in self.fixtures.rows.items():
+            if (table := self.catalog.tables.get(key)) is not None:
+                for values in opened(
+                    self.conn, table, self.model.of(key), [r.values for r in rows]
+                ):
+                    for value in _leaves(values.values()):
+                        seen[value].add(None)
         # A word of the schema (a label, a column, a key of some JSON) traces nothing to anybody.
         spoken = self.refs.words(self.refs.everything) | {
             word

@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 
 from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
+from harmonia_py.isolation.publicity import declared
 from harmonia_py.isolation.references import References, literals
 
 __all__ = ["ends_of", "infer", "merge", "seat_of", "tells_state", "user_columns"]
@@ -95,6 +96,8 @@ def infer(catalog: Catalog) -> TenancyModel:
     users = user_columns(catalog, refs)
     claims = _claims(refs.everything)
     best = _choose(catalog, refs, users)
+    if best is not None and _token_decides(catalog, refs, claims, *best):
+        best = None
     settings: dict[str, str] = {}
     if best is None:
         # Only where nothing better decides: a setting is then how the project names the tenant.
@@ -105,7 +108,7 @@ def infer(catalog: Catalog) -> TenancyModel:
         policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
         claims = _claims(refs.closure_text(policies))
     if best is None:
-        column, table = _claimed_column(catalog, refs)
+        column, table, _ = _claimed_column(catalog, refs)
         tenant_table, tenant_key, tenant_columns = table, "id", ({column} if column else set())
         if table and (t := catalog.table(table)):
             tenant_key = t.primary_key[0] if t.primary_key else "id"
@@ -133,6 +136,11 @@ def infer(catalog: Catalog) -> TenancyModel:
         for t in catalog.tables.values()
         if t.is_base and t.parent is None
     }
+    for key, entry in tables.items():
+        if entry.kind in ("tenant", "root", "user"):
+            shown = declared(catalog, refs, catalog.tables[key])
+            tables[key] = replace(entry, public_when=shown)
+    _with_public_parents(catalog, refs, tables, users, user_paths, tenant_table)
     status: str | None = None
     closed: tuple[str, ...] = ()
     if tenant_table and (t := catalog.tables.get(tenant_table)):
@@ -150,6 +158,35 @@ def infer(catalog: Catalog) -> TenancyModel:
         token_roles=() if memberships else _token_roles(refs, claims),
         schemas=catalog.schemas,
     )
+
+
+def _with_public_parents(
+    catalog: Catalog,
+    refs: References,
+    tables: dict[str, TableModel],
+    users: dict[str, tuple[str, ...]],
+    user_paths: dict[str, tuple[tuple[str, ...], bool]],
+    root: str | None,
+) -> None:
+    """Correct what public rows lead to: whose a bookmark is, and whether tenants are known.
+
+    A row that leads to its tenant through rows anybody may see is its user's alone, when its
+    policies ask for nobody else. Tenants whose rows are public are listed without harm.
+    """
+    for key, entry in list(tables.items()):
+        if entry.kind == "tenant" and len(entry.path) > 1:
+            table = catalog.tables[key]
+            step = table.step(entry.path[0])
+            shown = step is not None and tables.get(step.target, entry).public_when
+            texts = [f"{p.using or p.check}" for p in table.policies if p.permissive]
+            mine = _callers(refs, table) & set(users.get(key, ()))
+            if shown and mine and key in user_paths and not any(refs.reach(t)[0] for t in texts):
+                tables[key] = TableModel(key, "user", user_paths[key][0], tuple(sorted(mine)))
+    owners = [t for t in tables.values() if t.public_when and t.kind == "tenant"]
+    if root in tables and any(len(t.path) == 1 for t in owners):
+        everybody = all(refs.blanket(catalog.tables[root], "select", r) for r in catalog.roles)
+        if everybody and "anon" in catalog.roles:
+            tables[root] = replace(tables[root], public_when="true")
 
 
 def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -205,6 +242,7 @@ def _completed(said: TableModel, inferred: TableModel | None) -> TableModel:
         path=said.path or inferred.path,
         users=said.users or inferred.users,
         own_rows=said.own_rows or inferred.own_rows,
+        public_when=said.public_when or inferred.public_when,
     )
 
 
@@ -285,8 +323,30 @@ def _token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:
     return (*roles, "member") if roles and "member" not in roles else tuple(roles)
 
 
-def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None]:
-    """Find the column policies compare with a claim or a setting, and the table it points at."""
+def _token_decides(
+    catalog: Catalog, refs: References, claims: dict[str, str], group: str, members: str
+) -> bool:
+    """Whether a claim names the tenant of more tables than the people of ``group`` reach.
+
+    Those who share a conversation are then no tenant, though a table lists them.
+    """
+    if "tenant" not in claims.values():
+        return False
+    column, root, votes = _claimed_column(catalog, refs)
+    if column is None or root in (None, group) or catalog.tables[members].has(column):
+        return False
+    paths = _paths(catalog, refs, group, _tenant_column_names(catalog, group), None)
+    above = _paths(catalog, refs, root, {column}, None)
+    return not above.get(members, ((), False))[1] and votes >= max(
+        2, len(set(paths) - {group, members})
+    )
+
+
+def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None, int]:
+    """Find the column policies compare with a claim or a setting, and the table it points at.
+
+    Also returns how many tables' policies do so.
+    """
     votes: dict[str, int] = {}
     for table in catalog.tables.values():
         text = refs.plain(refs.policy_text(table))
@@ -300,13 +360,13 @@ def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str
             if re.search(pattern, text) and not _only_uid(text, column.name):
                 votes[column.name] = votes.get(column.name, 0) + 1
     if not votes:
-        return None, None
+        return None, None, 0
     best = max(votes, key=lambda name: votes[name])
     for table in catalog.tables.values():
         for fk in table.foreign_keys:
             if fk.columns == (best,) and not fk.target.startswith("auth."):
-                return best, fk.target
-    return best, None
+                return best, fk.target, votes[best]
+    return best, None, votes[best]
 
 
 def _only_uid(text: str, column: str) -> bool:
@@ -521,6 +581,13 @@ def _place(
         by_tenant = bool(decides & {m.table for m in memberships})
         if not tenant[1] and (alone or (compared and not by_tenant)):
             return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
+    people = _attended(catalog, refs, table, users) if table.rls and not memberships else None
+    if people and not (tenant and tenant[1]) and table.key not in user_paths:
+        return TableModel(
+            table.key,
+            "unknown",
+            reason=f"its rows are for whom {people} lists; the rows that belong to them are judged",
+        )
     if tenant:
         return TableModel(table.key, "tenant", tenant[0], own, own_rows=_own_rows(table, own))
     if table.key in user_paths:
@@ -539,6 +606,18 @@ def _place(
     return TableModel(
         table.key, "public", reason="no column leads to a tenant or to a user: assumed shared"
     )
+
+
+def _attended(
+    catalog: Catalog, refs: References, table: Table, users: dict[str, tuple[str, ...]]
+) -> str | None:
+    """Name the table that pairs people with rows of ``table``, which its policies read."""
+    for key in sorted(refs.by_table[table.key][0]):
+        other = catalog.tables[key]
+        pointing = [fk.columns[-1] for fk in other.foreign_keys if fk.target == table.key]
+        if any(_pairs_user_with(other, column, users.get(key, ())) for column in pointing):
+            return key
+    return None
 
 
 def _compared(refs: References, table: Table) -> str | None:
@@ -572,6 +651,12 @@ def _own_rows(table: Table, users: tuple[str, ...]) -> dict[str, str]:
             if texts and all(term.search(t) and " OR " not in t for t in texts):
                 out[command] = column
                 break
+    signed = out.get("update") or out.get("delete")
+    if signed and "insert" not in out and re.search(_UID, table.column(signed).default or ""):
+        # Who may change a row is its author by default: nobody signs for somebody else.
+        texts = [p.check or p.using or "" for p in table.policies_for("insert", "authenticated")]
+        if not any(re.search(rf"\b{re.escape(signed)}\b", t) for t in texts):
+            out["insert"] = signed
     return out
 
 
@@ -681,4 +766,6 @@ def _tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
             return column.name, ("now",)
         if column.category == "B" and _OVER.search(column.name):
             return column.name, ("true",)
+        if column.category == "B" and _ACTIVE & set(re.split(r"[^a-z]+", column.name.lower())):
+            return column.name, ("false",)
     return None, ()

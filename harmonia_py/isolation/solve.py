@@ -49,7 +49,31 @@ def choose(
                 row.update(zip(columns, combos[index][numbers[0]], strict=True))
             elif names[0] not in unsolved:
                 unsolved.extend(names)
+    _apart(table, work, rows)
     return rows, unsolved
+
+
+def _apart(table: Table, drafts: Sequence[Draft], rows: list[dict[str, Any]]) -> None:
+    """Give rows that would collide in a key another value that its column may have.
+
+    Only what one check alone limits is exchanged, so that no other check can mind.
+    """
+    tied = {c for check in table.checks if len(check.columns) > 1 for c in check.columns}
+    for unique in table.uniques:
+        free = [c for c in unique.columns if c not in tied]
+        taken: set[tuple[str, ...]] = set()
+        for draft, row in zip(drafts, rows, strict=True):
+            if any(row.get(c) is None for c in unique.columns):
+                continue
+            options = [(c, v) for c in free for v in draft.get(c, ())[1:] if v is not None]
+            mark = tuple(str(row[c]) for c in unique.columns)
+            while mark in taken and options:
+                column, value = options.pop(0)
+                other = row | {column: value}
+                if tuple(str(other[c]) for c in unique.columns) not in taken:
+                    row[column] = value
+                    mark = tuple(str(row[c]) for c in unique.columns)
+            taken.add(mark)
 
 
 def _alone(table: Table) -> list[tuple[list[str], list[str], list[str]]]:

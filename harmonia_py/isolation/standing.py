@@ -83,6 +83,9 @@ class Standing:
             )
         users = set(self.model.of(table.key).users) | set(self.model.of(table.key).path[:1])
         people = {"auth.users"} | {k for k, t in self.model.tables.items() if t.kind == "user"}
+        things = {c for fk in table.foreign_keys if fk.target not in people for c in fk.columns}
+        if any(set(u.columns) & users and set(u.columns) & things for u in table.uniques):
+            return False  # it pairs people with things: rights to one of them only
         named = {c for fk in table.foreign_keys if fk.target in people for c in fk.columns}
         return all(
             c.name in users | named

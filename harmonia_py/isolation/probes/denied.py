@@ -52,6 +52,11 @@ def probe(
             if (special := _special(lab, table, command)) and not any("42P17" in d for d in said):
                 others[f"needs rights that {special} gives"].append(f"{command} {table.key}")
                 continue
+            if command != "select" and _hangs_on(lab, table, command):
+                others["a policy wants other rows in a certain state"].append(
+                    f"{command} {table.key}"
+                )
+                continue
             if command == "insert" and (
                 lab.model.of(table.key).kind == "root"
                 or (table.key, "A") not in lab.fixtures.spares
@@ -111,6 +116,21 @@ def _special(lab: Lab, table: Table, command: str) -> str | None:
     return ", ".join(sorted(found)) or None
 
 
+def _hangs_on(lab: Lab, table: Table, command: str) -> bool:
+    """Whether every policy of a command looks for a word in rows of other tables than seats."""
+    seats = {m.table for m in lab.model.memberships}
+    texts = [
+        (p.check if command == "insert" else None) or p.using or ""
+        for p in table.policies_for(command, "authenticated")
+        if p.permissive
+    ]
+    return bool(texts) and all(
+        re.search(r"\bselect\b.*\bfrom\b.*=\s*'", text, re.I | re.S)
+        and lab.refs.direct(text)[0] - seats - {table.key}
+        for text in texts
+    )
+
+
 def _promised(table: Table, command: str, privilege: str) -> bool:
     if not table.can("authenticated", privilege):
         return False
@@ -138,8 +158,11 @@ def _ungranted(lab: Lab) -> list[Signal]:
     for table in lab.tables():
         if lab.model.of(table.key).kind not in ("tenant", "root", "user") or not table.rls:
             continue
+        held = any(table.can("authenticated", p) for p in _PRIVILEGE.values())
         for policy in table.policies:
             privilege = _PRIVILEGE.get(policy.command)
+            if policy.command == "all" and not held and "authenticated" in policy.roles:
+                privilege = "SELECT"  # of all that it allows, nothing was granted
             roles = [r for r in policy.roles if r in lab.catalog.roles]
             if privilege is None or not policy.permissive or not roles:
                 continue

@@ -51,6 +51,8 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
             model.path[0] in fk.columns and len(fk.columns) == 1
         ):
             continue
+        if target.public_when:
+            continue  # what is open to everybody may be referred to by anybody
         if target.kind == "user" and fk.ref_columns == target.path:
             continue  # it names a person: whom to name is no secret of anybody's
         if any(m.table == fk.target and m.user in fk.ref_columns for m in lab.model.memberships):

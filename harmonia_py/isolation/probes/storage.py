@@ -12,13 +12,14 @@ from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
-from harmonia_py.isolation.finding import Severity, Signal
+from harmonia_py.isolation.finding import NotJudged, Severity, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.references import literals
 
 __all__ = ["probe"]
 
 _KEY = "storage.objects"
+_BY_FILE = "the file's own name"
 _NAMED = frozenset("slug name code key subdomain handle".split())
 
 
@@ -36,16 +37,26 @@ class Item:
     user: str | None
     shape: str = ""
 
+    def holds(self, name: str) -> bool:
+        """Whether another object of this name would be of the same owner."""
+        if self.shape == _BY_FILE:
+            return name.rsplit("/", 1)[-1] == self.name.rsplit("/", 1)[-1]
+        return name.startswith(self.name.rsplit("/", 1)[0] + "/")
 
-def probe(lab: Lab) -> list[Signal]:
-    """Seed objects under every path convention the policies could mean, then try them all."""
+
+def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
+    """Seed objects under every path convention the policies could mean, then try them all.
+
+    A bucket of which nobody reads a file of his own gives no verdict: its paths mean something
+    that was not understood, or its policies let nobody in.
+    """
     table = lab.catalog.platform.get(_KEY)
     if table is None or not table.policies or not lab.wants(_KEY):
-        return []
+        return [], []
     with lab.conn.transaction(force_rollback=True):
         items = _seed(lab, table)
         if not items:
-            return []
+            return [], [NotJudged(_KEY, "no object could be seeded")]
         lab.before(table)
         try:
             return _probe(lab, table, items)
@@ -120,6 +131,10 @@ def _objects(
         for mine, other in zip(_keys(lab, table, "A"), _keys(lab, table, "B"), strict=False):
             paths.append(("/".join([*[other] * depth, mine, "hz-b.txt"]), None))
             paths.append(("/".join([*[other] * depth, f"{mine}.txt"]), None))
+    by_file = _by_file(table, bucket)
+    if by_file:
+        other = lab.cast.tenant("A" if label == "B" else "B").id
+        paths = [(f"{other}/{key}.txt", user) for key, user in dict.fromkeys(keys)]
     out = []
     boss = members[0].user if members else None
     for name, user in dict.fromkeys(paths):
@@ -142,8 +157,17 @@ def _objects(
             (Jsonb(used),),
         )
         shape = "/".join(re.sub(r"[0-9a-f-]{36}", "uuid", part) for part in name.split("/")[:-1])
-        out.append(Item(ident, bucket, name, label, user, shape))
+        out.append(Item(ident, bucket, name, label, user, _BY_FILE if by_file else shape))
     return out
+
+
+def _by_file(table: Table, bucket: str) -> bool:
+    """Whether the policies of a bucket look at the file's own name, and not at its folders."""
+    texts = [
+        f"{p.using} {p.check}" for p in table.policies if f"'{bucket}'" in f"{p.using}{p.check}"
+    ]
+    asked = [t for t in texts if re.search(r"\bname\b", t)]
+    return bool(asked) and all("filename(" in t and "foldername(" not in t for t in asked)
 
 
 def _keys(lab: Lab, table: Table, label: str) -> list[str]:
@@ -174,7 +198,7 @@ def _actors(lab: Lab) -> list[Actor]:
     return list({a.name: a for a in chosen}.values())
 
 
-def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
+def _probe(lab: Lab, table: Table, items: list[Item]) -> tuple[list[Signal], list[NotJudged]]:
     signals: list[Signal] = []
     by_id = {i.id: i for i in items}
     public = {b.id for b in lab.catalog.buckets if b.public}
@@ -199,11 +223,7 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
             bucket, name = str(change.data.get("bucket_id")), str(change.data.get("name"))
             hit = by_id.get(str(change.data.get("id")))
             # The longest folder that is somebody's: a key further down the path changes nothing.
-            inside = [
-                i
-                for i in items
-                if i.bucket == bucket and name.startswith(i.name.rsplit("/", 1)[0] + "/")
-            ]
+            inside = [i for i in items if i.bucket == bucket and i.holds(name)]
             moved = change.kind == "new" and item.tag == "update move"
             nearest = max(inside, key=lambda i: len(i.name.rsplit("/", 1)[0]), default=None)
             target = nearest if moved or hit is None else hit
@@ -218,7 +238,22 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> list[Signal]:
         if command == "select" and (hit.bucket in public or hit.bucket in open_to_anon):
             continue
         signals.append(_signal(item, command, hit, evidence))
-    return signals + _public(lab, table, public - open_to_anon, seen)
+    signals += _public(lab, table, public - open_to_anon, seen)
+    read = {hit.bucket for _, command, hit, _ in seen if command == "select"}
+    return signals, [
+        NotJudged(
+            f"storage bucket {bucket}",
+            "a policy lets people read it, and nobody could read any file that was put there for"
+            " him: either its paths were not understood, or it lets nobody in",
+        )
+        for bucket in sorted({i.bucket for i in items} - read)
+        if any(
+            p.permissive
+            and f"'{bucket}'" in (p.using or "")
+            and "service_role" not in (p.using or "")
+            for p in table.policies_for("select", "authenticated")
+        )
+    ]
 
 
 def _run(lab: Lab, plan: list[Probe], items: list[Item]) -> tuple[list[Probe], list[Outcome]]:
@@ -309,7 +344,11 @@ def _plan(lab: Lab, actor: Actor, items: list[Item]) -> list[Probe]:
         ),
     ]
     for item in theirs:
-        folder = item.name.rsplit("/", 1)[0]
+        folder, _, file = item.name.rpartition("/")
+        if item.shape == _BY_FILE:
+            text = _insert(lab, actor, item.bucket, f"{folder}/hz-new/{file}")
+            out.append(Probe(actor, text, watch=(_KEY,), tag="insert"))
+            continue
         own = _keys(lab, lab.catalog.platform[_KEY], next(iter(actor.tenants), "A"))
         tricks = [t for k in own for t in (f"{folder}/{k}/hz-new.txt", f"{folder}/{k}.txt")]
         for name in (f"{folder}/hz-new.txt", *(tricks if actor.tenants else ())):
@@ -317,7 +356,7 @@ def _plan(lab: Lab, actor: Actor, items: list[Item]) -> list[Probe]:
                 Probe(actor, _insert(lab, actor, item.bucket, name), watch=(_KEY,), tag="insert")
             )
     for here, there in zip(mine, theirs, strict=False):
-        if here.bucket != there.bucket:
+        if here.bucket != there.bucket or there.shape == _BY_FILE:
             continue
         target = there.name.rsplit("/", 1)[0] + "/hz-moved.txt"
         # Without a condition no SELECT policy has to see where the file goes; the name is unique,

@@ -13,6 +13,7 @@ from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Cell, NotJudged, Severity, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.publicity import opened
 
 __all__ = ["TableResult", "attack", "probe"]
 
@@ -279,6 +280,9 @@ def _judge_select(
                 continue
             (left if own_row else stolen).append(data)
         del model
+    if stolen:
+        meant = opened(lab.conn, table, lab.model.of(table.key), stolen)
+        stolen = [data for data in stolen if data not in meant]
     if stolen and (shown := _published(lab, table, actor, stolen)):
         verdicts[actor.name, "select", "foreign"].add("allow")
         result.signals.append(
