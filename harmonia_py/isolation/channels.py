@@ -29,6 +29,7 @@ from harmonia_py.isolation.probes import (
     nested,
     notices,
     oracles,
+    own_seat,
     permissions,
     reach,
     readers,
@@ -117,6 +118,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += realtime.probe(lab)
     with timer("escalation"):
         result.signals += escalation.probe(lab, result.allowed)
+        result.signals += own_seat.probe(lab)
         result.signals += signup.probe(lab)
         risen = {s.object for s in result.signals if s.rule == "escalation.profile"}
         result.signals += entitlements.probe(lab, risen)

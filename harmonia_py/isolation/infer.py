@@ -160,6 +160,12 @@ def infer(catalog: Catalog) -> TenancyModel:
     )
 
 
+def _shows(catalog: Catalog, refs: References, key: str) -> bool:
+    """Whether some rows of a table are meant for everybody, visitors included."""
+    table = catalog.tables.get(key)
+    return table is not None and bool(refs.published(table, "anon"))
+
+
 def _with_public_parents(
     catalog: Catalog,
     refs: References,
@@ -177,13 +183,13 @@ def _with_public_parents(
         if entry.kind == "tenant" and len(entry.path) > 1:
             table = catalog.tables[key]
             step = table.step(entry.path[0])
-            shown = step is not None and tables.get(step.target, entry).public_when
+            shown = step is not None and _shows(catalog, refs, step.target)
             texts = [f"{p.using or p.check}" for p in table.policies if p.permissive]
             mine = _callers(refs, table) & set(users.get(key, ()))
             if shown and mine and key in user_paths and not any(refs.reach(t)[0] for t in texts):
                 tables[key] = TableModel(key, "user", user_paths[key][0], tuple(sorted(mine)))
-    owners = [t for t in tables.values() if t.public_when and t.kind == "tenant"]
-    if root in tables and any(len(t.path) == 1 for t in owners):
+    direct = [t for t in tables.values() if t.kind == "tenant" and len(t.path) == 1]
+    if root in tables and any(_shows(catalog, refs, t.table) for t in direct):
         everybody = all(refs.blanket(catalog.tables[root], "select", r) for r in catalog.roles)
         if everybody and "anon" in catalog.roles:
             tables[root] = replace(tables[root], public_when="true")
@@ -336,10 +342,10 @@ def _token_decides(
     if column is None or root in (None, group) or catalog.tables[members].has(column):
         return False
     paths = _paths(catalog, refs, group, _tenant_column_names(catalog, group), None)
+    reached = {key for key, (_, required) in paths.items() if required}
     above = _paths(catalog, refs, root, {column}, None)
-    return not above.get(members, ((), False))[1] and votes >= max(
-        2, len(set(paths) - {group, members})
-    )
+    theirs = {key for key, (_, required) in above.items() if required}
+    return members not in theirs and votes > 0 and len(theirs) > len(reached)
 
 
 def _claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None, int]:
@@ -580,7 +586,7 @@ def _place(
         decides = set(refs.by_table.get(table.key, (frozenset(), frozenset()))[0])
         by_tenant = bool(decides & {m.table for m in memberships})
         if not tenant[1] and (alone or (compared and not by_tenant)):
-            return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
+            return _of_user(table, user_paths[table.key][0], compared or own[:1], own)
     people = _attended(catalog, refs, table, users) if table.rls and not memberships else None
     if people and not (tenant and tenant[1]) and table.key not in user_paths:
         return TableModel(
@@ -591,7 +597,7 @@ def _place(
     if tenant:
         return TableModel(table.key, "tenant", tenant[0], own, own_rows=_own_rows(table, own))
     if table.key in user_paths:
-        return TableModel(table.key, "user", user_paths[table.key][0], compared or own[:1])
+        return _of_user(table, user_paths[table.key][0], compared or own[:1], own)
     data = ("SELECT", "INSERT", "UPDATE", "DELETE")
     if not any(table.can(role, p) for role in catalog.roles for p in data):
         return TableModel(table.key, "internal", reason="no API role holds a privilege")
@@ -606,6 +612,14 @@ def _place(
     return TableModel(
         table.key, "public", reason="no column leads to a tenant or to a user: assumed shared"
     )
+
+
+def _of_user(
+    table: Table, path: tuple[str, ...], named: tuple[str, ...], own: tuple[str, ...]
+) -> TableModel:
+    """Place a table whose rows are one person's each: nobody makes one in another's name."""
+    signed = {c: name for c, name in _own_rows(table, own).items() if c == "insert"}
+    return TableModel(table.key, "user", path, named, own_rows=signed)
 
 
 def _attended(

@@ -57,10 +57,17 @@ def shares(catalog: Catalog, model: TenancyModel) -> dict[str, Share]:
             model.of(fk.target).kind == "tenant" and fk.columns[-1] not in entry.path
             for fk in table.foreign_keys
         )
+        # Who is listed for a thing (a conversation, say) is let in by that and nothing else.
+        listed = entry.kind == "user" and any(
+            model.of(fk.target).kind == "unknown" and paired >= {*fk.columns, *entry.path}
+            for fk in table.foreign_keys
+        )
         receivers = [
             c
             for c in people.get(table.key, ())
-            if c not in entry.path and (c in paired or thing) and c in refs.consulted(table)
+            if (listed or c not in entry.path)
+            and (c in paired or thing)
+            and c in refs.consulted(table)
         ]
         marks, expires = ends_of(table)
         if receivers and (marks or expires) and len(table.columns) > len(receivers) + 1:

@@ -13,7 +13,7 @@ from harmonia_py.isolation.finding import Report
 from harmonia_py.isolation.model import TenancyModel
 
 FOLDER = Path(__file__).parent / "isolation_fixtures"
-IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams", "profiles", "seats")
+IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams", "profiles", "seats", "stalls")
 
 Judge = Callable[..., Report]
 

@@ -30,6 +30,7 @@ def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
     known = {(s.object, s.command) for s in signals if s.rule in _RULES}
     out: list[Signal] = []
     for actor, what, why, fix in _forged(lab):
+        fix += _readers(lab, what)
         for signal in tables.attack(lab, actor).signals:
             if (signal.object, signal.command) in known or signal.rule == "rows.published":
                 continue  # what rows say of themselves hangs on no claim
@@ -63,6 +64,7 @@ def rise(lab: Lab) -> list[Signal]:
     for actor, what, why, fix in _forged(lab):
         if actor.name != weakest.name or actor.user is None:
             continue
+        fix += _readers(lab, what)
         plan = [replace(p, actor=actor) for p in plain]
         for item, outcome in zip(plan, lab.run(plan), strict=True):
             if home.weight(item, outcome) > could[item.tag]:
@@ -86,6 +88,24 @@ def rise(lab: Lab) -> list[Signal]:
                     )
                 )
     return out
+
+
+def _readers(lab: Lab, what: str) -> str:
+    """Name the functions and the policies that read what was forged."""
+    read = {
+        "forged user_metadata": re.compile(r"user_meta_?data", re.I),
+        "forged request headers": re.compile(r"request\.(headers?|cookies?)\b", re.I),
+    }.get(what)
+    if read is None:
+        return ""
+    names = [f.key for f in lab.catalog.functions.values() if read.search(f.source)]
+    names += [
+        f"policy {p.name} of {t.key}"
+        for t in (*lab.catalog.tables.values(), *lab.catalog.platform.values())
+        for p in t.policies
+        if read.search(f"{p.using} {p.check}")
+    ]
+    return f" It is read by {', '.join(names[:6])}." if names else ""
 
 
 def _outsiders(lab: Lab) -> list[Actor]:

@@ -47,11 +47,14 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
     model = lab.model.of(table.key)
     for fk in table.foreign_keys:
         target = lab.model.of(fk.target)
-        if target.kind not in ("tenant", "user") or (
+        if target.kind not in ("tenant", "user", "unknown") or (
             model.path[0] in fk.columns and len(fk.columns) == 1
         ):
             continue
-        if target.public_when:
+        if target.kind == "unknown" and fk.target not in lab.model.tables:
+            continue  # the platform's own
+        parent = lab.catalog.tables.get(fk.target)
+        if target.public_when or (parent and lab.refs.published(parent, "anon")):
             continue  # what is open to everybody may be referred to by anybody
         if target.kind == "user" and fk.ref_columns == target.path:
             continue  # it names a person: whom to name is no secret of anybody's
