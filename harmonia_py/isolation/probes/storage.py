@@ -131,6 +131,8 @@ def _objects(
         for mine, other in zip(_keys(lab, table, "A"), _keys(lab, table, "B"), strict=False):
             paths.append(("/".join([*[other] * depth, mine, "hz-b.txt"]), None))
             paths.append(("/".join([*[other] * depth, f"{mine}.txt"]), None))
+    # A row may hold the whole name of its object.
+    paths += _recorded(lab, table, label)
     by_file = _by_file(table, bucket)
     if by_file:
         other = lab.cast.tenant("A" if label == "B" else "B").id
@@ -158,6 +160,21 @@ def _objects(
         )
         shape = "/".join(re.sub(r"[0-9a-f-]{36}", "uuid", part) for part in name.split("/")[:-1])
         out.append(Item(ident, bucket, name, label, user, _BY_FILE if by_file else shape))
+    return out
+
+
+def _recorded(lab: Lab, table: Table, label: str) -> list[tuple[str, str | None]]:
+    """Return what rows hold in the columns that policies compare with an object's name."""
+    text = "\n".join(f"{p.using} {p.check}" for p in table.policies)
+    out: list[tuple[str, str | None]] = []
+    for key in sorted(lab.refs.direct(text)[0]):
+        for column in lab.catalog.tables[key].columns:
+            name = rf'(?:\w+\.)?"?{re.escape(column.name)}"?'
+            if column.category == "S" and re.search(
+                rf"{name} = \(?objects\.name\b|\bobjects\.name = \(?{name}(?!\w)", text
+            ):
+                rows = lab.fixtures.of(key, label)[:3]
+                out += [(str(v), r.user) for r in rows if (v := r.values.get(column.name))]
     return out
 
 

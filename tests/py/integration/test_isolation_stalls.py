@@ -133,3 +133,16 @@ security definer set search_path = '' as $$ update public.memberships
 def test_no_function_lets_one_rise_or_return(judge: Judge, change: str, rule: str | None) -> None:
     found = {f.rule for f in judge("helper", change).findings}
     assert found & {"escalation.rpc", "lifecycle.rejoin"} == ({rule} if rule else set()), found
+
+
+@pytest.mark.parametrize(("name", "leaks"), [("objects.name", False), ("s.path", True)])
+def test_a_row_may_hold_the_name_of_its_object(judge: Judge, name: str, leaks: bool) -> None:
+    report = judge(
+        "stalls",
+        "alter table public.sales add column path text not null default gen_random_uuid()::text;"
+        "drop policy receipts_read on storage.objects; create policy receipts_read on"
+        " storage.objects for select to authenticated using (bucket_id = 'receipts' and exists ("
+        f" select 1 from public.sales s where s.path = {name} and objects.name is not null))",
+    )
+    assert ("storage" in {f.rule for f in report.findings}) is leaks
+    assert "storage bucket receipts" not in [n.object for n in report.not_judged]
