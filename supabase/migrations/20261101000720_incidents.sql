@@ -370,7 +370,15 @@ begin
                 '{last_at}', v_organization.last_at::text
             )
         );
-        if not exists (
+        -- Its record says that it was told, so not where there was nobody to tell.
+        if exists (
+            select 1
+            from private.notifications as n
+            where
+                n.organization_id = v_organization.organization_id
+                and n.dedupe_key
+                = 'incident ' || p_incident_id::text || ' for ' || n.organization_id::text
+        ) and not exists (
             select 1
             from audit.events as e
             where

@@ -301,6 +301,14 @@ def test_an_organization_nobody_can_be_told_of_is_named(
     incidents.notify(database.owner_dsn, incident, subject="About your data")
     unreached = incidents.unreached(database.owner_dsn, incident)
     assert orgs[0] in unreached and orgs[1] not in unreached
+    said = "select organization_id from audit.events where action = 'incident.notified'"
+    recorded = [row[0] for row in conn.execute(said)]
+    assert recorded == [orgs[1]]
+    conn.execute("update auth.users set email = 'olga@alder.example' where id = %s", [OWNER])
+    conn.commit()
+    for _ in range(2):
+        incidents.notify(database.owner_dsn, incident, subject="About your data")
+    assert sorted(row[0] for row in conn.execute(said)) == sorted(orgs)
 
 
 def test_an_erased_use_of_support_access_counts_as_concerned(
