@@ -85,11 +85,15 @@ def _table(options: argparse.Namespace) -> int:
 
     results = [result for name in options.files for result in load(Path(name))]
     # The bench's own tool comes first, the others in the order they ran.
-    results.sort(key=lambda result: result.tool != "harmonia")
+    order = {measure.PLAIN: 0, measure.COMMITTED: 1}
+    results.sort(key=lambda result: order.get(result.tool, 2))
     text = peers.table([result for result in results if result.kind != "broken"])
-    mine = [result for result in results if result.tool == "harmonia"]
-    if mine:
-        text += "\n" + measure.table(mine) + "\n" + measure.channels(mine)
+    if options.into:
+        text = peers.with_others(text, Path(options.into).read_text(encoding="utf-8"))
+    for tool, heading in ((measure.PLAIN, "Without a model"), (measure.COMMITTED, "With one")):
+        mine = [result for result in results if result.tool == tool]
+        if mine:
+            text += f"\n{heading}:\n\n{measure.table(mine)}\n{measure.channels(mine)}"
     report.publish("results", text, options.into)
     return 0
 

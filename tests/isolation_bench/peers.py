@@ -187,7 +187,8 @@ def table(results: Sequence[Result]) -> str:
             for kind in ("clean", "leaks", "restrictions", "harmless")
         }
         green = ratio(kinds["clean"], lambda r: not r.gate)
-        if tool == "harmonia":
+        own = tool.startswith("harmonia")
+        if own:
             green = ratio(kinds["clean"], lambda r: r.exit_code == 0)
         rows.append(
             [
@@ -199,7 +200,7 @@ def table(results: Sequence[Result]) -> str:
                 green,
                 sum(r.findings for r in kinds["clean"]),
                 spread([r.seconds for r in mine]),
-                sum(bool(r.detail) for r in mine) if tool != "harmonia" else 0,
+                0 if own else sum(bool(r.detail) for r in mine),
             ]
         )
     return markdown(
@@ -216,6 +217,17 @@ def table(results: Sequence[Result]) -> str:
         ],
         rows,
     )
+
+
+def with_others(text: str, page: str) -> str:
+    """Add to a table the lines of the tools that were not run again, as the page has them."""
+    lines = text.splitlines()
+    known = {line.split("|")[1].strip() for line in lines}
+    before = page.partition(lines[0])[2].partition("\n\n")[0].splitlines()
+    kept = [
+        line for line in before if line.startswith("|") and line.split("|")[1].strip() not in known
+    ]
+    return "\n".join([*lines, *kept]) + "\n"
 
 
 def run(options: argparse.Namespace) -> int:

@@ -84,6 +84,19 @@ def test_a_gate_that_is_red_on_correct_code_guards_nothing() -> None:
     assert "| tool | 1 of 1 | 0 of 1 | 0 of 0 | 0 of 0 | 0 of 1 | 1 | 2.0 (2.0) | 0 |" in text
 
 
+def test_a_new_table_keeps_the_lines_of_tools_that_were_not_run_again() -> None:
+    def result(tool: str, *, signalled: bool) -> Result:
+        return Result(tool, "helpdesk", "leaks", "x", "read", signalled, False, 1, 2.0, 1)
+
+    both = [result("harmonia", signalled=False), result("other", signalled=False)]
+    page = f"# Title\n\n{peers.table(both)}\nand more\n"
+    text = peers.with_others(peers.table([result("harmonia", signalled=True)]), page)
+    assert [line.split("|")[1:3] for line in text.splitlines()[2:]] == [
+        [" harmonia ", " 1 of 1 "],
+        [" other ", " 0 of 1 "],
+    ]
+
+
 def test_a_comparison_goes_on_where_it_ended_and_repeats_what_changed(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "peers.json"
     done = Result("pgrls lint", "helpdesk", "leaks", "x", "read", True, False, 1, 2.0, 0, "", "m1")
