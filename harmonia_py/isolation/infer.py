@@ -417,7 +417,20 @@ def _choose(
                 best = (score, root.key, member.key)
     if best is None or (best[0][0] == 0 and best[0][2] < 2):
         return None
+    if not refs.authority.get(best[2]) and not _asked_elsewhere(refs, best[2]):
+        return None  # people and things are paired for another reason: likes, bookmarks
     return best[1], best[2]
+
+
+def _asked_elsewhere(refs: References, key: str) -> bool:
+    """Whether something but policies decides by a table: a claim, or what asks who is calling."""
+    settings = _SETTING.findall(refs.everything)
+    if _claims(refs.everything) or not all(map(_builtin_setting, settings)):
+        return True
+    return any(
+        key in refs.direct(f.source)[0] and "auth.uid()" in refs.plain(f.source)
+        for f in refs.catalog.functions.values()
+    )
 
 
 def _above(catalog: Catalog, group: str, users: dict[str, tuple[str, ...]]) -> str | None:

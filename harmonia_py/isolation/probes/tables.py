@@ -340,12 +340,14 @@ def _judge_write(
     bad = None
     good = False
     member_table = any(m.table == table.key for m in lab.model.memberships)
+    # Whoever leaves takes his own name off the lists he was on.
+    leaves = member_table or (command == "delete" and _is_list(lab, table))
     for change in final.changes:
         if change.table != table.key:
             continue
         if lab.foreign(actor, table.key, change.scope, change.data):
             touched_own = lab.mine(actor, table.key, change.scope, change.data)
-            if not (touched_own and change.kind == "gone" and member_table):
+            if not (touched_own and change.kind == "gone" and leaves):
                 bad = change
         elif label == "both" or change.scope is not None:
             good = good or _is_label(lab, table, change.scope, change.data, label, actor)
@@ -383,6 +385,12 @@ def _judge_write(
     if not first.ok:
         _error_text(lab, table, item, first, result)
     del scope_name
+
+
+def _is_list(lab: Lab, table: Table) -> bool:
+    """Whether a row pairs a person with a thing, and is known by the two."""
+    key = set(table.primary_key)
+    return len(key) > 1 and bool(key & set(lab.model.of(table.key).users))
 
 
 def _own_rows(lab: Lab, table: Table, item: Probe, outcome: Outcome, result: TableResult) -> None:
