@@ -23,7 +23,11 @@ create table public.organizations (
         status in ('active', 'closing', 'closed', 'purged')
     ),
     constraint organizations_currency_check check (currency ~ '^[A-Z]{3}$'),
-    constraint organizations_time_zone_check check (char_length(time_zone) between 1 and 64)
+    -- The form of an IANA name, as currency has that of ISO 4217. Not whether it exists: that list
+    -- differs from server to server, and a dump must load on every one.
+    constraint organizations_time_zone_check check (
+        time_zone ~ '^[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*$' and char_length(time_zone) <= 64
+    )
 );
 comment on table public.organizations is 'A tenant. Every other record belongs to exactly one.';
 comment on column public.organizations.slug is 'Short name used in URLs; unique across tenants.';
@@ -229,7 +233,9 @@ create table public.user_settings (
     references public.memberships (organization_id, user_id)
     on delete set null (active_organization_id),
     constraint user_settings_locale_check check (locale ~ '^[a-z]{2,3}(?:-[A-Z]{2})?$'),
-    constraint user_settings_time_zone_check check (char_length(time_zone) between 1 and 64)
+    constraint user_settings_time_zone_check check (
+        time_zone ~ '^[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*$' and char_length(time_zone) <= 64
+    )
 );
 comment on table public.user_settings is 'What a person chose for themselves.';
 comment on column public.user_settings.active_organization_id is

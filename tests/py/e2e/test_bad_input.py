@@ -173,6 +173,26 @@ def test_a_bad_body_is_refused_in_one_shape(api: Api, name: str) -> None:
         assert_refused(client.post("/contacts", json=BAD_BODIES[name]))
 
 
+@pytest.mark.parametrize("table", ["organizations", "user_settings"])
+def test_a_time_zone_has_the_form_of_one(api: Api, table: str) -> None:
+    with api.client(OLGA) as client:
+        client.post("/user_settings", json={"user_id": OLGA.id})
+        for zone in ("", " UTC", "UTC\n", "<x>5", "../etc", "Europe//Berlin", "+05", "A" * 65):
+            assert_refused(client.patch(f"/{table}", json={"time_zone": zone}))
+        for zone in (
+            "UTC",
+            "America/Argentina/Buenos_Aires",
+            "Etc/GMT+5",
+            "America/Port-au-Prince",
+        ):
+            patched = client.patch(
+                f"/{table}?select=time_zone",
+                json={"time_zone": zone},
+                headers={"prefer": "return=representation"},
+            )
+            assert patched.json() == [{"time_zone": zone}], patched.text
+
+
 @pytest.mark.parametrize(
     "content",
     [
