@@ -38,10 +38,127 @@ as $hx$
         and (watch ? h.relation or watch ? '*')
 $hx$;
 
+-- What the statements before a probe changed by themselves: marks that are no work of the probe.
+create or replace function pg_temp.hx_prepared(watch jsonb, before jsonb)
+returns jsonb
+language plpgsql
+as $hx$
+declare
+    item record;
+    change jsonb;
+    found_so_far jsonb := '{}';
+begin
+    for item in
+        select h.relation, h.query
+        from pg_temp.hx_state as h
+        where
+            (watch ? h.relation or watch ? '*')
+            and (
+                before is null
+                or pg_temp.hx_writes(h.stored) is distinct from (before ->> h.relation)::bigint
+            )
+    loop
+        execute pg_catalog.format(
+            'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
+            'select from pg_temp.hx_before as b where b.relation = %L '
+            'and b.mark = s.mark)', item.query, item.relation
+        ) into change;
+        execute pg_catalog.format(
+            'select coalesce($1, ''[]'') || coalesce(pg_catalog.jsonb_agg(b.mark), '
+            '''[]'') from pg_temp.hx_before as b where b.relation = %L and '
+            'b.mark not in (select s.mark from (%s) as s)', item.relation, item.query
+        ) into change using change;
+        found_so_far := found_so_far || pg_catalog.jsonb_build_object(item.relation, change);
+    end loop;
+    return found_so_far;
+end
+$hx$;
+
+-- What a probe changed, judged outside of RLS; rows are only turned into JSON when they are new.
+create or replace function pg_temp.hx_changes(watch jsonb, before jsonb)
+returns jsonb
+language plpgsql
+as $hx$
+declare
+    item record;
+    change jsonb;
+    found_so_far jsonb := '{}';
+begin
+    for item in
+        select h.relation, h.query
+        from pg_temp.hx_state as h
+        where
+            (watch ? h.relation or watch ? '*')
+            and (
+                before is null
+                or pg_temp.hx_writes(h.stored) is distinct from (before ->> h.relation)::bigint
+            )
+    loop
+        execute pg_catalog.format(
+            'select pg_catalog.jsonb_build_object(''new'', ('
+            'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.mark, s.scope, '
+            's.data)) from (%s) as s where not exists (select from '
+            'pg_temp.hx_before as b where b.relation = %L and b.mark = s.mark)), '
+            '''gone'', (select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
+            'where b.relation = %L and b.mark not in (select s.mark from (%s) as s)))',
+            item.query, item.relation, item.relation, item.query
+        ) into change;
+        if change -> 'new' <> 'null' or change -> 'gone' <> 'null' then
+            found_so_far := found_so_far || pg_catalog.jsonb_build_object(item.relation, change);
+        end if;
+    end loop;
+    return found_so_far;
+end
+$hx$;
+
+-- Triggers and foreign keys off, or on again. Each switch makes the server forget all its plans,
+-- which costs more than most probes: it is thrown only where it has to be.
+create or replace function pg_temp.hx_quiet(quiet boolean)
+returns void
+language plpgsql
+as $hx$
+begin
+    if coalesce(quiet, false)
+        <> (pg_catalog.current_setting('session_replication_role') = 'replica')
+    then
+        perform pg_catalog.set_config(
+            'session_replication_role', case when quiet then 'replica' else 'origin' end, true
+        );
+    end if;
+end
+$hx$;
+
+-- Probes in a row that want the same done before them, in the order of the list.
+create or replace function pg_temp.hx_parts(probes jsonb)
+returns setof jsonb
+language sql
+as $hx$
+    select pg_catalog.jsonb_agg(p.value order by p.place)
+    from (
+        select
+            s.value,
+            s.place,
+            pg_catalog.count(*) filter (where s.begins) over (order by s.place) as part
+        from (
+            select
+                e.value,
+                e.place,
+                row(e.value -> 'pre', e.value -> 'replica', e.value -> 'stay')
+                is distinct from pg_catalog.lag(
+                    row(e.value -> 'pre', e.value -> 'replica', e.value -> 'stay')
+                ) over (order by e.place) as begins
+            from pg_catalog.jsonb_array_elements(probes) with ordinality as e (value, place)
+        ) as s
+    ) as p
+    group by p.part
+    order by p.part
+$hx$;
+
 -- Runs probes one after the other, each in a subtransaction that is always rolled back, and
--- returns what the caller would have seen and what really changed (judged outside of RLS).
+-- returns what the caller would have seen and what really changed.
 -- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
--- "watch": [relation], "replica": bool}]; watch ["*"] looks at every relation that was touched.
+-- "watch": [relation], "replica": bool, "stay": bool}]; watch ["*"] looks at every relation that
+-- was touched. Without "stay", "replica" is over when "pre" is done, if there is any.
 -- Stops after a timeout, because the timer is the statement's.
 create or replace function pg_temp.hx_run(probes jsonb)
 returns table (
@@ -57,108 +174,87 @@ returns table (
 language plpgsql
 as $hx$
 declare
+    part jsonb;
     p jsonb;
     item record;
     number int := 0;
+    watched jsonb;
     before jsonb;
-    change jsonb;
-    first_change jsonb;
+    prepared jsonb;
+    late boolean := false;
 begin
-    for p in select j.value from pg_catalog.jsonb_array_elements(probes) as j loop
-        probe := number;
-        number := number + 1;
-        affected := null;
-        result := null;
-        changes := null;
-        first_change := null;
-        message := null;
-        detail := null;
-        hint := null;
+    for part in select pg_temp.hx_parts(probes) loop
+        p := part -> 0;
+        prepared := null;
         begin
+            perform pg_temp.hx_quiet((p ->> 'replica')::boolean);
             if p ? 'pre' then
-                if (p ->> 'replica')::boolean then
-                    perform pg_catalog.set_config('session_replication_role', 'replica', true);
-                end if;
-                before := pg_temp.hx_counts(p -> 'watch');
+                watched := (
+                    select pg_catalog.jsonb_agg(distinct w.name)
+                    from pg_catalog.jsonb_array_elements(part) as m
+                    cross join lateral pg_catalog.jsonb_array_elements_text(
+                        m.value -> 'watch'
+                    ) as w (name)
+                );
+                before := pg_temp.hx_counts(watched);
                 for item in select j.value from pg_catalog.jsonb_array_elements_text(p -> 'pre') as j
                 loop
                     execute item.value;
                 end loop;
-                if not coalesce((p ->> 'stay')::boolean, false) then
-                    if (p ->> 'replica')::boolean then
-                        perform pg_catalog.set_config('session_replication_role', 'origin', true);
-                    end if;
+                if (p ->> 'stay')::boolean is distinct from true then
+                    perform pg_temp.hx_quiet(false);
                 end if;
-                first_change := '{}';
-                for item in
-                    select h.relation, h.query
-                    from pg_temp.hx_state as h
-                    where
-                        (p -> 'watch' ? h.relation or p -> 'watch' ? '*')
-                        and (
-                            before is null
-                            or pg_temp.hx_writes(h.stored)
-                            is distinct from (before ->> h.relation)::bigint
-                        )
-                loop
-                    execute pg_catalog.format(
-                        'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
-                        'select from pg_temp.hx_before as b where b.relation = %L '
-                        'and b.mark = s.mark)', item.query, item.relation
-                    ) into change;
-                    execute pg_catalog.format(
-                        'select coalesce($1, ''[]'') || coalesce(pg_catalog.jsonb_agg(b.mark), '
-                        '''[]'') from pg_temp.hx_before as b where b.relation = %L and '
-                        'b.mark not in (select s.mark from (%s) as s)', item.relation, item.query
-                    ) into change using change;
-                    first_change := first_change
-                        || pg_catalog.jsonb_build_object(item.relation, change);
-                end loop;
-            elsif (p ->> 'replica')::boolean then
-                perform pg_catalog.set_config('session_replication_role', 'replica', true);
+                prepared := pg_temp.hx_prepared(watched, before);
             end if;
-            before := pg_temp.hx_counts(p -> 'watch');
-            for item in
-                select j.key, j.value from pg_catalog.jsonb_each_text(p -> 'session') as j
-            loop
-                perform pg_catalog.set_config(item.key, item.value, true);
-            end loop;
-            perform pg_catalog.set_config('role', p ->> 'role', true);
-            if (p ->> 'rows')::boolean then
-                execute p ->> 'sql' into result;
-            else
-                execute p ->> 'sql';
-                get diagnostics affected = row_count;
-            end if;
-            perform pg_catalog.set_config('role', 'none', true);
-            changes := '{}';
-            if p ? 'watch' then
-                for item in
-                    select h.relation, h.query
-                    from pg_temp.hx_state as h
-                    where
-                        (p -> 'watch' ? h.relation or p -> 'watch' ? '*')
-                        and (
-                            before is null
-                            or pg_temp.hx_writes(h.stored)
-                            is distinct from (before ->> h.relation)::bigint
-                        )
-                loop
-                    execute pg_catalog.format(
-                        -- Rows are only turned into JSON when they are new.
-                        'select pg_catalog.jsonb_build_object(''new'', ('
-                        'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.mark, s.scope, '
-                        's.data)) from (%s) as s where not exists (select from '
-                        'pg_temp.hx_before as b where b.relation = %L and b.mark = s.mark)), '
-                        '''gone'', (select pg_catalog.jsonb_agg(b.mark) from pg_temp.hx_before as b '
-                        'where b.relation = %L and b.mark not in (select s.mark from (%s) as s)))',
-                        item.query, item.relation, item.relation, item.query
-                    ) into change;
-                    if change -> 'new' <> 'null' or change -> 'gone' <> 'null' then
-                        changes := changes || pg_catalog.jsonb_build_object(item.relation, change);
+            for p in select j.value from pg_catalog.jsonb_array_elements(part) as j loop
+                probe := number;
+                number := number + 1;
+                affected := null;
+                result := null;
+                changes := null;
+                message := null;
+                detail := null;
+                hint := null;
+                begin
+                    before := pg_temp.hx_counts(p -> 'watch');
+                    for item in
+                        select j.key, j.value
+                        from pg_catalog.jsonb_each_text(p -> 'session') as j
+                    loop
+                        perform pg_catalog.set_config(item.key, item.value, true);
+                    end loop;
+                    perform pg_catalog.set_config('role', p ->> 'role', true);
+                    if (p ->> 'rows')::boolean then
+                        execute p ->> 'sql' into result;
+                    else
+                        execute p ->> 'sql';
+                        get diagnostics affected = row_count;
                     end if;
-                end loop;
-            end if;
+                    perform pg_catalog.set_config('role', 'none', true);
+                    changes := '{}';
+                    if p ? 'watch' then
+                        changes := pg_temp.hx_changes(p -> 'watch', before);
+                    end if;
+                    raise exception 'done' using errcode = 'HX000';
+                exception
+                    when query_canceled or assert_failure or others then
+                        get stacked diagnostics
+                            code = returned_sqlstate,
+                            message = message_text,
+                            detail = pg_exception_detail,
+                            hint = pg_exception_hint;
+                        if code = 'HX000' then
+                            code := '00000';
+                            message := null;
+                        end if;
+                end;
+                if prepared is not null and changes is not null then
+                    changes := changes || pg_catalog.jsonb_build_object('', prepared);
+                end if;
+                return next;
+                late := code = '57014';
+                exit when late;
+            end loop;
             raise exception 'done' using errcode = 'HX000';
         exception
             when query_canceled or assert_failure or others then
@@ -167,16 +263,21 @@ begin
                     message = message_text,
                     detail = pg_exception_detail,
                     hint = pg_exception_hint;
-                if code = 'HX000' then
-                    code := '00000';
-                    message := null;
+                if code <> 'HX000' then
+                    -- What had to be done before them failed: none of them was tried.
+                    affected := null;
+                    result := null;
+                    changes := null;
+                    for p in select j.value from pg_catalog.jsonb_array_elements(part) as j loop
+                        probe := number;
+                        number := number + 1;
+                        return next;
+                        late := code = '57014';
+                        exit when late;
+                    end loop;
                 end if;
         end;
-        if first_change is not null and changes is not null then
-            changes := changes || pg_catalog.jsonb_build_object('', first_change);
-        end if;
-        return next;
-        exit when code = '57014';
+        exit when late;
     end loop;
 end
 $hx$;
