@@ -19,6 +19,10 @@ create table public.organizations (
         char_length(name) between 1 and 200 and name = btrim(name) and name !~ '[[:cntrl:]]'
     ),
     constraint organizations_slug_check check (slug ~ '^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$'),
+    -- The short name that a purge gives: whoever took it before could keep the purge from its end.
+    constraint organizations_purged_slug_check check (
+        not starts_with(slug, 'purged-') or status = 'purged'
+    ),
     constraint organizations_status_check check (
         status in ('active', 'closing', 'closed', 'purged')
     ),

@@ -348,6 +348,19 @@ def test_one_that_cannot_be_purged_does_not_stop_the_others(
     assert states == {True: "closing", False: "purged"}
 
 
+def test_nobody_takes_the_name_that_a_purge_gives(conn: Connection, org: UUID) -> None:
+    """Somebody who did would keep the purge from its end for ever."""
+    create = "select slug from public.create_organization('X', %s)"
+    with as_user(conn, OWNER):
+        assert conn.execute(create, ["purgedly"]).fetchone() == ("purgedly",)
+    taken = pytest.raises(
+        psycopg.errors.CheckViolation,
+        check=lambda e: e.diag.constraint_name == "organizations_purged_slug_check",
+    )
+    with taken, as_user(conn, OWNER):
+        conn.execute(create, [f"purged-{org.hex}"])
+
+
 def test_one_purge_at_a_time(database: Database, conn: Connection, org: UUID) -> None:
     conn.execute("select pg_advisory_lock(486103)")
     with pytest.raises(Busy, match="another purge"):
