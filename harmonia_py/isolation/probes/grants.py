@@ -74,8 +74,8 @@ def _privileges(lab: Lab) -> Iterator[Signal]:
                         f"{role} holds {privilege} on {table.key}",
                         f"Row level security does not apply: {role} {meaning}.",
                         f"revoke {privilege.lower()} on {table.key} from {role};",
-                        group=f"{role} {privilege.lower()}",
-                        title=f"{{object}}: {privilege.lower()} is granted to an API role",
+                        group=role,
+                        title="{object}: {commands} is granted to an API role",
                     )
 
 

@@ -75,3 +75,15 @@ def test_each_neighbour_is_found(judge: Judge, name: str) -> None:
     assert rule in found, list(found)
     assert named in f"{found[rule].object} {found[rule].members} {found[rule].why}"
     assert len(report.findings) <= 2
+
+
+def test_all_that_no_policy_covers_is_one_finding(judge: Judge) -> None:
+    report = judge(
+        "seats",
+        "revoke truncate, references, trigger on all tables in schema public from authenticated;"
+        "grant all on public.cases, public.robots to authenticated",
+    )
+    (found,) = report.findings
+    assert found.rule == "grant.beyond_rls"
+    assert found.members == ("public.cases", "public.robots")
+    assert {"truncate", "trigger"} <= set(found.commands)
