@@ -74,6 +74,11 @@ LEAKS = {
         "storage",
         "storage.objects",
     ),
+    "a bucket that asks nobody": (
+        "update storage.buckets set public = true where id = 'receipts'",
+        "storage.public",
+        "bucket receipts",
+    ),
     "a grant that no policy for all commands has": (
         "revoke all on public.sales from authenticated",
         "denied.grant",
