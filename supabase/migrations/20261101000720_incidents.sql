@@ -479,6 +479,52 @@ when (
 )
 execute function private.tg_immutable_keys();
 
+create function private.tg_subprocessor_subscriptions__few()
+returns trigger
+language plpgsql
+-- Counts past the policies.
+security definer
+set search_path = ''
+as $$
+declare
+    v_organization_id uuid;
+begin
+    for v_organization_id in
+        select distinct r.organization_id
+        from new_rows as r
+        order by r.organization_id
+    loop
+        -- One at a time in one organization, or statements sent together would each count what was
+        -- before.
+        perform pg_catalog.pg_advisory_xact_lock(
+            pg_catalog.hashtextextended('subscriptions ' || v_organization_id::text, 0)
+        );
+        if (
+            select pg_catalog.count(*)
+            from public.subprocessor_subscriptions as s
+            where s.organization_id = v_organization_id
+        ) > 20
+        then
+            perform private.fail(
+                409,
+                'subprocessor.too_many_subscriptions',
+                'an organization can name at most 20 addresses',
+                'remove one first, or name a list of your own'
+            );
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+comment on function private.tg_subprocessor_subscriptions__few() is
+'Keeps the outbox from being used to write to whomever one likes: nobody confirmed the addresses.';
+
+create trigger tg_subprocessor_subscriptions__few
+after insert on public.subprocessor_subscriptions
+referencing new table as new_rows
+for each statement
+execute function private.tg_subprocessor_subscriptions__few();
+
 create function private.set_subprocessor(
     p_key text,
     p_name text,

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from fix_database import Connection, as_anon, as_user
+from fix_sessions import together
 
 from harmonia_py import audit
 from harmonia_py.engines import Database
@@ -535,6 +536,42 @@ def test_subprocessors_are_public_versioned_and_announced(
     outbox.deliver(database.owner_dsn, mail)
     assert [m["To"] for m in box.taken] == ["dpo@alder.example"]
     assert "Mailer Group" in box.taken[0].get_content()
+
+
+def test_an_organization_names_few_addresses(
+    database: Database, conn: Connection, orgs: tuple[UUID, UUID]
+) -> None:
+    """Nobody confirmed them: else the platform would write to whomever a tenant likes."""
+    add = (
+        "insert into public.subprocessor_subscriptions"
+        " select %s, 'a' || n || '@x.example' from generate_series(%s::int, %s) as n"
+    )
+    too_many = pytest.raises(
+        psycopg.Error,
+        check=lambda e: e.diag.message_detail == "subprocessor.too_many_subscriptions",
+    )
+    with as_user(conn, OWNER):
+        conn.execute(add, [orgs[0], 1, 20])
+    for first, last in ((21, 21), (100, 200)):
+        with too_many, as_user(conn, OWNER):
+            conn.execute(add, [orgs[0], first, last])
+    with as_user(conn, OTHER_OWNER):
+        assert conn.execute(add, [orgs[1], 1, 5]).rowcount == 5
+    conn.execute("delete from public.subprocessor_subscriptions where email = 'a1@x.example'")
+    conn.commit()
+
+    def one(email: str) -> Callable[[Connection], object]:
+        def work(session: Connection) -> object:
+            with as_user(session, OWNER):
+                return session.execute(
+                    "insert into public.subprocessor_subscriptions values (%s, %s)",
+                    [orgs[0], email],
+                ).rowcount
+
+        return work
+
+    results = together(database, one("b@x.example"), one("c@x.example"))
+    assert sorted(map(str, results)) == ["1", "PT409"]
 
 
 @pytest.mark.parametrize("days", [3, 10, 400])
