@@ -35,6 +35,7 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
         dsn.require_session(target)
         with dsn.connect(target, autocommit=True) as connection:
             connection.prepare_threshold = None
+            _settle(connection)
             try:
                 yield connection
             except psycopg.Error as error:
@@ -47,6 +48,14 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     finally:
         if not target.closed:
             target.autocommit = before
+
+
+def _settle(connection: Connection) -> None:
+    # The one form of dates and intervals that psycopg reads, whatever the database prefers.
+    for name, form in (("DateStyle", "ISO"), ("IntervalStyle", "postgres")):
+        found = connection.info.parameter_status(name)
+        if found is not None and found.split(",")[0] != form:
+            connection.execute("select pg_catalog.set_config(%s, %s, false)", [name, form])
 
 
 def _translate(target: str, connection: Connection, error: psycopg.Error) -> HarmoniaError:

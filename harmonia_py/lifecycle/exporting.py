@@ -82,6 +82,7 @@ def export_organization(
         export_id = _register(status, organization_id)
         try:
             conn.execute("set transaction isolation level repeatable read, read only")
+            conn.execute(statements.load("settle"))
             about = catalog.organization(conn, organization_id)
             _check_whole(conn, organization_id, about["status"])
             job = _Job(conn, organization_id, folder, key, ndjson, identity)

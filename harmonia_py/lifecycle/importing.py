@@ -113,6 +113,7 @@ def import_organization(
     _check_files(folder, manifest, key)
     organization_id = UUID(manifest["organization"]["id"])
     with session(target) as conn, conn.transaction():
+        conn.execute(statements.load("settle"))
         _check_target(conn, manifest, organization_id)
         created = _people(conn, folder, manifest, key)
         tables = _match(conn, manifest)

@@ -74,6 +74,38 @@ def test_round_trip(
         import_organization(elsewhere.owner_dsn, tmp_path / "out", key=key)
 
 
+SETTINGS = (
+    "timezone = 'Asia/Tokyo'",
+    "datestyle = 'SQL, DMY'",
+    "intervalstyle = 'postgres_verbose'",
+    "extra_float_digits = -5",
+    "bytea_output = 'escape'",
+)
+
+
+@pytest.mark.parametrize("there", ["here", "elsewhere"])
+def test_how_a_database_writes_its_values_changes_nothing(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path, there: str
+) -> None:
+    """A date written with the day first must not be read with the month first."""
+    with session(database.owner_dsn) as conn:
+        conn.execute(
+            "insert into public.export_jobs (organization_id, object, created_at)"
+            " values (%s, 'contact', '2026-05-06T07:08:09.5Z')",
+            [org],
+        )
+    before = prints(database, org)
+    changed = database if there == "here" else elsewhere
+    with changed.connect_admin(autocommit=True) as admin:
+        for setting in SETTINGS:
+            admin.execute(f'alter database "{changed.name}" set {setting}'.encode())
+    export_organization(database.owner_dsn, org, tmp_path / "out")
+    import_organization(elsewhere.owner_dsn, tmp_path / "out")
+    with changed.connect_admin(autocommit=True) as admin:
+        admin.execute(f'alter database "{changed.name}" reset all'.encode())
+    assert prints(elsewhere, org) == before
+
+
 def test_files_hold_every_row_twice(database: Database, org: UUID, tmp_path: Path) -> None:
     export_organization(database.owner_dsn, org, tmp_path / "out")
     manifest = read_manifest(tmp_path / "out")
