@@ -197,17 +197,29 @@ def test_two_runners_one_waits_and_nothing_runs_twice(
     plain_database: Database, folder: Path, write: WriteMigration
 ) -> None:
     write("t", "create table public.t (id int);", number=1)
-    write("slow", "insert into public.t select 1 from pg_sleep(1);", number=2)
+    write(
+        "slow",
+        "insert into public.t values (1);"
+        " do $$ begin while not exists (select from public.go) loop perform pg_sleep(0.02);"
+        " end loop; end $$;",
+        number=2,
+    )
     events: list[Event] = []
 
     def run() -> Any:
         return migrations.apply(plain_database.owner_dsn, folder, listener=events.append)
 
-    with ThreadPoolExecutor() as pool:
-        results = [run.result(timeout=60) for run in [pool.submit(run), pool.submit(run)]]
+    with plain_database.connect(autocommit=True) as conn, ThreadPoolExecutor() as pool:
+        conn.execute("create table public.go (id int)")
+        runs = [pool.submit(run), pool.submit(run)]
+        try:
+            # The first is held in its second file until the other has come, however late.
+            until(lambda: "waiting" in {event.kind for event in events}, seconds=60)
+        finally:
+            conn.execute("insert into public.go values (1)")
+        results = [run.result(timeout=60) for run in runs]
     assert one(plain_database, "select count(*) from public.t") == 1
     assert sorted(v for result in results for v in result.applied) == [V1, V2]
-    assert "waiting" in {event.kind for event in events}
     with pytest.raises(LockNotObtained), plain_database.connect() as holder:
         holder.execute("lock table supabase_migrations.schema_migrations in exclusive mode")
         write("more", "select 1;", number=3)
