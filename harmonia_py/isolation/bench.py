@@ -19,6 +19,7 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.mutants import Mutant
 from harmonia_py.isolation.probes import (
+    accounts,
     callers,
     closed,
     credentials,
@@ -135,9 +136,15 @@ class Bench:
                 if lab.catalog is not catalog:
                     lab.refs = References(lab.catalog)
                 self._aim(piece, mutant.commands)
-                for number, signals in enumerate(_channels(lab, piece, mutant.commands)):
-                    if any(_name(s) not in known for s in signals):
-                        return number, signals
+                for attempt in range(2):
+                    late = lab.timeouts
+                    for number, signals in enumerate(_channels(lab, piece, mutant.commands)):
+                        if any(_name(s) not in known for s in signals):
+                            if lab.timeouts > late and not attempt:
+                                break  # perhaps only the machine was slow: once more
+                            return number, signals
+                    else:
+                        break
         finally:
             lab.catalog, lab.refs = catalog, refs
         return 0, []
@@ -174,7 +181,9 @@ class Bench:
                 key = f"{piece} {mate.kind} {mate.description}"
                 if key not in self._alone:
                     self._alone[key] = self._shown(piece, mate)
-                if self._shown(piece, pair) - self._alone[key] - self._shown_now(piece, mutant):
+                more = self._shown(piece, pair) - self._alone[key] - self._shown_now(piece, mutant)
+                # Seen twice: what a slow machine shows once is no reason.
+                if more and more & self._shown(piece, pair) - self._shown(piece, mate):
                     return "another check refuses the same; without both it is noticed"
                 if len(mutant.objects) > 1 and piece == self._pieces(mutant)[2]:
                     break
@@ -237,6 +246,8 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
     """Run the channels that look at the lab's objects and commands, likely killers first."""
     if piece == _ANYWHERE:
         yield tickets.probe(lab)
+        yield accounts.probe(lab)
+        yield from callers.channels(lab, helpers=True)
         return
     if commands == {"execute"}:
         yield from callers.channels(lab)

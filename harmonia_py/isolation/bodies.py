@@ -31,6 +31,8 @@ _CALL = re.compile(
     r"perform\s+[\w.]*(?:require|check|assert|ensure|authorize)\w*\s*\([^;]*\);", re.I
 )
 _TERM = re.compile(r"\n\s+and\s+[^\n;]+(?=\n|;)", re.I)
+#: The first line of a WHERE, and what is commented before it.
+_FIRST = re.compile(r"\bwhere\s+(?:--[^\n]*\n\s*)*([^\s;-][^\n;]*)(?=\n|;)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Body:
     start: int
     end: int
     text: str
+    #: Whether it is the first condition of a query: mostly whose rows are wanted.
+    first: bool = False
 
     @property
     def statement(self) -> str:
@@ -110,6 +114,14 @@ def bodies(function: Function, words: frozenset[str]) -> Iterator[Body]:
         # The line stays: what follows must not become part of a comment before it.
         text = "\n" if not match.group(0).rstrip().endswith(" then") else "\n then"
         yield Body(function, f"query without condition {number}", match.start(), match.end(), text)
+    first = [
+        m
+        for m in _FIRST.finditer(source)
+        if m.group(1).count("(") == m.group(1).count(")") and _speaks(m.group(1), words)
+    ]
+    for number, match in enumerate(first, 1):
+        what = f"query without its first condition {number}"
+        yield Body(function, what, match.start(1), match.end(1), "true", first=True)
 
 
 def _states(function: Function, words: frozenset[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import (
+    accounts,
     assurance,
     barriers,
     callers,
@@ -126,6 +127,7 @@ def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
         result.signals += shares.probe(lab)
         result.signals += nested.probe(lab)
         result.signals += tickets.probe(lab)
+        result.signals += accounts.probe(lab)
     with timer("closed tenants"):
         signals, left = closed.probe(lab, result.allowed)
         result.signals += signals

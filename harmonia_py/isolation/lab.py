@@ -109,6 +109,8 @@ class Lab:
         self.standing = Standing(catalog, model, self.refs)
         self.timeout = timeout
         self.count = 0
+        #: How many probes took too long: on a slow machine that may say nothing of the project.
+        self.timeouts = 0
         self.only: frozenset[str] | None = None
         #: What channels work out once from the catalog and the rows as seeded.
         self.memo: dict[Any, Any] = {}
@@ -315,6 +317,7 @@ class Lab:
             if len(done) > 1 and done[-1].code == "57014":
                 # Those before it took the time: it is tried again, at the head of the next batch.
                 done.pop()
+            self.timeouts += sum(o.code == "57014" for o in done)
             outcomes += done
             position += len(done)
         self.count += len(probes)

@@ -108,6 +108,8 @@ def _choices(
         return _payloads(lab, function, argument, label, home)
     if argument.type == lab.model.tenant_type and is_tenant(lab, argument, function):
         return [(lab.cast.tenant(label).id, True, None)]
+    if asked := _asked(lab, function, argument):
+        return asked
     if kinds := _kinds(lab, function, argument, label):
         return kinds
     found = [*_by_use(lab, function, argument, label), *_by_name(lab, argument, label)]
@@ -212,6 +214,19 @@ def _permissions(lab: Lab, argument: Argument) -> list[str]:
                 lab.memo["held"] = held(lab)
             return sorted(lab.memo["held"].get(lab.model.roles[-1], ()))
     return []
+
+
+def _asked(lab: Lab, function: Function, argument: Argument) -> list[Choice]:
+    """Return what policies themselves ask a helper for: the words they pass it."""
+    if function.exposed or argument.category != "S" or function.key not in lab.refs.helpers:
+        return []
+    if "policies" not in lab.memo:
+        tables = lab.catalog.tables.values()
+        lab.memo["policies"] = "\n".join(lab.refs.policy_text(t) for t in tables)
+    pattern = rf"\b{re.escape(function.name)}\([^()]*'([^']*)'"
+    words = list(dict.fromkeys(re.findall(pattern, lab.memo["policies"])))[:3]
+    found: list[Choice] = [(word, False, None) for word in words]
+    return found
 
 
 def _usual(lab: Lab, function: Function, argument: Argument, label: str) -> list[str]:

@@ -20,7 +20,7 @@ from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.model import TableModel
 from harmonia_py.isolation.probes import home
 
-__all__ = ["observed", "probe"]
+__all__ = ["factor", "observed", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ class _Seen:
     def _circumstances(self, actor: Actor) -> Iterator[tuple[str, ...]]:
         """Yield what to prepare: a verified factor, then each flag that policies look at."""
         lab = self.lab
-        factor = _factor(lab, actor) if self.claim.name == "aal" else ()
-        yield factor or ("select 1",)
+        enrolled = factor(lab, actor) if self.claim.name == "aal" else ()
+        yield enrolled or ("select 1",)
         text = lab.refs.closure_text(lab.refs.policy_text(self.table))
         words = lab.refs.words(text)
         for key in sorted(lab.refs.reach(text)[0]):
@@ -134,10 +134,10 @@ class _Seen:
                 if column.category == "B" and column.name in words and column.writable:
                     flag = sql.SQL("update {} set {} = true")
                     name = sql.Identifier(column.name)
-                    yield (*factor, lab.text(flag.format(table.sql, name)))
+                    yield (*enrolled, lab.text(flag.format(table.sql, name)))
 
 
-def _factor(lab: Lab, actor: Actor) -> tuple[str, ...]:
+def factor(lab: Lab, actor: Actor) -> tuple[str, ...]:
     """Compose what enrols a second factor: some policies ask for one only of who has it."""
     factors = lab.catalog.platform.get("auth.mfa_factors")
     if factors is None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from harmonia_py.isolation.actors import Actor, user_id
-from harmonia_py.isolation.catalog import Argument, Function
+from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import rpc
@@ -30,19 +30,24 @@ __all__ = ["channels", "observed", "plan", "probe"]
 _USUAL, _UNUSUAL = "usual", "unusual"
 #: How many of the calls that work are made again under each circumstance.
 _CALLS = 3
-_OUTSIDERS = ("stranger", "anonymous", "anon", "removed", "deleted", "expired")
+_OUTSIDERS = ("both", "stranger", "anonymous", "anon", "removed", "deleted", "expired")
 
 
 def probe(lab: Lab) -> list[Signal]:
     """Compare who can call each function that the model lists with the list."""
-    return [signal for some in channels(lab) for signal in some]
+    some = [*channels(lab), *channels(lab, helpers=True)]
+    return [signal for signals in some for signal in signals]
 
 
-def channels(lab: Lab) -> Iterator[list[Signal]]:
-    """Yield the signals of the usual calls, then those of calls under circumstances."""
-    for part in (_USUAL, _UNUSUAL):
+def channels(lab: Lab, *, helpers: bool = False) -> Iterator[list[Signal]]:
+    """Yield the signals of the usual calls, then those of calls under circumstances.
+
+    Of helpers of the policies, only who gets an answer is compared.
+    """
+    functions = _helpers(lab) if helpers else rpc.exposed(lab)
+    for part in (_USUAL,) if helpers else (_USUAL, _UNUSUAL):
         out: list[Signal] = []
-        for function in rpc.exposed(lab):
+        for function in functions:
             listed = lab.model.functions.get(function.key)
             if listed is not None:
                 out += _compared(lab, function, [x for x in listed if _part(x) == part], part)
@@ -74,8 +79,14 @@ def observed(lab: Lab) -> dict[str, tuple[str, ...]]:
             for label, (worked, _) in _tried(lab, f, part).items()
             if worked
         )
-        for f in rpc.exposed(lab)
+        for f in (*rpc.exposed(lab), *_helpers(lab))
     }
+
+
+def _helpers(lab: Lab) -> list[Function]:
+    """Return the functions that policies call, that are not exposed and that clients may run."""
+    found = (lab.catalog.functions[key] for key in sorted(lab.refs.helpers))
+    return [f for f in found if f.executors and not f.exposed and not f.is_trigger]
 
 
 def _tried(lab: Lab, function: Function, part: str) -> dict[str, tuple[bool, Probe]]:
@@ -98,6 +109,13 @@ def plan(lab: Lab, function: Function) -> list[Probe]:
     key = ("callers", function.key)
     if key not in lab.memo:
         people = [a for a in _people(lab) if a.role in function.executors]
+        if not function.exposed:
+            lab.memo[key] = [
+                Probe(actor, text, rows=True, tag=("execute", _who(actor), ""))
+                for actor in people
+                for _, text in rpc.calls(lab, function, "A", actor)
+            ]
+            return list(lab.memo[key])
         found = list(_usual(lab, function, people))
         did = [_did(function, o) for o in lab.run(found)]
         working = [p for p, done in zip(found, did, strict=True) if done]
@@ -112,9 +130,10 @@ def plan(lab: Lab, function: Function) -> list[Probe]:
 def _usual(lab: Lab, function: Function, people: Sequence[Actor]) -> Iterator[Probe]:
     watch = _watched(lab, function)
     for number, actor in enumerate(people):
+        looked_at = watch if not number or actor.state == "both" else ()
         for label, text in _calls(lab, function, actor):
             tag = ("execute", label, "")
-            yield Probe(actor, text, rows=True, watch=() if number else watch, tag=tag)
+            yield Probe(actor, text, rows=True, watch=looked_at, tag=tag)
         yield from _presented(lab, function, actor, later=False)
     made = custom(lab)
     if made is not None and made.actor.role in function.executors:
@@ -147,7 +166,8 @@ def _unusual(
         when = f" when {case.name}"
         calls = [
             Probe(
-                actor, text, rows=True, pre=case.pre, replica=True, watch=(case.table,),
+                actor, text, rows=True, pre=case.pre, replica=True,
+                watch=(case.table,) if plain else _watched(lab, function),
                 tag=("execute", _who(actor) + when, when),
             )
             for text in dict.fromkeys(texts[:_CALLS])
@@ -192,35 +212,33 @@ def _staff(lab: Lab) -> list[Actor]:
 
 
 def _who(actor: Actor) -> str:
-    return actor.tenants["A"] if actor.is_member else actor.state.split(":")[-1]
+    return actor.tenants.get("A") or actor.state.split(":")[-1]
 
 
 def _effects(lab: Lab, outcome: Outcome, item: Probe) -> Iterator[str]:
     """Say what a call did to the tables that its function names, and to whom."""
     for key in dict.fromkeys(c.table for c in outcome.changes if c.table in item.watch):
         table = lab.catalog.tables[key]
-        new, gone = (
-            {
-                tuple(str(c.data.get(n)) for n in table.primary_key)
-                for c in outcome.changes
-                if c.table == key and c.kind == kind
-            }
-            for kind in ("new", "gone")
-        )
-        known = {
-            tuple(str(data.get(n)) for n in table.primary_key)
-            for _, data in lab.before(table).values()
-        }
-        for word, rows in (
-            ("adds", new - known),
-            ("changes", new & known),
-            ("removes", gone - new),
-        ):
-            said = item.sql + str(item.actor.user)
-            for row in rows:
-                people = [value for value in row if value in lab.fixtures.users]
-                other = people and not any(p in said for p in people)
-                yield f"{word} {key}" + (" of people not named" if other else "")
+
+        def key_of(data: dict[str, Any], table: Table = table) -> tuple[str, ...]:
+            return tuple(str(data.get(n)) for n in table.primary_key)
+
+        changes = [c for c in outcome.changes if c.table == key]
+        new, gone = ({key_of(c.data) for c in changes if c.kind == k} for k in ("new", "gone"))
+        known = {key_of(data) for _, data in lab.before(table).values()}
+        scopes = {key_of(c.data): c.scope for c in changes}
+        said, both = item.sql + str(item.actor.user), item.actor.state == "both"
+        done = {"adds": new - known, "changes": new & known, "removes": gone - new}
+        for word, row in ((word, row) for word, rows in done.items() for row in rows):
+            people = [value for value in row if value in lab.fixtures.users]
+            other = people and not any(p in said for p in people)
+            far = scopes[row] not in (None, lab.cast.a.id)
+            what = f"{word} {key}" + (" of another tenant" if far else "")
+            what += " of people not named" if other else ""
+            if not both:
+                yield what
+            elif far:  # what the latter does at home is the first one's affair
+                yield f"both {what}"
 
 
 def _did(function: Function, outcome: Outcome) -> bool:

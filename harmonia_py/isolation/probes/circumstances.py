@@ -124,23 +124,24 @@ _COUNTED = re.compile(
 
 
 def _many(lab: Lab, text: str) -> Iterator[Circumstance]:
-    """Give the strongest member as many rows as the function says are enough."""
-    boss = lab.cast.members("A")[:1]
+    """Give the strongest member, or others, as many rows as the function says are enough."""
+    members = lab.cast.members("A")[:2]
     for name, limit in _COUNTED.findall(text):
         table = next((t for t in lab.catalog.tables.values() if t.name == name and t.is_base), None)
-        rows = lab.fixtures.rows.get(table.key, []) if table else []
-        user = str(boss[0].user) if boss else ""
-        mine = [r.values for r in rows if user in map(str, r.values.values())]
-        if table is None or not mine:
-            continue
-        keys = [c for c in table.primary_key if str(mine[0].get(c)) not in lab.fixtures.users]
-        copies = [mine[0] | {c: str(uuid.uuid4()) for c in keys} for _ in range(int(limit))]
-        if all(table.column(c).base == "uuid" for c in keys):
-            yield Circumstance(f"there are {limit} of {table.key}", table.key, (
-                lab.text(sql.SQL("insert into {t} select * from "
-                "pg_catalog.jsonb_populate_recordset(null::{t}, {r})").format(
-                    t=table.sql, r=sql.Literal(Jsonb(copies)))),
-            ))  # fmt: skip
+        for person, whose in zip(members, ("there are", "others have"), strict=False):
+            rows = lab.fixtures.rows.get(table.key, []) if table else []
+            theirs = [r.values for r in rows if str(person.user) in map(str, r.values.values())]
+            if table is None or not theirs:
+                continue
+            keys = [c for c in table.primary_key if str(theirs[0].get(c)) not in lab.fixtures.users]
+            copies = [theirs[0] | {c: str(uuid.uuid4()) for c in keys} for _ in range(int(limit))]
+            if all(table.column(c).base == "uuid" for c in keys):
+                insert = sql.SQL(
+                    "insert into {t} select * from "
+                    "pg_catalog.jsonb_populate_recordset(null::{t}, {r})"
+                ).format(t=table.sql, r=sql.Literal(Jsonb(copies)))
+                what = f"{whose} {limit} of {table.key}"
+                yield Circumstance(what, table.key, (lab.text(insert),))
 
 
 def _values(table: Table, column: Column) -> tuple[str, ...]:

@@ -90,7 +90,26 @@ def presentations(
         for when, values, pre in cases:
             item = present(lab, door, actor, values)
             out.append((when, item.sql, (*item.pre, *pre)))
+        for table, row in door.rows:
+            for twin in _twin(lab, table, row):
+                item = present(lab, door, actor, held)
+                when = f" when {table.key} has a twin in another tenant"
+                out.append((when, item.sql, (twin, *item.pre)))
     return out
+
+
+def _twin(lab: Lab, table: Table, row: dict[str, Any]) -> Iterator[str]:
+    """Give a row of tenant B the same key, where only the tenant makes the key whole."""
+    path = lab.model.of(table.key).path
+    theirs = lab.fixtures.of(table.key, "B")
+    rest = [c for c in table.primary_key if c not in path]
+    if len(path) == 1 and len(rest) == 1 and len(table.primary_key) == 2 and theirs:
+        yield lab.text(
+            sql.SQL("update {} set {} = {} where {}").format(
+                table.sql, sql.Identifier(rest[0]), lab.literal(table, rest[0], row[rest[0]]),
+                sql.SQL(lab.where_keys(table, [theirs[0].values])),
+            )
+        )  # fmt: skip
 
 
 def doors(lab: Lab, function: Function, label: str = "B") -> list[Door]:
@@ -224,6 +243,13 @@ def ready(lab: Lab, door: Door, label: str, address: str) -> Values:
     return out
 
 
+def _seat(lab: Lab, table: str, column: str) -> Any:
+    """Return what the seats of tenant B name: the tenant itself, or a group of it."""
+    boss = lab.cast.members("B")[0]
+    rows = (r.values for r in lab.fixtures.rows[table] if boss.user in r.values.values())
+    return next((r[column] for r in rows), lab.cast.b.id)
+
+
 def _left(lab: Lab, held: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield what may have happened since: whoever made the row lost the seat, the tenant closed."""
     seats, boss = lab.model.membership, lab.cast.members("A")[0]
@@ -234,6 +260,11 @@ def _left(lab: Lab, held: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
         )
         gone = sql.SQL("delete from {}").format(members.sql) + theirs
         yield "its maker was removed", (lab.text(gone),)
+        away = sql.SQL("update {} set {} = {}").format(
+            members.sql, sql.Identifier(seats.tenant),
+            lab.literal(members, seats.tenant, _seat(lab, seats.table, seats.tenant)),
+        ) + theirs  # fmt: skip
+        yield "its maker belongs elsewhere", (lab.text(away),)
         for value in seats.inactive[:2] if seats.status else ():
             text = sql.SQL("update {} set {} = {}").format(
                 members.sql, sql.Identifier(seats.status or ""),

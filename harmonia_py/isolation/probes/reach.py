@@ -73,10 +73,14 @@ def _given(
     )
     # And a role that holds everything, and that nobody has: it must count for nobody.
     every = {k for t in lab.model.tables.values() for some in t.permissions.values() for k in some}
-    held = [(ROLE, key) for key in sorted(keys)] + [(OTHER, key) for key in sorted(every)]
+    # So must a role of the same name in the other tenant.
+    theirs = sql.Literal(lab.cast.b.id)
+    held = [(tenant, ROLE, key) for key in sorted(keys)]
+    held += [(tenant, OTHER, key) for key in sorted(every)]
+    held += [(theirs, ROLE, key) for key in sorted(every)]
     rows = sql.SQL(", ").join(
-        sql.SQL("({}, {}, {})").format(tenant, sql.Literal(name), sql.Literal(key))
-        for name, key in held
+        sql.SQL("({}, {}, {})").format(whose, sql.Literal(name), sql.Literal(key))
+        for whose, name, key in held
     )
     grant = sql.SQL("insert into {} ({}) values {}").format(table.sql, names, rows)
     return lab.text(seat), lab.text(grant)

@@ -106,6 +106,11 @@ def plan(lab: Lab, function: Function) -> Iterator[Probe]:
             for call, text in calls(lab, function, "?", actor):
                 if call.specific:
                     yield Probe(actor, text, rows=True, tag=("execute", call))
+    # One's own arguments too: what comes back must be of one's own tenant.
+    for boss in lab.cast.members("A")[:1]:
+        if boss.role in function.executors:
+            for call, text in calls(lab, function, "A", boss):
+                yield Probe(boss, text, rows=True, watch=("*",), tag=("execute", call))
     for boss in lab.cast.members("B")[:1]:
         if boss.role in function.executors:
             for call, text in calls(lab, function, "B", boss):

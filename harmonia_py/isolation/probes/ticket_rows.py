@@ -13,11 +13,14 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes.accounts import endings
 from harmonia_py.isolation.probes.times import moved, times
 from harmonia_py.isolation.tickets import Ticket
 
 __all__ = ["Rows"]
 
+#: A role that holds nothing in the tenant, and everything in another.
+_EMPTY = "hz_empty"
 _SPACE = uuid.UUID("5d0a8f0e-8a54-4b62-9c1e-0d6b2f4f6c11")
 
 
@@ -64,6 +67,9 @@ class Rows:
         if seat.status:
             for value in seat.inactive:
                 yield f"{seat.status} is {value}", self.stored(self.values() | {seat.status: value})
+        if seat.claim is None:
+            for column, ended in endings(self.lab, self.outsider):
+                yield f"{column} of its holder's account is set", (*self.live(), ended)
         other = str(uuid.uuid5(_SPACE, "somebody else"))
         yield "it is somebody else's", self.stored(self.values() | {seat.user: other})
 
@@ -81,11 +87,18 @@ class Rows:
         )  # fmt: skip
         gone = self.lab.text(sql.SQL("delete from {} where ").format(table.sql)) + theirs
         yield "whoever made it was removed", (*self.live(), gone)
+        away = sql.SQL("update {} set {} = {} where ").format(
+            table.sql, sql.Identifier(seats.tenant),
+            self.lab.literal(table, seats.tenant, self._seat(seats.tenant, "A")),
+        )  # fmt: skip
+        yield "whoever made it belongs elsewhere", (*self.live(), self.lab.text(away) + theirs)
         changes: list[tuple[str, str, Any]] = []
         if seats.status and seats.inactive:
             changes.append((seats.inactive[0], seats.status, seats.inactive[0]))
         if seats.role and len(self.lab.model.roles) > 1:
             changes.append(("demoted", seats.role, self.lab.model.roles[-1]))
+            if self._idle():
+                changes.append(("given an empty role", seats.role, _EMPTY))
         for what, column, value in changes:
             head = sql.SQL("update {} set {} = {} where ").format(
                 table.sql, sql.Identifier(column), self.lab.literal(table, column, value)
@@ -157,24 +170,27 @@ class Rows:
         ]
         return self.insert(self.table, [values]), self.insert(child, rows)
 
-    def _seat(self, column: str) -> str:
-        seats = self.lab.model.membership
+    def _seat(self, column: str, label: str = "B") -> str:
+        """Return what the seats of a tenant name: the tenant itself, or a group of it."""
+        seats, boss = self.lab.model.membership, self.lab.cast.members(label)[0]
         assert seats is not None and column == seats.tenant  # noqa: S101 - see unvouched()
         return next(
             str(r.values[column])
             for r in self.lab.fixtures.rows[seats.table]
-            if str(r.values.get(seats.user)) == self.boss.user
+            if str(r.values.get(seats.user)) == boss.user
         )
 
     def _idle(self) -> tuple[str, ...]:
-        """Make a role of the tenant that holds everything and that nobody has."""
+        """Make a role that holds everything and that nobody has, and a namesake elsewhere."""
         source = next((s for s in self.lab.model.permission_tables if s.tenant), None)
         if source is None:
             return ()
         table = self.lab.catalog.tables[source.table]
         names = [source.tenant or "", source.role, source.permission]
+        places = ((self.lab.cast.b.id, "hz_idle"), (self.lab.cast.a.id, _EMPTY))
         rows = [
-            dict(zip(names, (self.lab.cast.b.id, "hz_idle", text), strict=True))
+            dict(zip(names, (*place, text), strict=True))
+            for place in places
             for text in self._purposes()
         ]
         return (self.insert(table, rows),)

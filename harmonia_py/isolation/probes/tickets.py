@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from psycopg import sql
-
 from harmonia_py.isolation.actors import Actor
-from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import ticket_records
+from harmonia_py.isolation.probes.sight import look, sample
 from harmonia_py.isolation.probes.ticket_rows import Rows
 from harmonia_py.isolation.tickets import Ticket, tickets
 
 __all__ = ["probe"]
 
-#: How many tables are looked at; they are chosen so that their policies ask different helpers.
-_TABLES = 5
 Counts = dict[str, int]
 
 
@@ -55,14 +51,14 @@ class _Trial:
         self.lab, self.ticket = lab, ticket
         self.rows = Rows(lab, ticket, outsider)
         self.holder = _holder(ticket, outsider, self.rows.key)
-        self.tables = _sample(lab, {ticket.table, *(t.key for t in self.rows.children)})
+        self.tables = sample(lab, "B", {ticket.table, *(t.key for t in self.rows.children)})
 
     def signals(self) -> Iterator[Signal]:
-        look = _look(self.lab, self.tables)
-        if not look:
+        sight = look(self.lab, self.tables)
+        if not sight:
             return
         live = self.rows.live()
-        first = [self._probe(look, ()), self._probe(look, live)]
+        first = [self._probe(sight, ()), self._probe(sight, live)]
         alone, opened = (_counts(o) for o in self.lab.run(first))
         more = {k: n for k, n in opened.items() if n > alone.get(k, 0)}
         if not more:
@@ -72,11 +68,11 @@ class _Trial:
         yield from self._elsewhere(more, live)
         yield from self._refused(more, alone)
         if self.ticket.seat.claim is None:
-            yield from ticket_records.signals(self.lab, self.ticket, self.rows, self.holder, look)
+            yield from ticket_records.signals(self.lab, self.ticket, self.rows, self.holder, sight)
 
     def _elsewhere(self, more: Counts, live: tuple[str, ...]) -> Iterator[Signal]:
         """Look for rows of another tenant than the ticket's."""
-        text = _look(self.lab, [self.lab.catalog.tables[k] for k in more], foreign=True)
+        text = look(self.lab, [self.lab.catalog.tables[k] for k in more], beyond=self.lab.cast.b.id)
         if not text:
             return
         item = self._probe(text, live)
@@ -85,14 +81,14 @@ class _Trial:
             yield self._signal(item, keys, "a ticket of one tenant opens another")
 
     def _refused(self, more: Counts, alone: Counts) -> Iterator[Signal]:
-        look = _look(self.lab, [self.lab.catalog.tables[k] for k in more])
-        cases = [(what, self._probe(look, pre)) for what, pre in self.rows.spoiled()]
-        cases += [(what, self._probe(look, pre)) for what, pre in self.rows.unvouched()]
+        sight = look(self.lab, [self.lab.catalog.tables[k] for k in more])
+        cases = [(what, self._probe(sight, pre)) for what, pre in self.rows.spoiled()]
+        cases += [(what, self._probe(sight, pre)) for what, pre in self.rows.unvouched()]
         closed = [
-            (what, self._probe(look, (*self.rows.live(), *pre)), self._boss(look, pre))
+            (what, self._probe(sight, (*self.rows.live(), *pre)), self._boss(sight, pre))
             for what, pre in self.rows.closed()
         ]
-        other = self._purpose(more, look)
+        other = self._purpose(more, sight)
         plan = [p for _, p in cases] + [p for _, p, boss in closed for p in (p, boss)]
         outcomes = iter(self.lab.run([*plan, *[p for _, p in other]]))
         for what, item in cases:
@@ -100,7 +96,7 @@ class _Trial:
             least = self.rows.least if what.startswith("whoever") else None
             kept = _kept(_counts(outcome), alone, more)
             if least is not None and what.endswith("demoted"):
-                kept &= self._beyond(least, look)
+                kept &= self._beyond(least, sight)
             if kept:
                 yield self._signal(item, kept, what)
         for what, item, _ in closed:
@@ -112,12 +108,12 @@ class _Trial:
             if _kept(_counts(next(outcomes)), alone, more) & {key}:
                 yield self._signal(item, {key}, "it is for something else")
 
-    def _beyond(self, least: Actor, look: str) -> set[str]:
+    def _beyond(self, least: Actor, sight: str) -> set[str]:
         """Return the tables in which the weakest role sees nothing."""
-        (outcome,) = self.lab.run([Probe(least, look, rows=True)])
+        (outcome,) = self.lab.run([Probe(least, sight, rows=True)])
         return {k for k, n in _counts(outcome).items() if n == 0}
 
-    def _purpose(self, more: Counts, look: str) -> list[tuple[str, Probe]]:
+    def _purpose(self, more: Counts, sight: str) -> list[tuple[str, Probe]]:
         """For one table that names its permission: everything but that permission."""
         for key in more:
             model = self.lab.model.of(key)
@@ -127,12 +123,12 @@ class _Trial:
                 for k in some.get("select", ())
             }
             if self.ticket.purpose and self.lab.model.mapped(key) and asked:
-                return [(key, self._probe(look, self.rows.live(without=asked)))]
+                return [(key, self._probe(sight, self.rows.live(without=asked)))]
         return []
 
-    def _boss(self, look: str, pre: tuple[str, ...]) -> Probe:
+    def _boss(self, sight: str, pre: tuple[str, ...]) -> Probe:
         boss = self.lab.cast.members("B")[0]
-        return Probe(boss, look, rows=True, pre=pre, replica=True)
+        return Probe(boss, sight, rows=True, pre=pre, replica=True)
 
     def _probe(self, text: str, pre: tuple[str, ...]) -> Probe:
         return Probe(self.holder, text, rows=True, pre=pre, replica=bool(pre))
@@ -167,51 +163,6 @@ def _holder(ticket: Ticket, outsider: Actor, key: str) -> Actor:
         return replace(outsider, name="somebody with a ticket")
     claims = {"role": outsider.role, "aud": outsider.role, "aal": "aal1"}
     return replace(outsider, name="a key", user=None, claims=claims | {ticket.seat.claim: key})
-
-
-def _sample(lab: Lab, apart: set[str]) -> list[Table]:
-    """Choose a few tables, small ones first, whose policies ask different things."""
-    chosen: dict[tuple[frozenset[str], bool], Table] = {}
-    tables = [
-        t
-        for t in lab.catalog.reachable()
-        if t.is_base and t.parent is None and t.key not in apart
-        and lab.model.of(t.key).kind in ("tenant", "root")
-        and lab.fixtures.of(t.key, "B") and t.readable("authenticated")
-    ]  # fmt: skip
-    seats = {m.table for m in lab.model.memberships}
-    (outcome,) = lab.run([Probe(lab.cast.members("B")[-1], _look(lab, tables), rows=True)])
-    least = _counts(outcome)
-    for table in sorted(
-        tables, key=lambda t: (t.key in seats, len(lab.fixtures.rows[t.key]), t.key)
-    ):
-        asked = frozenset(lab.refs.direct(lab.refs.policy_text(table, "select"))[1])
-        chosen.setdefault((asked, least.get(table.key, 0) > 0), table)
-    return list(chosen.values())[:_TABLES]
-
-
-def _look(lab: Lab, tables: list[Table], *, foreign: bool = False) -> str:
-    """Compose what counts the rows in sight, all of them or those that are not tenant B's."""
-    parts = []
-    for table in tables:
-        path = lab.model.of(table.key).path
-        count = sql.SQL("{}, (select pg_catalog.count({}) from {}").format(
-            sql.Literal(table.key),
-            sql.Identifier(table.readable("authenticated")[0].name),
-            table.sql,
-        )
-        if foreign and len(path) == 1 and table.column(path[0]) in table.readable("authenticated"):
-            count += sql.SQL(" where {}::text <> {}").format(
-                sql.Identifier(path[0]), sql.Literal(lab.cast.b.id)
-            )
-        elif foreign:
-            continue
-        parts.append(count + sql.SQL(")"))
-    if not parts:
-        return ""
-    return lab.text(
-        sql.SQL("select pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts[:45]))
-    )
 
 
 def _counts(outcome: Outcome) -> Counts:

@@ -122,6 +122,58 @@ def test_rows_of_another_tenant_with_the_same_address_are_let_alone(
     assert [f.rule for f in judge("helper", change).findings] == rules
 
 
+#: Lists the deals of one's own organization, and takes one off by its number.
+LISTING = """
+create function public.listed(organization_id uuid) returns setof public.deals
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    if not private.is_member(listed.organization_id) then
+        raise exception 'no' using errcode = '42501';
+    end if;
+    return query select d.* from public.deals as d
+    where d.organization_id = listed.organization_id;
+end $$;
+create function public.take_off(organization_id uuid, deal_id uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not private.is_member(take_off.organization_id) or not exists (
+        select from public.deals as d
+        where d.organization_id = take_off.organization_id and d.id = take_off.deal_id
+    ) then
+        raise exception 'no' using errcode = '42501';
+    end if;
+    delete from public.deals as d
+    where d.id = take_off.deal_id
+        and d.organization_id = take_off.organization_id;
+end $$;
+revoke execute on function public.listed(uuid), public.take_off(uuid, uuid) from public, anon;
+grant execute on function public.listed(uuid), public.take_off(uuid, uuid) to authenticated;
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "objects"),
+    [
+        (LISTING, []),
+        # With one's own arguments, rows of everybody.
+        (
+            _without(LISTING, "\n    where d.organization_id = listed.organization_id"),
+            ["public.listed(uuid)"],
+        ),
+        # The row is looked for as one's own, and removed by a part of its key.
+        (
+            _without(LISTING, "\n        and d.organization_id = take_off.organization_id"),
+            ["public.take_off(uuid, uuid)"],
+        ),
+    ],
+)
+def test_ones_own_arguments_reach_ones_own_rows(
+    judge: Judge, change: str, objects: list[str]
+) -> None:
+    found = judge("helper", change).findings
+    assert [(f.rule, f.object) for f in found] == [("rpc", name) for name in objects]
+
+
 CANCEL = """
 create table public.orders (
     id uuid primary key default gen_random_uuid(),
@@ -187,20 +239,20 @@ with check (user_id = (select auth.uid())
 
 
 @pytest.mark.parametrize(
-    ("change", "rules"),
+    ("change", "kinds"),
     [
         (SETTINGS, []),
-        (SETTINGS + SELF.format(more=""), ["permission.excess"]),
-        (SETTINGS + SELF.format(more=" and false"), ["permission.denied"]),
+        (SETTINGS + SELF.format(more=""), ["escalation"]),
+        (SETTINGS + SELF.format(more=" and false"), ["denied"]),
     ],
 )
 def test_the_model_says_who_may_make_a_row_of_their_own(
-    judge: Judge, change: str, rules: list[str]
+    judge: Judge, change: str, kinds: list[str]
 ) -> None:
     entry = TableModel("public.settings", "user", ("user_id",), roles={"insert": ("user",)})
     model = TenancyModel(None, tables={"public.settings": entry})
-    found = [f.rule for f in judge("helper", change, model=model).findings]
-    assert [r for r in found if r.startswith("permission.")] == rules
+    found = judge("helper", change, model=model).findings
+    assert [(f.kind, f.object) for f in found] == [(kind, "public.settings") for kind in kinds]
 
 
 #: The first check is doubled by the foreign key, the second by what the update finds.

@@ -112,6 +112,10 @@ def _without(text: str, *parts: str) -> str:
         (_without(KEYS, "            and k.expires_at > now()\n"), "expires_at is past"),
         (_without(KEYS, "            and k.organization_id = org\n"), "opens another"),
         (
+            _without(KEYS, "m.organization_id = k.organization_id\n                    and "),
+            "whoever made it belongs elsewhere",
+        ),
+        (
             _without(KEYS, "                    and m.status = 'active'\n"),
             "whoever made it was invited",
         ),

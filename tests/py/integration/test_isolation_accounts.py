@@ -1,0 +1,37 @@
+"""Accounts: who was deleted is out, and nobody's second factor is asked of another."""
+
+from __future__ import annotations
+
+import pytest
+from fix_isolation import Judge
+
+HELPER = """
+create or replace function private.is_member(org uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.memberships m
+        where m.organization_id = org and m.user_id = (select auth.uid())
+          and m.status = 'active' and m.deleted_at is null)
+        {also}
+$$;
+"""
+LIVE = "and exists (select 1 from auth.users u where {own} u.deleted_at is null)"
+FACTOR = (
+    "and ((select auth.jwt()) ->> 'aal' = 'aal2' or not exists ("
+    "select 1 from auth.mfa_factors f where {own} f.status = 'verified'))"
+)
+
+
+@pytest.mark.parametrize(
+    ("also", "rules"),
+    [
+        (LIVE.format(own="u.id = auth.uid() and"), []),
+        (LIVE.format(own=""), ["lifecycle.account"]),
+        (FACTOR.format(own="f.user_id = auth.uid() and"), []),
+        (FACTOR.format(own=""), ["account.factor"]),
+    ],
+)
+def test_policies_that_look_at_accounts_look_at_the_callers(
+    judge: Judge, also: str, rules: list[str]
+) -> None:
+    assert [f.rule for f in judge("helper", HELPER.format(also=also)).findings] == rules
