@@ -50,7 +50,8 @@ def _flags(lab: Lab, table: Table) -> Iterator[Signal]:
         if len(values) < 2:
             continue
         for command in _COMMANDS:
-            if lab.tries(command) and _asking(lab, table, command, column):
+            asking = _asking(lab, table, command, column)
+            if lab.tries(command) and asking and not _apart(lab, table, command, column, asking):
                 item = _unnoticed(lab, table, command, column, values)
                 if item is not None and _matters(lab, table, command, column, item):
                     yield _flag(table, command, column, values, item)
@@ -81,6 +82,46 @@ def _asking(lab: Lab, table: Table, command: str, column: Column) -> list[Policy
         for policy in table.policies_for(command, "authenticated")
         if own.search(re.sub(r"'[^']*'", "''", policy.using or ""))
     ]
+
+
+def _apart(lab: Lab, table: Table, command: str, column: Column, asking: list[Policy]) -> bool:
+    """Whether the flag stands in an alternative that asks a list of people no other one asks.
+
+    Everybody of the cast may get in another way as well; then nobody can notice, and need not.
+    """
+    ways = [
+        (policy in asking and column.name in lab.refs.words(way), lab.refs.reach(way)[0])
+        for policy in table.policies_for(command, "authenticated")
+        if policy.permissive
+        for way in _alternatives(policy.using or "")
+    ]
+    others = [tables for flagged, tables in ways if not flagged]
+    known = {table.key}.union(*others)
+    return bool(others) and any(tables - known for flagged, tables in ways if flagged)
+
+
+def _alternatives(text: str) -> list[str]:
+    """Split a condition at the ``or``s that nothing else encloses."""
+    text = text.strip()
+    while text.startswith("(") and _closing(text) == len(text) - 1:
+        text = text[1:-1].strip()
+    out, depth, start = [], 0, 0
+    for match in re.finditer(r"[()]|'(?:[^']|'')*'|\bor\b", text, re.I):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth == 0 and match[0].lower() == "or":
+            out.append(text[start : match.start()])
+            start = match.end()
+    return [*out, text[start:]]
+
+
+def _closing(text: str) -> int:
+    """Return where the bracket closes that the text begins with."""
+    depth = 0
+    for match in re.finditer(r"[()]|'(?:[^']|'')*'", text):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    return -1
 
 
 def _matters(lab: Lab, table: Table, command: str, column: Column, shown: Probe) -> bool:

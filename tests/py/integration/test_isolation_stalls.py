@@ -151,3 +151,20 @@ def test_a_row_may_hold_the_name_of_its_object(judge: Judge, name: str, leaks: b
     )
     assert ("storage" in {f.rule for f in report.findings}) is leaks
     assert "storage bucket receipts" not in [n.object for n in report.not_judged]
+
+
+@pytest.mark.parametrize(("asked", "inert"), [("follows", False), ("is_member", True)])
+def test_a_flag_may_be_for_others_than_the_cast(judge: Judge, asked: str, inert: bool) -> None:
+    report = judge(
+        "helper",
+        "alter table public.notes add column shared boolean not null default false;"
+        "create table private.followers (organization_id uuid not null, user_id uuid not null"
+        " references auth.users (id), primary key (organization_id, user_id));"
+        "create function private.follows(org uuid) returns boolean language sql stable"
+        " security definer set search_path = '' as $$ select exists (select 1 from"
+        " private.followers f where f.organization_id = org and f.user_id = auth.uid()) $$;"
+        "drop policy select_member on public.notes; create policy select_member on public.notes"
+        " for select to authenticated using (private.is_member(organization_id)"
+        f" or (shared and private.{asked}(organization_id)))",
+    )
+    assert ("policy.inert" in {f.rule for f in report.findings}) is inert
