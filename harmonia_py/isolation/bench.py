@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from harmonia_py.isolation import introspect, redundancy
 from harmonia_py.isolation.bodies import authority, bodies
-from harmonia_py.isolation.catalog import Catalog
+from harmonia_py.isolation.catalog import Catalog, Column
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.mutants import Mutant
@@ -189,6 +189,51 @@ class Bench:
                     break
         return None
 
+    def held_twice(self, mutant: Mutant) -> str | None:
+        """Say why an update policy needs no WITH CHECK, if that was seen.
+
+        Without one, USING holds for the new row too. So every update must end as it did, and of
+        each column that the check reads and clients may change, a change must be refused still.
+        """
+        table = self.lab.catalog.tables.get(mutant.object)
+        if mutant.commands != {"update"} or table is None:
+            return None
+        if mutant.kind not in ("check dropped", "swapped", "true"):
+            return None
+        before, after = (self._updates(mutant, some) for some in ((), mutant.statements))
+        if before != after:
+            return None
+        policies = [p for p in table.policies if p.command == "update"]
+        words = {w for p in policies for w in self.lab.refs.words(p.check or "")}
+        changed = [c for c in table.columns if c.name in words and _client_writes(self.lab, c)]
+        if not changed:
+            return "no client can change what it reads, and USING asks as much"
+        refused = [text for text, said, _ in after if "row-level security" in said]
+        tried = all(any(f'"{c.name}" = ' in text for text in refused) for c in changed)
+        if mutant.kind == "true" or not tried:
+            return None
+        return "USING, which then holds for new rows, refuses the same"
+
+    def _updates(self, mutant: Mutant, statements: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Return how every probe of the mutant's object ends, once statements were run."""
+        lab, seen, real = self.lab, list[tuple[str, str, int]](), self.lab.run
+
+        def heard(probes: Sequence[Probe], *, single: bool = False) -> list[Outcome]:
+            outcomes = real(probes, single=single)
+            ends = zip(probes, outcomes, strict=True)
+            seen.extend((p.sql, o.code + o.message, len(o.changes)) for p, o in ends)
+            return outcomes
+
+        with lab.conn.transaction(force_rollback=True):
+            for text in statements:
+                lab.conn.execute(text.encode())
+            lab.run = heard  # type: ignore[method-assign]
+            try:
+                self._all(mutant.object, mutant.commands)
+            finally:
+                del lab.run
+        return seen
+
     def _called(self, mutant: Mutant) -> Iterator[Mutant]:
         """Yield the checks of the functions that the changed one calls, each taken out."""
         lab = self.lab
@@ -279,6 +324,10 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
         yield shares.probe(lab)
     if commands >= {"select", "insert", "update", "delete"}:
         yield denied.probe(lab, found.cells, found.allowed)[0]
+
+
+def _client_writes(lab: Lab, column: Column) -> bool:
+    return any((role, "UPDATE") in column.privileges for role in lab.catalog.roles)
 
 
 def _same_grants(mutant: Mutant, before: Catalog, now: Catalog) -> bool:

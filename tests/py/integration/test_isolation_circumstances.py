@@ -309,3 +309,28 @@ def test_a_check_that_a_constraint_doubles_is_called_redundant_and_no_other(
     assert packed["check 1 never true"].status == "killed"
     call = packed["call 1 of a check left out"]
     assert (call.status, call.by) == ("redundant", "a constraint refuses the same")
+
+
+WRITERS = "private.has_role(organization_id, '{owner,admin,member}')"
+
+
+@pytest.mark.parametrize(
+    ("check", "status"),
+    [
+        # The same in other words: rows that move are refused by USING then.
+        (f"({WRITERS} and organization_id is not null)", "redundant"),
+        # Nobody tried what this asks: that nothing was seen is no reason.
+        (f"({WRITERS} and score < 200)", "survived"),
+    ],
+)
+def test_a_check_that_using_doubles_is_redundant_where_that_was_tried(
+    isolation_databases: dict[str, Database], check: str, status: str
+) -> None:
+    change = f"alter policy update_member on public.contacts using ({WRITERS}) with check {check}"
+    with isolation_databases["helper"].connect_admin() as conn:
+        with conn.transaction(force_rollback=True):
+            conn.execute(change.encode())
+            with runner.laboratory(conn) as lab:
+                score = mutation.score(lab, kinds=frozenset({"check dropped"}))
+    (found,) = [r for r in score.results if "contacts" in r.object]
+    assert found.status == status
