@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import psycopg
@@ -55,7 +56,9 @@ class Bench:
         """Return the clean, empty database of ``schema``; nobody may stay connected to it."""
         if schema not in self._templates:
             folder = variants.SCHEMAS / schema
-            self._templates[schema] = build(self.engine, folder, f"bench_{schema}")
+            # Others may have one of the same engine and schema.
+            name = f"bench_{schema}_{token_hex(4)}"
+            self._templates[schema] = build(self.engine, folder, name)
         return self._templates[schema]
 
     @contextmanager

@@ -326,13 +326,18 @@ HARMLESS = {
 }
 
 
+# Whose rows are for people a second table lists: it says so, and judges the rows below them.
+NOT_JUDGED = {"stalls": {"public.talks"}}
+
+
 @pytest.mark.parametrize("idiom", IDIOMS)
 def test_a_correct_project_has_no_finding(judge: Judge, idiom: str) -> None:
     report = judge(idiom)
     assert [f.title for f in report.findings] == []
     assert [e.title for e in report.errors] == []
     assert report.exit_code() == 0
-    assert {c.status for c in report.coverage} <= {"tested", "locked"}
+    left = {c.table for c in report.coverage if c.status not in ("tested", "locked")}
+    assert left == NOT_JUDGED.get(idiom, set())
 
 
 @pytest.mark.parametrize("name", LEAKS)

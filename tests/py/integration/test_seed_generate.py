@@ -41,10 +41,12 @@ def test_every_row_is_there_and_spread_evenly(database: Database) -> None:
         assert counts(conn, "contacts") == [34, 34, 33]
         assert counts(conn, "deals") == [10, 10, 10]
         assert counts(conn, "memberships") == [4, 4, 4]
-        # What was loaded can be read from indexes alone: every page is known to be visible.
+        # What was loaded can be read from indexes alone: every page with rows is known to be
+        # visible. Two streams that extend a table at once may leave pages nobody wrote to.
         assert conn.execute(
-            "select relpages > 0 and relallvisible = relpages from pg_class"
-            " where oid = 'public.contacts'::regclass"
+            "select c.relallvisible = count(distinct (t.ctid::text::point)[0])"
+            " from pg_class as c cross join public.contacts as t"
+            " where c.oid = 'public.contacts'::regclass group by c.relallvisible"
         ).fetchone() == (True,)
     assert report.rows["contacts"] == 101
     assert max(seen) == (PLAN.rows, PLAN.rows)
