@@ -384,7 +384,7 @@ class Lab:
         _, code, message, detail, hint, affected, result, changes = row
         found: list[Change] = []
         changes = changes or {}
-        ignored = {mark for marks in (changes.pop("", None) or {}).values() for mark in marks}
+        ignored = set(changes.pop("", None) or ())
         for key, change in changes.items():
             known = self._before.get(key, {})
             for mark in change["gone"] or ():

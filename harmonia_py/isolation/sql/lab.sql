@@ -38,42 +38,6 @@ as $hx$
         and (watch ? h.relation or watch ? '*')
 $hx$;
 
--- What the statements before a probe changed by themselves: marks that are no work of the probe.
-create or replace function pg_temp.hx_prepared(watch jsonb, before jsonb)
-returns jsonb
-language plpgsql
-as $hx$
-declare
-    item record;
-    change jsonb;
-    found_so_far jsonb := '{}';
-begin
-    for item in
-        select h.relation, h.query
-        from pg_temp.hx_state as h
-        where
-            (watch ? h.relation or watch ? '*')
-            and (
-                before is null
-                or pg_temp.hx_writes(h.stored) is distinct from (before ->> h.relation)::bigint
-            )
-    loop
-        execute pg_catalog.format(
-            'select pg_catalog.jsonb_agg(s.mark) from (%s) as s where not exists ('
-            'select from pg_temp.hx_before as b where b.relation = %L '
-            'and b.mark = s.mark)', item.query, item.relation
-        ) into change;
-        execute pg_catalog.format(
-            'select coalesce($1, ''[]'') || coalesce(pg_catalog.jsonb_agg(b.mark), '
-            '''[]'') from pg_temp.hx_before as b where b.relation = %L and '
-            'b.mark not in (select s.mark from (%s) as s)', item.relation, item.query
-        ) into change using change;
-        found_so_far := found_so_far || pg_catalog.jsonb_build_object(item.relation, change);
-    end loop;
-    return found_so_far;
-end
-$hx$;
-
 -- What a probe changed, judged outside of RLS; rows are only turned into JSON when they are new.
 create or replace function pg_temp.hx_changes(watch jsonb, before jsonb)
 returns jsonb
@@ -109,6 +73,23 @@ begin
     end loop;
     return found_so_far;
 end
+$hx$;
+
+-- What the statements before a probe changed by themselves: marks that are no work of the probe.
+create or replace function pg_temp.hx_prepared(watch jsonb, before jsonb)
+returns jsonb
+language sql
+volatile
+as $hx$
+    select coalesce(pg_catalog.jsonb_agg(m.mark), '[]')
+    from pg_catalog.jsonb_each(pg_temp.hx_changes(watch, before)) as c (relation, change)
+    cross join lateral (
+        select n.value -> 0
+        from pg_catalog.jsonb_array_elements(nullif(c.change -> 'new', 'null')) as n (value)
+        union all
+        select g.value
+        from pg_catalog.jsonb_array_elements(nullif(c.change -> 'gone', 'null')) as g (value)
+    ) as m (mark)
 $hx$;
 
 -- Triggers and foreign keys off, or on again. Each switch makes the server forget all its plans,

@@ -1,0 +1,51 @@
+"""What was done before a probe is not its work; what the probe did itself is."""
+
+from __future__ import annotations
+
+import pytest
+
+from harmonia_py.engines import Database
+from harmonia_py.isolation import runner
+from harmonia_py.isolation.lab import Outcome, Probe
+
+DONE = {
+    "changed": "update public.contacts set score = 7 where organization_id = '{0}'",
+    "removed": "delete from public.contacts where organization_id = '{0}'",
+    "added": "insert into public.contacts (organization_id, email, full_name) "
+    "values ('{0}', 'new@example.test', 'New')",
+}
+RENAMED = "update public.contacts set full_name = 'Renamed' where organization_id = '{0}'"
+
+
+def tried(database: Database, before: str, statement: str) -> tuple[Outcome, set[str | None]]:
+    """Do ``before`` to B's contacts, then let A's owner do ``statement`` to those of A."""
+    with database.connect_admin() as conn, runner.laboratory(conn) as lab:
+        probe = Probe(
+            lab.cast.get("A.owner"),
+            statement.format(lab.cast.a.id),
+            watch=("public.contacts",),
+            pre=(before.format(lab.cast.b.id),) if before else (),
+            replica=True,
+        )
+        (outcome,) = lab.run([probe])
+        labels = lab.cast.labels()
+    assert outcome.ok
+    assert outcome.affected > 0
+    return outcome, {labels[change.scope or ""] for change in outcome.changes}
+
+
+@pytest.mark.parametrize("before", ["", *DONE.values()], ids=["nothing", *DONE])
+def test_only_the_work_of_the_probe_is_told(
+    isolation_databases: dict[str, Database], before: str
+) -> None:
+    # The probe writes to the same table, so that its rows are compared.
+    outcome, tenants = tried(isolation_databases["helper"], before, RENAMED)
+    assert tenants == {"A"}
+    assert {c.data["full_name"] for c in outcome.changes if c.kind == "new"} == {"Renamed"}
+
+
+@pytest.mark.parametrize("statement", DONE.values(), ids=DONE)
+def test_the_same_done_by_a_probe_is_told(
+    isolation_databases: dict[str, Database], statement: str
+) -> None:
+    assert tried(isolation_databases["helper"], "", statement)[1] == {"A"}
