@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harmonia_py.isolation.catalog import Catalog
@@ -28,38 +31,51 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
     A fresh process: the solver is not made for threads, and a fork would share the database
     connection.
     """
-    pool = ProcessPoolExecutor(
-        1,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-        initargs=(catalog, model),
-    )
-    pending = {key: pool.submit(_prove, key) for key in questions(catalog, model)}
+    with TemporaryDirectory(prefix="harmonia-") as folder:
+        # In a file, for what goes through a pipe waits for its reader: for ever where the process
+        # cannot start (its program came through stdin) and the catalog is larger than the pipe.
+        file = Path(folder) / "catalog"
+        file.write_bytes(pickle.dumps((catalog, model)))
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        pool.submit(_prepare, file)
+        pending = {key: _ask(pool, key) for key in questions(catalog, model)}
 
-    def result() -> list[Proof]:
-        wait(pending.values(), timeout=PATIENCE)
-        return [proof for key, asked in pending.items() for proof in _answer(catalog, key, asked)]
+        def result() -> list[Proof]:
+            wait(pending.values(), timeout=PATIENCE)
+            return [
+                proof for key, asked in pending.items() for proof in _answer(catalog, key, asked)
+            ]
 
-    try:
-        yield result
-    finally:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+        try:
+            yield result
+        finally:
+            processes = list((getattr(pool, "_processes", None) or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
 
 
 #: What the worker process keeps between two tables.
 _worker: dict[str, Any] = {}
 
 
-def _prepare(catalog: Catalog, model: TenancyModel) -> None:
+def _prepare(file: Path) -> None:
+    catalog, model = pickle.loads(file.read_bytes())  # noqa: S301 - the parent's own, just written
     _worker.update(catalog=catalog, model=model, templates={})
 
 
 def _prove(key: str) -> list[Proof]:
     catalog = _worker["catalog"]
     return prove_table(catalog, _worker["model"], catalog.tables[key], _worker["templates"])
+
+
+def _ask(pool: ProcessPoolExecutor, key: str) -> Future[list[Proof]]:
+    try:
+        return pool.submit(_prove, key)
+    except BrokenProcessPool as error:  # the process ended while it was still being asked
+        failed: Future[list[Proof]] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def _answer(catalog: Catalog, key: str, asked: Future[list[Proof]]) -> list[Proof]:

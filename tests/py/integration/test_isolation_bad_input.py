@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ from typer.testing import CliRunner
 
 from harmonia_py.engines import Database, Engine
 from harmonia_py.isolation import runner
+from harmonia_py.isolation.introspect import introspect
 
 PROJECT = """
 create table public.orgs (id uuid primary key default gen_random_uuid(), name text not null);
@@ -278,26 +282,56 @@ def state_of_quoted(database: Database) -> list[int]:
         ]
 
 
+MANY = """
+create table public.t{n} (
+    id uuid primary key default gen_random_uuid(),
+    org_id uuid not null references public.orgs (id) on delete cascade,
+    said text
+);
+alter table public.t{n} enable row level security;
+revoke all on public.t{n} from anon, authenticated;
+grant select on public.t{n} to authenticated;
+create policy s on public.t{n} for select to authenticated
+using (org_id in (select s.org_id from public.seats as s where s.user_id = auth.uid()));
+"""
+
+
 def test_five_hundred_tables(fill: Fill) -> None:
-    one = """
-    create table public.t{n} (
-        id uuid primary key default gen_random_uuid(),
-        org_id uuid not null references public.orgs (id) on delete cascade,
-        said text
-    );
-    alter table public.t{n} enable row level security;
-    revoke all on public.t{n} from anon, authenticated;
-    grant select on public.t{n} to authenticated;
-    create policy s on public.t{n} for select to authenticated
-    using (org_id in (select s.org_id from public.seats as s where s.user_id = auth.uid()));
-    """
     few = """
     revoke all on public.orgs, public.seats, public.things from anon, authenticated;
     grant select on public.orgs, public.seats, public.things to authenticated;
     """
-    database = fill(PROJECT + few + "".join(one.format(n=n) for n in range(500)))
+    database = fill(PROJECT + few + "".join(MANY.format(n=n) for n in range(500)))
     code, said = verify("--db-url", database.owner_dsn)
     data = json.loads(said)["data"]
     assert (code, data["findings"]) == (0, [])
     judged = {c["table"] for c in data["coverage"] if c["status"] in ("proven", "tested")}
     assert {f"public.t{n}" for n in range(500)} <= judged
+
+
+PROGRAM = """
+import sys
+from harmonia_py.isolation import runner
+
+if __name__ == "__main__":
+    print(*sorted({c.status for c in runner.verify(sys.argv[1]).coverage}))
+"""
+#: More than a pipe holds on Linux: whoever writes as much waits for somebody to read it.
+PIPE = 65_536
+
+
+@pytest.mark.parametrize(("fed", "status"), [("stdin", "tested"), ("file", "proven")])
+def test_a_program_whose_prover_cannot_start(
+    fill: Fill, tmp_path: Path, fed: str, status: str
+) -> None:
+    """A new process imports its program again, and what came through a pipe cannot be."""
+    database = fill(PROJECT + "".join(MANY.format(n=n) for n in range(25)))
+    with database.connect() as conn:
+        assert len(pickle.dumps(introspect(conn))) > PIPE
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "-" if fed == "stdin" else str(file), database.owner_dsn],
+        input=PROGRAM, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (0, [status]), done.stderr

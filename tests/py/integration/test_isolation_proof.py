@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +132,14 @@ def test_what_was_not_asked_in_time_is_unknown(conn: Any, monkeypatch: pytest.Mo
     merged = background.merge(Report(findings=(), cells=(), coverage=coverage), found)
     (item,) = merged.coverage
     assert (item.status, "no time left" in item.reason) == ("tested", True)
+
+
+def test_a_process_that_ended_meanwhile_is_not_asked(conn: Any) -> None:
+    build(conn, "notes", next(iter(SOUND.values())))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert isinstance(pool.submit(os._exit, 0).exception(), BrokenProcessPool)
+        asked = background._ask(pool, "public.notes")
+    found = background._answer(introspect(conn), "public.notes", asked)
+    assert {(p.status, p.reason) for p in found} == {
+        ("unknown", "the solver's process ended early")
+    }
