@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fix_database import DEBIAN_15
+from fix_npm import missing
 
 from benchmarks.verify import project
 from harmonia_py.engines.embedded import EmbeddedEngine
@@ -55,7 +56,7 @@ def verdict(report: Report) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def both() -> Any:
     if not (DEBIAN_15 / "postgres").exists():
-        pytest.skip("needs the package postgresql-15")
+        missing("needs the package postgresql-15")
     with EmbeddedEngine() as newest, EmbeddedEngine(DEBIAN_15) as oldest:
         assert newest.binaries.version != oldest.binaries.version
         yield newest, oldest
