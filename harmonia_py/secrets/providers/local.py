@@ -30,6 +30,13 @@ def read_file(path: str) -> Secret:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except PermissionError:
         raise KeyProviderDenied(f"no permission to read the key file {path}") from None
+    except FileNotFoundError:
+        raise KeyProviderUnavailable(
+            f"there is no key file {path}",
+            hint="put the key back there, or make one: "
+            f"harmonia keys init --provider {shlex.quote('file:' + path)} for a master key, "
+            f"harmonia audit keygen {shlex.quote(path)} for any other",
+        ) from None
     except OSError as error:
         raise KeyProviderUnavailable(f"cannot open the key file {path}: {error.strerror}") from None
     try:

@@ -78,8 +78,10 @@ def test_a_file_of_somebody_else_is_refused(
 
 
 def test_other_bad_files(tmp_path: Path) -> None:
-    with pytest.raises(KeyProviderUnavailable):
+    with pytest.raises(KeyProviderUnavailable, match="there is no key file") as refused:
         provider(f"file:{tmp_path}/absent")
+    assert f"harmonia keys init --provider file:{tmp_path}/absent " in (refused.value.hint or "")
+    assert f"harmonia audit keygen {tmp_path}/absent " in (refused.value.hint or "")
     with pytest.raises(InvalidMasterKey):
         provider(f"file:{tmp_path}")
     os.mkfifo(tmp_path / "pipe", 0o600)
