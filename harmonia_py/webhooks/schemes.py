@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import hmac
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,16 +22,16 @@ _ID = re.compile(r"[!-\-/-~]{1,256}", re.ASCII)  # printable, no space, no "."
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class Scheme:
+class Scheme(ABC):
     """One way to sign."""
 
     name: str
 
+    @abstractmethod
     def verify(
         self, message: Message, secrets: Sequence[bytes], now: float, tolerance: float
     ) -> Verified:
         """Return what was verified, or raise ``WebhookRejected``."""
-        raise NotImplementedError
 
 
 def standard_key(secret: bytes) -> bytes:
