@@ -136,7 +136,7 @@ def cache_dir() -> Path | None:
 
 
 def _within_reach(found: Binaries) -> Binaries:
-    """Copy the installation when root's server user cannot read it, as in ``/root/.venv``."""
+    """Copy the installation when root's server user cannot read it, as below root's home."""
     user = run_as()
     if user is None or reachable(found.bin_dir / "postgres", user, mode="-x"):
         return found
