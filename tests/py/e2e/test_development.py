@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from fix_cli import answer, harmonia
 
 from harmonia_py import development, dsn
 from harmonia_py.development import process, state
@@ -23,23 +20,6 @@ from harmonia_py.engines import binaries as installations
 from harmonia_py.engines.osuser import RunAs, give, run_as
 from harmonia_py.engines.server import free_port
 from harmonia_py.errors import Busy, HarmoniaError
-
-ROOT = Path(__file__).resolve().parents[3]
-MAIN = "from harmonia_cli.main import main; main()"
-
-
-def harmonia(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])}
-    environment.pop("DATABASE_URL", None)
-    return subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def as_ordinary_user(user: RunAs | None, action: Callable[[], object]) -> str:
@@ -68,10 +48,6 @@ def as_ordinary_user(user: RunAs | None, action: Callable[[], object]) -> str:
         said = source.read()
     os.waitpid(child, 0)
     return said
-
-
-def answer(done: subprocess.CompletedProcess[str]) -> Any:
-    return json.loads(done.stdout)
 
 
 def count_notes(url: str) -> int:
@@ -105,20 +81,15 @@ def project() -> Iterator[Path]:
 
 def test_up_twice_then_down(project: Path) -> None:
     port = free_port()
-    first = harmonia(project, "up", "--port", str(port), "-o", "json")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert answer(first)["data"]["database"] == f"127.0.0.1:{port}/postgres"
-    again = harmonia(project, "up", "-o", "json")
-    assert answer(again)["data"]["pid"] == answer(first)["data"]["pid"]
-    url = harmonia(project, "status", "--url").stdout.strip()
+    first = answer("up", "--port", str(port), cwd=project)
+    assert first["database"] == f"127.0.0.1:{port}/postgres"
+    assert answer("up", cwd=project)["pid"] == first["pid"]
+    url = harmonia("status", "--url", cwd=project).text.strip()
     assert count_notes(url) == 1
-    stopped = harmonia(project, "down")
-    assert (stopped.returncode, stopped.stdout) == (0, "stopped\n")
-    status = harmonia(project, "status", "-o", "json")
-    assert status.returncode == 3
-    assert answer(status)["error"]["code"] == "check.failed"
-    assert harmonia(project, "down").stdout == "it was not running\n"
-    assert harmonia(project, "up").returncode == 0
+    assert harmonia("down", cwd=project).text == "stopped\n"
+    assert answer("status", cwd=project, code=3)["code"] == "check.failed"
+    assert harmonia("down", cwd=project).text == "it was not running\n"
+    harmonia("up", cwd=project)
     assert count_notes(url) == 1
 
 
@@ -168,30 +139,26 @@ def test_refuses_a_port_in_use(project: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = harmonia(project, "up", "--port", str(port), "-o", "json")
-    assert done.returncode == 1
-    error = answer(done)["error"]
+        error = answer("up", "--port", str(port), cwd=project, code=1)
     assert error["code"] == "engine.port_in_use"
     assert str(port) in error["message"]
     assert not (project / ".harmonia" / "data").exists()
-    assert harmonia(project, "up", "--port", str(port)).returncode == 0
+    harmonia("up", "--port", str(port), cwd=project)
 
 
 def test_refuses_a_second_port_while_running(project: Path) -> None:
     first = development.up(project, port=free_port())
-    done = harmonia(project, "up", "--port", str(free_port()), "-o", "json")
-    assert done.returncode == 1
-    assert str(first.port) in answer(done)["error"]["message"]
+    error = answer("up", "--port", str(free_port()), cwd=project, code=1)
+    assert str(first.port) in error["message"]
 
 
 def test_a_failing_migration_is_named_and_can_be_corrected(project: Path) -> None:
     broken = project / "supabase" / "migrations" / "20260102000000_broken.sql"
     broken.write_text("create table public.more (id integer);\nselect no_such_column;\n")
-    done = harmonia(project, "up", "--port", str(free_port()), "-o", "json")
-    assert done.returncode == 1
-    assert "20260102000000_broken.sql" in answer(done)["error"]["message"]
+    error = answer("up", "--port", str(free_port()), cwd=project, code=1)
+    assert "20260102000000_broken.sql" in error["message"]
     broken.write_text("create table public.more (id integer);\n")
-    assert harmonia(project, "up").returncode == 0
+    harmonia("up", cwd=project)
 
 
 def test_a_folder_without_a_project_gets_the_environment(project: Path) -> None:
@@ -254,6 +221,5 @@ def test_the_password_is_in_no_log(project: Path) -> None:
 
 
 def test_wrong_binaries_are_refused(project: Path) -> None:
-    done = harmonia(project, "up", "--pg-bin", str(project), "-o", "json")
-    assert done.returncode == 1
-    assert answer(done)["error"]["code"] == "engine.binaries_missing"
+    error = answer("up", "--pg-bin", str(project), cwd=project, code=1)
+    assert error["code"] == "engine.binaries_missing"

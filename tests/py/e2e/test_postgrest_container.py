@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fix_cli import answer
 
 from harmonia_py import tokens
 from harmonia_py.engines import Database
@@ -27,7 +27,6 @@ from harmonia_py.postgrest import PostgREST, program
 pytestmark = pytest.mark.container
 
 ROOT = Path(__file__).resolve().parents[3]
-MAIN = "from harmonia_cli.main import main; main()"
 IMAGE = "harmonia/postgrest:test"
 
 
@@ -94,36 +93,26 @@ def test_a_binary_by_name_is_never_replaced(image: str, monkeypatch: pytest.Monk
     assert program.find(Path("/")) == program.Program(image=image)
 
 
-def harmonia(root: Path, image: str, *arguments: str) -> Any:
-    environment = {**os.environ, "HARMONIA_POSTGREST_IMAGE": image}
-    environment.pop("DATABASE_URL", None)
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments, "--output", "json"],
-        cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)["data"]
-
-
-def api_of(answer: Any) -> Any:
-    (api,) = (item for item in answer["companions"] if item["name"] == "api")
+def api_of(root: Path, image: str, *arguments: str) -> Any:
+    told = answer(*arguments, cwd=root, env={"HARMONIA_POSTGREST_IMAGE": image})
+    (api,) = (item for item in told["companions"] if item["name"] == "api")
     return api
 
 
 def test_up_serves_from_it_and_survives_a_killed_client(image: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "supabase", tmp_path / "supabase")
     try:
-        api = api_of(harmonia(tmp_path, image, "up", "--port", str(free_port())))
+        api = api_of(tmp_path, image, "up", "--port", str(free_port()))
         assert api["running"], api
         assert httpx.get(api["url"], timeout=10).status_code < 500
         state = json.loads((tmp_path / ".harmonia" / "api.json").read_text())
         # The client cannot pass on what it does not survive: the container stays.
         os.kill(state["pid"], signal.SIGKILL)
         assert len(containers()) == 1
-        again = api_of(harmonia(tmp_path, image, "up"))
+        again = api_of(tmp_path, image, "up")
         assert again["running"], again
         assert len(containers()) == 1
         assert again["url"] == api["url"]
     finally:
-        harmonia(tmp_path, image, "down", "--delete")
+        answer("down", "--delete", cwd=tmp_path)
     assert containers() == []

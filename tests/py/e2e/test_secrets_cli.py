@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fix_cli import Done, harmonia
 from fix_vault import ALDER, WORKER, VaultBench
 from harmonia_cli.main import app
 from typer.testing import CliRunner
@@ -19,13 +18,6 @@ from harmonia_py.secrets.recovery import new_identity
 from harmonia_py.webhooks import generate_secret
 
 VALUE = b"sk_live_0123456789abcdefWXYZ"
-
-
-@dataclass
-class Done:
-    code: int
-    stdout: bytes
-    stderr: bytes
 
 
 @dataclass
@@ -41,14 +33,10 @@ class Cli:
             "NO_COLOR": "1",
         }
         if words[1] == "exec":  # it replaces its process
-            argv = [sys.executable, "-c", "from harmonia_cli.main import main; main()", *words]
-            env = {**os.environ, **environment}
-            child = subprocess.run(argv, env=env, capture_output=True, check=False)
-            done = Done(child.returncode, child.stdout, child.stderr)
-        else:
-            result = CliRunner().invoke(app, words, input=given, env=environment)
-            assert result.exception is None or isinstance(result.exception, SystemExit)
-            done = Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+            return harmonia(*words, env=environment, code=code)
+        result = CliRunner().invoke(app, words, input=given, env=environment)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        done = Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
         assert done.code == code, (words, done)
         assert b"Traceback" not in done.stderr
         return done
@@ -319,22 +307,14 @@ def test_a_crash_shows_no_value(cli: Cli, tmp_path: Path, debug: str) -> None:
         "    raise RuntimeError('crashed')\n"
         "store.hint_of = crash\n"
     )
-    environment = {
-        **os.environ,
+    env = {
         "PYTHONPATH": str(tmp_path),
         "DATABASE_URL": cli.bench.database.owner_dsn,
         "HARMONIA_MASTER_KEY_PROVIDER": cli.provider,
         "HARMONIA_ORGANIZATION": str(ALDER),
         "HARMONIA_DEBUG": debug,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", "from harmonia_cli.main import main; main()", "secrets", "set", "a"],
-        env=environment,
-        input=VALUE,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 1
+    done = harmonia("secrets", "set", "a", env=env, given=VALUE, code=1)
     assert (b"Traceback" in done.stderr and b"crashed" in done.stderr) is bool(debug)
     assert debug or b"unexpected RuntimeError" in done.stderr
     assert VALUE not in done.stdout + done.stderr

@@ -8,19 +8,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fix_cli import answer
 
 from harmonia_py.engines.server import free_port
 from harmonia_py.postgrest.companion import DevelopmentApi, read
 
 ROOT = Path(__file__).resolve().parents[3]
-MAIN = "from harmonia_cli.main import main; main()"
 
 
 class Project:
@@ -28,22 +27,10 @@ class Project:
 
     def __init__(self, root: Path, binary: Path) -> None:
         self.root = root
-        self.environment = {**os.environ, "HARMONIA_POSTGREST": str(binary)}
-        self.environment.pop("DATABASE_URL", None)
+        self.environment: dict[str, str | None] = {"HARMONIA_POSTGREST": str(binary)}
 
     def run(self, *arguments: str, code: int = 0) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-c", MAIN, *arguments, "--output", "json"],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        answer = json.loads(done.stdout)
-        return answer["data"] if answer["ok"] else answer["error"]
+        return answer(*arguments, cwd=self.root, env=self.environment, code=code)
 
 
 @pytest.fixture
@@ -79,8 +66,8 @@ def test_up_serves_and_down_stops(project: Project) -> None:
     assert project.run("status", code=3)["code"] == "check.failed"
 
 
-def api_of(answer: Any) -> Any:
-    (api,) = (item for item in answer["companions"] if item["name"] == "api")
+def api_of(told: Any) -> Any:
+    (api,) = (item for item in told["companions"] if item["name"] == "api")
     return api
 
 
@@ -127,7 +114,7 @@ def test_up_says_why_there_is_no_api(project: Project) -> None:
     api = api_of(project.run("up", "--port", str(free_port())))
     assert not api["running"]
     assert "/nowhere/postgrest" in api["reason"]
-    del project.environment["HARMONIA_POSTGREST"]
+    project.environment["HARMONIA_POSTGREST"] = None
     project.environment["PATH"] = "/usr/bin:/bin"
     assert "npm install" in api_of(project.run("status"))["hint"]
 

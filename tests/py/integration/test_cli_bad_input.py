@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import fix_cli
 import pytest
 from fix_migrations import WriteMigration
 from harmonia_cli.main import app
@@ -261,34 +260,22 @@ def test_disk_not_writable(harmonia: Harmonia, arguments: tuple[str, ...]) -> No
     harmonia.works("policies", "compile")
     policy.write_text("call private.lock_down('public.first'); -- again\n")
     before = {path: path.read_bytes() for path in harmonia.supabase.rglob("*.sql")}
-    done = subprocess.run(
-        [
-            sys.executable, "-B", "-c", "from harmonia_cli.main import main; main()", *arguments,
-            "--supabase-dir", str(harmonia.supabase), "--output", "json",
-        ],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    error = json.loads(done.stdout)["error"]
-    assert done.returncode == 1 and error["code"] == "path.not_writable", done.stdout
+    error = fix_cli.harmonia(
+        *arguments,
+        *("--supabase-dir", str(harmonia.supabase), "--output", "json"),
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        first=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        code=1,
+    ).answer
+    assert error["code"] == "path.not_writable", error
     assert str(harmonia.supabase) in error["message"] and error["hint"]
     assert {path: path.read_bytes() for path in harmonia.supabase.rglob("*.sql")} == before
     assert not list(harmonia.supabase.rglob(".*.tmp"))
 
 
-def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed program, as a person or a script does."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("harmonia")), *arguments],
-        env={**os.environ, "COLUMNS": "60"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def typed(*arguments: str, code: int = 2) -> fix_cli.Done:
+    """Run the installed program in a narrow terminal."""
+    return fix_cli.harmonia(*arguments, env={"COLUMNS": "60"}, code=code)
 
 
 @pytest.mark.parametrize(
@@ -305,21 +292,22 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 )
 def test_what_cannot_be_parsed(arguments: tuple[str, ...], says: str, hint: str) -> None:
     text = typed(*arguments)
-    assert (text.returncode, text.stdout) == (2, "")
-    message, remedy = text.stderr.splitlines()
+    assert text.text == ""
+    message, remedy = text.story.splitlines()
     assert message.startswith("error (usage): ") and says in message
     assert remedy.startswith("hint: ") and hint in remedy
     for option in (("--output", "json"), ("-o", "json"), ("--output=json",), ("-ojson",)):
         machine = typed(*arguments, *option)
-        assert (machine.returncode, machine.stderr) == (2, "")
-        error = json.loads(machine.stdout)["error"]
+        assert machine.story == ""
+        error = machine.answer
         assert error["code"] == "usage" and says in error["message"] and hint in error["hint"]
 
 
 def test_no_command_at_all_shows_the_help() -> None:
     bare = typed()
-    assert bare.returncode == 2 and "Usage: harmonia" in bare.stdout + bare.stderr
-    assert typed("--version").returncode == typed("migrate", "--help").returncode == 0
+    assert "Usage: harmonia" in bare.text + bare.story
+    typed("--version", code=0)
+    typed("migrate", "--help", code=0)
 
 
 GENERATE = ("seed", "generate", "--organizations", "1", "--contacts", "1")
@@ -327,11 +315,10 @@ GENERATE = ("seed", "generate", "--organizations", "1", "--contacts", "1")
 
 def fails_alike(exit_code: int, code: str, *arguments: str) -> str:
     """Return the message with which a command fails for a person and for a machine."""
-    text, machine = typed(*arguments), typed(*arguments, "-o", "json")
-    assert (text.returncode, machine.returncode) == (exit_code, exit_code), text.stderr
-    error = json.loads(machine.stdout)["error"]
+    story = typed(*arguments, code=exit_code).story
+    error = typed(*arguments, "-o", "json", code=exit_code).answer
     assert error["code"] == code and error["hint"]
-    assert error["message"] in text.stderr and "Traceback" not in text.stderr + machine.stderr
+    assert error["message"] in story
     return str(error["message"])
 
 
@@ -349,7 +336,8 @@ def test_generating_where_it_cannot_be(plain_database: Database) -> None:
 def test_interrupted_generating_leaves_no_half_organization(database: Database) -> None:
     arguments = ["--organizations", "400", "--contacts", "200000", "--db-url", database.owner_dsn]
     process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("harmonia")), "seed", "generate", *arguments],
+        fix_cli.command("seed", "generate", *arguments),
+        env=fix_cli.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fix_cli import command, environment
 from fix_migrations import WriteMigration
 
 from harmonia_py import dsn, migrations
@@ -256,9 +255,9 @@ def test_a_killed_run_leaves_nothing_half_applied(
     write("t", "create table public.t (id int);", number=1)
     write("slow", "create table public.half (id int);\nselect pg_sleep(3);", number=2)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from harmonia_cli.main import main; main()", "migrate", "apply"],
+        command("migrate", "apply"),
         cwd=folder,
-        env={**os.environ, "DATABASE_URL": plain_database.owner_dsn},
+        env=environment({"DATABASE_URL": plain_database.owner_dsn}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

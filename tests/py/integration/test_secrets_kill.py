@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from threading import Event, Thread
 from typing import Any
 
 import psycopg
 import pytest
+from fix_cli import command, environment
 from fix_vault import ALDER, WORKER, VaultBench
 
 from harmonia_py.secrets import Secret
@@ -52,15 +51,14 @@ class Writer(Thread):
 
 
 def _rotate(bench: VaultBench) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
+    env = {
         "DATABASE_URL": bench.database.owner_dsn,
         "HARMONIA_MASTER_KEY_PROVIDER": bench.key_uri,
     }
     words = ["keys", "rotate-organization", "--organization", str(ALDER), "--batch", "100"]
     return subprocess.Popen(
-        [sys.executable, "-c", "from harmonia_cli.main import main; main()", *words],
-        env=environment,
+        command(*words),
+        env=environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

@@ -6,13 +6,13 @@ import base64
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from fix_cli import harmonia
 from fix_vault import ALDER, WORKER, VaultBench
 from psycopg import sql
 
@@ -142,18 +142,11 @@ def test_no_plaintext_anywhere(
 
 def _cli(bench: VaultBench, words: list[str], given: bytes) -> bytes:
     """Run ``harmonia secrets`` as another process; it must not say a value on stderr."""
-    environment = {
-        **os.environ,
+    env = {
         "DATABASE_URL": bench.database.owner_dsn,
         "HARMONIA_MASTER_KEY_PROVIDER": bench.key_uri,
         "HARMONIA_ORGANIZATION": str(ALDER),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", "from harmonia_cli.main import main; main()", "secrets", *words],
-        input=given,
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
+    done = harmonia("secrets", *words, env=env, given=given)
     assert given not in done.stderr if given else True
     return done.stdout
