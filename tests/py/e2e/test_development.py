@@ -6,41 +6,46 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from fix_cli import answer, harmonia
 
+import harmonia_py
 from harmonia_py import development, dsn
 from harmonia_py.development import process, state
 from harmonia_py.engines import binaries as installations
 from harmonia_py.engines.osuser import RunAs, give, run_as
 from harmonia_py.engines.server import free_port
-from harmonia_py.errors import Busy, HarmoniaError
+from harmonia_py.errors import Busy
 
 
-def as_ordinary_user(user: RunAs | None, action: Callable[[], object]) -> str:
-    """Run ``action`` without root's rights; return ``ok`` or the error's code and message.
+def as_ordinary_user(
+    user: RunAs | None, project: Path, action: Callable[[ModuleType], object]
+) -> str:
+    """Give ``action`` the module ``development``, without root's rights.
 
-    In a fork: an interpreter below root's home could not be started by anybody else.
+    Return ``ok``, or the error's code and message, or the traceback of what was not expected. In
+    a fork: an interpreter below root's home could not be started by anybody else.
     """
+    if user is not None:
+        # Nor could a checkout there be read: the files of the library lie where the user can.
+        library = project.parent / "library" / "harmonia_py"
+        shutil.copytree(Path(harmonia_py.__file__).parent, library)
+        for path in [library.parent, library, *library.rglob("*")]:
+            give(path, user)
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            if user is not None:
-                os.setgroups([])
-                os.setgid(user.gid)
-                os.setuid(user.uid)
-            try:
-                action()
-                said = "ok"
-            except HarmoniaError as error:
-                said = f"{error.code}: {error.message}"
-            os.write(send, said.encode())
+            os.write(send, _said(user, project, action).encode())
         finally:
             os._exit(0)
     os.close(send)
@@ -48,6 +53,26 @@ def as_ordinary_user(user: RunAs | None, action: Callable[[], object]) -> str:
         said = source.read()
     os.waitpid(child, 0)
     return said
+
+
+def _said(user: RunAs | None, project: Path, action: Callable[[ModuleType], object]) -> str:
+    try:
+        if user is not None:
+            for name in [n for n in sys.modules if n.split(".")[0] == "harmonia_py"]:
+                del sys.modules[name]
+            sys.path.insert(0, str(project.parent / "library"))
+        library = import_module("harmonia_py.development")
+        if user is not None:
+            assert Path(library.__file__ or "").is_relative_to(project.parent)
+            os.setgroups([])
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+        action(library)
+        return "ok"
+    except Exception as error:
+        if (code := getattr(error, "code", None)) is not None:
+            return f"{code}: {error}"
+        return traceback.format_exc()
 
 
 def count_notes(url: str) -> int:
@@ -181,19 +206,19 @@ def test_runs_for_an_ordinary_user(project: Path) -> None:
     binaries = installations.find()  # for root a copy that others can read, when need be
     port = free_port()
 
-    def life() -> None:
+    def life(development: ModuleType) -> None:
         found = development.up(project, port=port, pg_bin=binaries.bin_dir)
         assert Path(found.data_dir) == project / ".harmonia" / "data"
         assert count_notes(found.dsn_as("postgres")) == 1
         assert development.down(project, delete=True)
 
-    assert as_ordinary_user(user, life) == "ok"
+    assert as_ordinary_user(user, project, life) == "ok"
 
 
 def test_says_which_folder_cannot_be_written(project: Path) -> None:
     project.chmod(0o555)
     try:
-        said = as_ordinary_user(run_as(), lambda: development.up(project, port=free_port()))
+        said = as_ordinary_user(run_as(), project, lambda d: d.up(project, port=free_port()))
     finally:
         project.chmod(0o755)
     assert said.startswith("path.not_writable: ")
