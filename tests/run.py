@@ -76,14 +76,17 @@ def suites() -> list[Suite]:
 def no_docker() -> str:
     """Return why the container tests cannot run, or nothing."""
     if shutil.which("docker") is None:
-        return "Docker is missing"
+        return "Docker is missing (apt install docker.io, which root starts)"
     done = subprocess.run(
         ["docker", "version", "--format", "{{.Server.Version}}"],
         capture_output=True,
         check=False,
         timeout=30,
     )
-    return "" if done.returncode == 0 else "no Docker engine runs"
+    if done.returncode == 0:
+        return ""
+    # It may run, and answer root and its own group only.
+    return "no Docker engine answers (as root: start dockerd; usermod -aG docker USER)"
 
 
 def run(suite: Suite, extra: list[str]) -> Outcome:
