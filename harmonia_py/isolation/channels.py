@@ -1,11 +1,14 @@
-"""All probe channels in order, and the sum of what they saw."""
+"""All probe channels, and the sum of what they saw.
+
+Some must know what a legitimate caller may do with the tables; the others can run at the same time
+on a copy of the database. The result is put together in the same order either way.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
@@ -50,13 +53,14 @@ from harmonia_py.isolation.probes import (
     totals,
     views,
 )
+from harmonia_py.isolation.twin import beside
 
 __all__ = ["ChannelResult", "run"]
 
 
 @dataclass(slots=True)
 class ChannelResult:
-    """The signals, cells and counts of every channel together."""
+    """The signals, cells and counts of every channel together, or of one."""
 
     signals: list[Signal] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
@@ -65,101 +69,199 @@ class ChannelResult:
     allowed: dict[tuple[str, str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     timings: dict[str, float] = field(default_factory=dict)
 
+    def add(self, part: ChannelResult) -> None:
+        """Take in what one more channel saw; its cells and permissions replace those before."""
+        self.signals += part.signals
+        self.not_judged += part.not_judged
+        self.probes += part.probes
+        self.timings |= part.timings
+        self.cells = part.cells or self.cells
+        self.allowed = part.allowed or self.allowed
 
-def run(lab: Lab, *, progress: Callable[[str], None]) -> ChannelResult:
-    """Run each channel; one that finds nothing to do costs nothing."""
+
+Progress = Callable[[str], None]
+Channel = Callable[[Lab, ChannelResult], ChannelResult]
+Parts = dict[str, ChannelResult]
+
+
+def run(lab: Lab, *, progress: Progress, copy: str | None = None) -> ChannelResult:
+    """Run each channel; one that finds nothing to do costs nothing.
+
+    ``copy`` reaches a copy of the database: half of the channels then run there meanwhile.
+    """
+    with beside(lab, copy, lambda other, say: _in_order(other, _APART, {}, say)) as apart:
+        parts = _in_order(lab, _WITH_TABLES, {}, progress)
+        parts |= apart(progress)
+    _unforged(parts)
+    parts |= _in_order(lab, _LAST, parts, progress)
+    return _sum(parts)
+
+
+def _in_order(lab: Lab, channels: Mapping[str, Channel], before: Parts, say: Progress) -> Parts:
+    """Run channels one after the other, each with the sum of what was seen before it."""
+    seen = _sum(before)
+    parts: Parts = {}
+    for name, channel in channels.items():
+        say(f"probing {name}")
+        started = time.monotonic()
+        part = parts[name] = channel(lab, seen)
+        part.timings[name] = time.monotonic() - started
+        seen.add(part)
+    return parts
+
+
+def _sum(parts: Parts) -> ChannelResult:
     result = ChannelResult()
-    timer = _Timer(result, progress)
-    with timer("tables"):
-        found = tables.probe(lab)
-        result.signals += found.signals
-        result.cells += found.cells
-        result.not_judged += found.not_judged
-        result.probes += found.probes
-        result.allowed = found.allowed
-    with timer("permissions"):
-        signals, result.cells = permissions.probe(lab, result.cells, result.allowed)
-        result.signals += signals
-        result.signals += selves.probe(lab)
-        result.signals += reach.probe(lab)
-    with timer("shared rows"):
-        result.signals += common.probe(lab)
-    with timer("views"):
-        signals, counts = views.probe(lab)
-        result.signals += signals
-        result.probes.update(counts)
-        result.signals += barriers.probe(lab, {s.object for s in signals})
-    with timer("functions"):
-        taken, opened = invitations.probe(lab)
-        signals, skipped = rpc.probe(lab, opened)
-        result.signals += taken + signals + namesakes.probe(lab)
-        result.not_judged += skipped
-        told = {s.object for s in signals} | set(lab.model.public_functions)
-        result.signals += dynamic.probe(lab, told)
-        result.signals += totals.probe(lab, told)
-        result.signals += settings.probe(lab)
-    with timer("callers"):
-        result.signals += callers.probe(lab)
-    with timer("keys"):
-        result.signals += oracles.probe(lab, result.allowed)
-        result.signals += refusals.probe(lab, result.allowed)
-    with timer("notices"):
-        result.signals += notices.probe(lab, result.allowed)
-    with timer("grants"):
-        result.signals += grants.probe(lab)
-        result.signals += credentials.probe(lab, result.allowed)
-    with timer("records"):
-        result.signals += records.probe(lab, result.allowed)
-        result.signals += readers.probe(lab)
-    with timer("storage"):
-        signals, left = storage.probe(lab)
-        result.signals += signals
-        result.not_judged += left
-    with timer("realtime"):
-        result.signals += realtime.probe(lab)
-    with timer("escalation"):
-        result.signals += escalation.probe(lab, result.allowed)
-        result.signals += own_seat.probe(lab)
-        result.signals += signup.probe(lab)
-        risen = {s.object for s in result.signals if s.rule == "escalation.profile"}
-        result.signals += entitlements.probe(lab, risen)
-    with timer("shares"):
-        result.signals += shares.probe(lab)
-        result.signals += nested.probe(lab)
-        result.signals += tickets.probe(lab)
-        result.signals += accounts.probe(lab)
-    with timer("closed tenants"):
-        signals, left = closed.probe(lab, result.allowed)
-        result.signals += signals
-        result.not_judged += left
-    with timer("claims"):
-        result.signals += claims.probe(lab, result.signals)
-        result.signals += claims.rise(lab)
-        result.signals += assurance.probe(lab)
-    with timer("conditions"):
-        result.signals += inert.probe(lab)
-    with timer("temporary tables"):
-        signals, left = shadow.probe(lab, result.signals)
-        result.signals += signals
-        result.not_judged += left
-    with timer("legitimate access"):
-        result.signals += returning.probe(lab, result.allowed)
-        signals, left = denied.probe(lab, result.cells, result.allowed)
-        result.signals += signals
-        result.not_judged += left
+    for name in _ORDER:
+        if name in parts:
+            result.add(parts[name])
     return result
 
 
-class _Timer:
-    """Tell what runs and how long it took, in seconds."""
+def _unforged(parts: Parts) -> None:
+    """Leave out of the claims what some channel shows without a forged one."""
+    others = _sum({name: part for name, part in parts.items() if name != "claims"})
+    parts["claims"].signals = claims.beyond(parts["claims"].signals, others.signals)
 
-    def __init__(self, result: ChannelResult, progress: Callable[[str], None]) -> None:
-        self.result = result
-        self.progress = progress
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        self.progress(f"probing {name}")
-        started = time.monotonic()
-        yield
-        self.result.timings[name] = time.monotonic() - started
+# Of the tables, and of what is allowed there -------------------------------------------------
+
+
+def _tables(lab: Lab, _: ChannelResult) -> ChannelResult:
+    found = tables.probe(lab)
+    return ChannelResult(found.signals, found.cells, found.not_judged, found.probes, found.allowed)
+
+
+def _permissions(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    signals, cells = permissions.probe(lab, seen.cells, seen.allowed)
+    return ChannelResult([*signals, *selves.probe(lab), *reach.probe(lab)], cells)
+
+
+def _keys(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    return ChannelResult([*oracles.probe(lab, seen.allowed), *refusals.probe(lab, seen.allowed)])
+
+
+def _notices(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    return ChannelResult(notices.probe(lab, seen.allowed))
+
+
+def _grants(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    return ChannelResult([*grants.probe(lab), *credentials.probe(lab, seen.allowed)])
+
+
+def _records(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    return ChannelResult([*records.probe(lab, seen.allowed), *readers.probe(lab)])
+
+
+def _escalation(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    signals = [*escalation.probe(lab, seen.allowed), *own_seat.probe(lab), *signup.probe(lab)]
+    risen = {s.object for s in signals if s.rule == "escalation.profile"}
+    return ChannelResult([*signals, *entitlements.probe(lab, risen)])
+
+
+def _closed(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    signals, left = closed.probe(lab, seen.allowed)
+    return ChannelResult(signals, not_judged=left)
+
+
+def _claims(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult([*claims.probe(lab), *claims.rise(lab)])
+
+
+def _legitimate(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    signals = returning.probe(lab, seen.allowed)
+    denials, left = denied.probe(lab, seen.cells, seen.allowed)
+    return ChannelResult([*signals, *denials], not_judged=left)
+
+
+# Apart from them -----------------------------------------------------------------------------
+
+
+def _shared_rows(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(common.probe(lab))
+
+
+def _views(lab: Lab, _: ChannelResult) -> ChannelResult:
+    signals, counts = views.probe(lab)
+    more = barriers.probe(lab, {s.object for s in signals})
+    return ChannelResult([*signals, *more], probes=Counter(counts))
+
+
+def _functions(lab: Lab, _: ChannelResult) -> ChannelResult:
+    taken, opened = invitations.probe(lab)
+    signals, skipped = rpc.probe(lab, opened)
+    told = {s.object for s in signals} | set(lab.model.public_functions)
+    return ChannelResult(
+        [
+            *taken, *signals, *namesakes.probe(lab), *dynamic.probe(lab, told),
+            *totals.probe(lab, told), *settings.probe(lab),
+        ],
+        not_judged=skipped,
+    )  # fmt: skip
+
+
+def _callers(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(callers.probe(lab))
+
+
+def _storage(lab: Lab, _: ChannelResult) -> ChannelResult:
+    signals, left = storage.probe(lab)
+    return ChannelResult(signals, not_judged=left)
+
+
+def _realtime(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(realtime.probe(lab))
+
+
+def _shares(lab: Lab, _: ChannelResult) -> ChannelResult:
+    signals = [*shares.probe(lab), *nested.probe(lab), *tickets.probe(lab), *accounts.probe(lab)]
+    return ChannelResult(signals)
+
+
+def _assurance(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(assurance.probe(lab))
+
+
+def _conditions(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(inert.probe(lab))
+
+
+# Once everything else was seen ---------------------------------------------------------------
+
+
+def _temporary(lab: Lab, seen: ChannelResult) -> ChannelResult:
+    signals, left = shadow.probe(lab, seen.signals)
+    return ChannelResult(signals, not_judged=left)
+
+
+_WITH_TABLES: dict[str, Channel] = {
+    "tables": _tables,
+    "permissions": _permissions,
+    "keys": _keys,
+    "notices": _notices,
+    "grants": _grants,
+    "records": _records,
+    "escalation": _escalation,
+    "closed tenants": _closed,
+    "claims": _claims,
+    "legitimate access": _legitimate,
+}
+#: About as much work as the above.
+_APART: dict[str, Channel] = {
+    "shared rows": _shared_rows,
+    "views": _views,
+    "functions": _functions,
+    "callers": _callers,
+    "storage": _storage,
+    "realtime": _realtime,
+    "shares": _shares,
+    "assurance": _assurance,
+    "conditions": _conditions,
+}
+_LAST: dict[str, Channel] = {"temporary tables": _temporary}
+#: Of the report, wherever they ran.
+_ORDER = (
+    "tables", "permissions", "shared rows", "views", "functions", "callers", "keys", "notices",
+    "grants", "records", "storage", "realtime", "escalation", "shares", "closed tenants", "claims",
+    "assurance", "conditions", "temporary tables", "legitimate access",
+)  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -24,7 +24,7 @@ from harmonia_py.isolation.solve import choose
 from harmonia_py.isolation.standing import Standing
 from harmonia_py.isolation.values import candidates
 
-__all__ = ["Fixtures", "Row", "seed"]
+__all__ = ["Fixtures", "Row", "repeat", "seed"]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -57,6 +57,8 @@ class Fixtures:
     canaries: dict[str, str] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
     replica: bool = False
+    #: The statements that stored all this, in order, and what each returned.
+    done: list[tuple[bytes, list[Any]]] = field(default_factory=list)
 
     def of(self, table: str, owner: str | None, user: str | None = None) -> list[Row]:
         """Return the rows of one owner (of one user, when given), plain rows first."""
@@ -94,6 +96,21 @@ def seed(
     return seeder.fixtures
 
 
+def repeat(conn: psycopg.Connection[Any], fixtures: Fixtures) -> Fixtures | None:
+    """Store the same rows in a copy of the database; None when they do not come out the same."""
+    try:
+        for statement, returned in fixtures.done:
+            cursor = conn.execute(statement)
+            if cursor.description is not None and cursor.fetchall() != returned:
+                return None
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return None
+    rows = defaultdict(list, {key: list(kept) for key, kept in fixtures.rows.items()})
+    return replace(fixtures, rows=rows)
+
+
 class _Seeder:
     def __init__(
         self, conn: psycopg.Connection[Any], catalog: Catalog, model: TenancyModel, cast: Cast
@@ -120,16 +137,25 @@ class _Seeder:
                     self.fixtures.errors[table.key] = with_error
         finally:
             if self.fixtures.replica:
-                self.conn.execute("set local session_replication_role = origin")
+                self._do("set local session_replication_role = origin")
         for table in self.catalog.tables.values():
             if table.kind == "matview":
                 self._try(sql.SQL("refresh materialized view {}").format(table.sql))
         self._canaries()
 
+    def _do(self, statement: str | sql.Composed) -> list[Any]:
+        """Run a statement and note it; return its rows, if it has any."""
+        text = sql.SQL(statement) if isinstance(statement, str) else statement
+        encoded = text.as_bytes(self.conn)
+        cursor = self.conn.execute(encoded)
+        rows = cursor.fetchall() if cursor.description is not None else []
+        self.fixtures.done.append((encoded, rows))
+        return rows
+
     def _try(self, statement: str | sql.Composed) -> bool:
         try:
             with self.conn.transaction():
-                self.conn.execute(statement)
+                self._do(statement)
         except psycopg.Error:
             return False
         return True
@@ -713,7 +739,7 @@ class _Seeder:
             return [], None
         try:
             with self.conn.transaction():
-                done = self.conn.execute(self._filling(table, rows)).fetchall()
+                done = self._do(self._filling(table, rows))
             return [d[0] for d in done], None
         except psycopg.Error as error:
             first = _say(error)
@@ -721,7 +747,7 @@ class _Seeder:
         for row in rows:
             try:
                 with self.conn.transaction():
-                    done = self.conn.execute(self._filling(table, [row])).fetchall()
+                    done = self._do(self._filling(table, [row]))
                 out += [d[0] for d in done]
             except psycopg.Error as error:
                 first = _say(error)

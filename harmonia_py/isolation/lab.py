@@ -111,6 +111,8 @@ class Lab:
         self.count = 0
         #: How many probes took too long: on a slow machine that may say nothing of the project.
         self.timeouts = 0
+        #: Set from another thread: whatever runs is of no use any more.
+        self.given_up = False
         self.only: frozenset[str] | None = None
         #: What channels work out once from the catalog and the rows as seeded.
         self.memo: dict[Any, Any] = {}
@@ -312,6 +314,8 @@ class Lab:
         size = 1 if single else _BATCH
         position = 0
         while position < len(probes):
+            if self.given_up:
+                raise CouldNotVerify("another part of the run failed")
             batch = probes[position : position + size]
             done = self._batch(batch)
             if len(done) > 1 and done[-1].code == "57014":
@@ -354,6 +358,16 @@ class Lab:
         notices = tuple(self._notices)
         return [self._outcome(row, notices if len(probes) == 1 else ()) for row in rows]
 
+    def _stored(self, keys: tuple[str, ...]) -> str:
+        """Return where the rows of some relations are, as an array of the server's."""
+        key = ("stored", keys)
+        if key not in self.memo:
+            tables = filter(None, map(self.catalog.table, keys))
+            places = [str(oid) for table in tables for oid in self._leaves(table)]
+            self.memo[key] = "{" + ",".join(places) + "}"
+        text: str = self.memo[key]
+        return text
+
     def _leaves(self, table: Table) -> list[int]:
         if table.kind != "partitioned":
             return [table.oid]
@@ -376,6 +390,8 @@ class Lab:
         }
         if probe.watch:
             out["watch"] = list(probe.watch)
+            if "*" not in probe.watch:
+                out["stored"] = self._stored(probe.watch)
         if probe.pre:
             out["pre"] = list(probe.pre)
         return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -23,6 +23,7 @@ from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel, dump
 from harmonia_py.isolation.proof import Proof, merge, proving
 from harmonia_py.isolation.references import References
+from harmonia_py.isolation.twin import begin
 from harmonia_py.isolation.verdict import findings
 from harmonia_py.isolation.witnesses import confirm
 
@@ -49,19 +50,20 @@ def laboratory(
     *,
     schemas: Sequence[str] | None = None,
     timeout: float = 2.0,
+    known: Callable[[Catalog, TenancyModel], object] = lambda *_: None,
 ) -> Iterator[Lab]:
-    """Seed the fixtures in a transaction that is always rolled back and yield the lab."""
+    """Seed the fixtures in a transaction that is always rolled back and yield the lab.
+
+    ``known`` is called with the catalog and the model before the rows are made.
+    """
     try:
         with conn.transaction(force_rollback=True):
-            conn.execute("set local lock_timeout = '5s'")
-            conn.execute("set local statement_timeout = '120s'")
-            conn.execute("set local idle_in_transaction_session_timeout = 0")
-            conn.execute("set local search_path = ''")
-            conn.execute("set local jit = off")
+            begin(conn)
             catalog = introspect(conn, schemas=schemas or (model.schemas if model else None))
             _check(catalog.roles, len(catalog.tables))
             inferred = infer(catalog)
             final = overlay(inferred, model) if model else inferred
+            known(catalog, final)
             people = cast(
                 final,
                 catalog.roles,
@@ -121,22 +123,38 @@ def verify(
     timeout: float = 2.0,
     progress: Progress | None = None,
     afterwards: Callable[[Lab, Report], object] | None = None,
+    copy: Callable[[], str] | None = None,
 ) -> Report:
     """Judge the database behind ``dsn``: seed, probe as every actor, roll back, report.
 
     ``timeout`` (seconds) bounds each probe; ``afterwards`` gets the laboratory, still seeded,
-    and the report. Raises CouldNotVerify when no verdict is possible.
+    and the report. ``copy`` makes one more database like this one and returns its URL: half of
+    the probes then run there, meanwhile. Raises CouldNotVerify when no verdict is possible.
     """
     started = time.monotonic()
     require_session(dsn)
+    twin = copy() if copy is not None else None
+    say = progress or (lambda _: None)
+    proofs: list[Callable[[], list[Proof]]] = []
     with connect(dsn) as conn:
-        say = progress or (lambda _: None)
         say("reading the catalog and seeding two tenants")
-        with laboratory(conn, model, schemas=schemas, timeout=timeout) as lab:
-            with proving(lab.catalog, lab.model) as proofs:
-                report = judge(
-                    lab, progress=say, started=started, stand_ins=stand_ins, proofs=proofs
-                )
+        with ExitStack() as open_:
+
+            def known(catalog: Catalog, model: TenancyModel) -> None:
+                # The solver needs no rows: it begins while they are made.
+                proofs.append(open_.enter_context(proving(catalog, model)))
+
+            lab = open_.enter_context(
+                laboratory(conn, model, schemas=schemas, timeout=timeout, known=known)
+            )
+            report = judge(
+                lab,
+                progress=say,
+                started=started,
+                stand_ins=stand_ins,
+                proofs=proofs[0],
+                copy=twin,
+            )
             if afterwards is not None:
                 afterwards(lab, report)
         conn.rollback()
@@ -150,15 +168,18 @@ def judge(
     started: float | None = None,
     stand_ins: Sequence[str] = (),
     proofs: Callable[[], list[Proof]] = list,
+    copy: str | None = None,
 ) -> Report:
     """Run every channel in an open laboratory and put the report together.
 
-    ``proofs`` is asked once the probes are done; worlds that refute a policy are then tried.
+    ``copy`` is the URL of a copy of the database, as it was before the laboratory, for half of
+    the channels. ``proofs`` is asked once the probes are done; worlds that refute a policy are
+    then tried.
     """
     say = progress or (lambda _: None)
     started = time.monotonic() if started is None else started
     seeded = time.monotonic()
-    result = channels.run(lab, progress=say)
+    result = channels.run(lab, progress=say, copy=copy)
     say("waiting for the last proofs")
     proven = proofs()
     result.signals += confirm(lab, proven, result.signals)

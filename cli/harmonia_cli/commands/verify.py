@@ -154,6 +154,7 @@ def verify(
                 timeout=timeout,
                 progress=_tell,
                 afterwards=_pgtap(emit_pgtap) if emit_pgtap is not None else None,
+                copy=target.copy,
             )
         if accepted is not None:
             report, remarks = accepted.apply(report, today=date.today())

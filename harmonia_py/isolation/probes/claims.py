@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,19 +21,18 @@ from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import home, tables
 from harmonia_py.isolation.references import literals
 
-__all__ = ["probe", "rise"]
+__all__ = ["beyond", "probe", "rise"]
 
 _RULES = ("cross_tenant", "user_rows.public")
 
 
-def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
-    """Repeat the attacks with forged input; what already worked without it is not repeated."""
-    known = {(s.object, s.command) for s in signals if s.rule in _RULES}
+def probe(lab: Lab) -> list[Signal]:
+    """Repeat the attacks with forged input; :func:`beyond` tells what only then works."""
     out: list[Signal] = []
     for actor, what, why, fix in _forged(lab):
         fix += _readers(lab, what)
         for signal in tables.attack(lab, actor).signals:
-            if (signal.object, signal.command) in known or signal.rule == "rows.published":
+            if signal.rule == "rows.published":
                 continue  # what rows say of themselves hangs on no claim
             out.append(
                 replace(
@@ -48,8 +48,14 @@ def probe(lab: Lab, signals: list[Signal]) -> list[Signal]:
                 )
             )
     if _reads_stored_metadata(lab):
-        out += _stored(lab, known)
+        out += _stored(lab)
     return out
+
+
+def beyond(forged: Iterable[Signal], others: Iterable[Signal]) -> list[Signal]:
+    """Return what was seen with forged input only, ``others`` being what was seen without."""
+    known = {(s.object, s.command) for s in others if s.rule in _RULES}
+    return [s for s in forged if s.kind != "breach" or (s.object, s.command) not in known]
 
 
 def rise(lab: Lab) -> list[Signal]:
@@ -190,7 +196,7 @@ def _reads_stored_metadata(lab: Lab) -> bool:
     return "raw_user_meta_data" in lab.refs.everything and "auth.users" in lab.catalog.platform
 
 
-def _stored(lab: Lab, known: set[tuple[str, str]]) -> list[Signal]:
+def _stored(lab: Lab) -> list[Signal]:
     """Write the forged metadata where Supabase Auth keeps it, and attack again."""
     out: list[Signal] = []
     for actor in _outsiders(lab):
@@ -212,6 +218,6 @@ def _stored(lab: Lab, known: set[tuple[str, str]]) -> list[Signal]:
                 title="What a user can write decides what it sees: raw_user_meta_data",
             )
             for s in found
-            if (s.object, s.command) not in known and s.rule != "rows.published"
+            if s.rule != "rows.published"
         ]
     return out

@@ -12,20 +12,30 @@ create temporary table if not exists hx_state (
     stored oid [] not null
 );
 
+-- How many rows were written in some places so far, rolled back or not; null without counters.
 create or replace function pg_temp.hx_writes(stored oid [])
 returns bigint
-language sql
-volatile
+language plpgsql
 as $hx$
-    select sum(
-        pg_catalog.pg_stat_get_xact_tuples_inserted(o.oid)
-        + pg_catalog.pg_stat_get_xact_tuples_updated(o.oid)
-        + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid)
-    )::bigint
-    from unnest(stored) as o (oid)
+declare
+    place oid;
+    writes bigint := 0;
+begin
+    if not pg_catalog.current_setting('track_counts')::boolean then
+        return null;
+    end if;
+    -- A loop of expressions: a query would cost more than all that it adds up.
+    foreach place in array stored loop
+        writes := writes
+            + pg_catalog.pg_stat_get_xact_tuples_inserted(place)
+            + pg_catalog.pg_stat_get_xact_tuples_updated(place)
+            + pg_catalog.pg_stat_get_xact_tuples_deleted(place);
+    end loop;
+    return writes;
+end
 $hx$;
 
--- What was never written to need not be compared; null, without counters: all is compared.
+-- The same for each relation. What was not written to since need not be compared.
 create or replace function pg_temp.hx_counts(watch jsonb)
 returns jsonb
 language sql
@@ -138,8 +148,8 @@ $hx$;
 -- Runs probes one after the other, each in a subtransaction that is always rolled back, and
 -- returns what the caller would have seen and what really changed.
 -- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
--- "watch": [relation], "replica": bool, "stay": bool}]; watch ["*"] looks at every relation that
--- was touched. Without "stay", "replica" is over when "pre" is done, if there is any.
+-- "watch": [relation], "stored": oid[], "replica": bool, "stay": bool}]; "stored" is where the rows
+-- of the relations are; watch ["*"] looks at every relation that was touched. Without "stay", "replica" is over when "pre" is done, if there is any.
 -- Stops after a timeout, because the timer is the statement's.
 create or replace function pg_temp.hx_run(probes jsonb)
 returns table (
@@ -160,10 +170,20 @@ declare
     item record;
     number int := 0;
     watched jsonb;
+    places oid [];
+    everywhere oid [];
+    writes bigint;
     before jsonb;
     prepared jsonb;
     late boolean := false;
 begin
+    if probes @> '[{"watch": ["*"]}]' then
+        everywhere := (
+            select pg_catalog.array_agg(o.oid)
+            from pg_temp.hx_state as h
+            cross join lateral unnest(h.stored) as o (oid)
+        );
+    end if;
     for part in select pg_temp.hx_parts(probes) loop
         p := part -> 0;
         prepared := null;
@@ -187,6 +207,9 @@ begin
                 end if;
                 prepared := pg_temp.hx_prepared(watched, before);
             end if;
+            -- As the first probe finds it, and so never more than a later one does: what a probe
+            -- writes to has more when it is done.
+            before := case when everywhere is not null then pg_temp.hx_counts('["*"]') end;
             for p in select j.value from pg_catalog.jsonb_array_elements(part) as j loop
                 probe := number;
                 number := number + 1;
@@ -197,7 +220,10 @@ begin
                 detail := null;
                 hint := null;
                 begin
-                    before := pg_temp.hx_counts(p -> 'watch');
+                    if p ? 'watch' then
+                        places := coalesce((p ->> 'stored')::oid [], everywhere, '{}');
+                        writes := pg_temp.hx_writes(places);
+                    end if;
                     for item in
                         select j.key, j.value
                         from pg_catalog.jsonb_each_text(p -> 'session') as j
@@ -213,8 +239,11 @@ begin
                     end if;
                     perform pg_catalog.set_config('role', 'none', true);
                     changes := '{}';
-                    if p ? 'watch' then
+                    if p ? 'watch' and coalesce(pg_temp.hx_writes(places) <> writes, true) then
                         changes := pg_temp.hx_changes(p -> 'watch', before);
+                        if everywhere is not null then
+                            before := pg_temp.hx_counts('["*"]');
+                        end if;
                     end if;
                     raise exception 'done' using errcode = 'HX000';
                 exception
