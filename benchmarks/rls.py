@@ -3,8 +3,9 @@
     python -m benchmarks.rls                      # 1,000,000 contacts in 1,000 organizations
     python -m benchmarks.rls --pg-bin /usr/lib/postgresql/15/bin
 
-Each statement of ``benchmarks.frontend`` runs in turn, in one process, in four ways, and the
-lower deciles are compared, which hold still on a machine that does other things too:
+Each statement of ``benchmarks.frontend`` runs in turn, in one process, in four ways, in several
+passes over all of them, and the lower deciles are compared, which hold still on a machine that does
+other things too:
 
 * ``hand``: as a role that bypasses RLS, with ``organization_id = ...`` written by hand;
 * ``floor``: as ``authenticated`` under the least policy that still looks up who asks: one range of
@@ -54,10 +55,14 @@ from harmonia_py.project import find
 from harmonia_py.seed.generate import GeneratePlan, generate
 
 Connection = psycopg.Connection[Any]
-#: A peer that takes seconds need not take them sixty times.
+#: All statements are gone through this many times: what disturbs the machine for a second then
+#: falls on a part of the rounds of many statements, and not on all rounds of one.
+PASSES = 5
+#: A peer that takes seconds need not take them a hundred times.
 PATIENCE = 10.0
-#: Fills the caches; and from the sixth execution on, PostgreSQL may keep one plan.
-WARM_UP = 8
+#: Fills the caches; and from the sixth execution on, PostgreSQL may keep one plan. Later passes
+#: find both, and only fetch back what the statements between them pushed out.
+WARM_UP, WARM_AGAIN = 8, 2
 HEAD = (
     "statement",
     "hand, ms",
@@ -169,8 +174,9 @@ def measure(
     connections: tuple[Connection, Connection, Connection, Connection],
     statement: Statement,
     values: Mapping[str, Any],
-) -> dict[str, list[tuple[float, float]]]:
-    """Return the seconds (statement, request) of each way, measured in turns."""
+    taken: dict[str, list[tuple[float, float]]],
+) -> None:
+    """Add one pass of the statement, its ways in turns, to the seconds (statement, request)."""
     hand, floor, own, peer = connections
     ways = {
         "hand": (hand, "postgres", statement.hand),
@@ -178,15 +184,18 @@ def measure(
         "policy": (own, "authenticated", statement.policy),
         "per row": (peer, "authenticated", statement.per_row or statement.policy),
     }
-    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for turn in range(WARM_UP + statement.rounds):
+    fresh: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    warm_up = WARM_AGAIN if taken else WARM_UP
+    for turn in range(warm_up + statement.rounds):
         for way, (connection, role, text) in ways.items():
-            if sum(map(sum, taken[way])) < PATIENCE:
-                taken[way].append(timed(connection, role, text, values))
-        if turn == WARM_UP - 1:
+            spent = sum(map(sum, fresh[way])) + sum(map(sum, taken.get(way, ())))
+            if spent < PATIENCE:
+                fresh[way].append(timed(connection, role, text, values))
+        if turn == warm_up - 1:
             # What took too long to be repeated keeps its one figure.
-            taken = {way: [] if len(found) > turn else found for way, found in taken.items()}
-    return taken
+            fresh = {way: [] if len(found) > turn else found for way, found in fresh.items()}
+    for way, found in fresh.items():
+        taken.setdefault(way, []).extend(found)
 
 
 def undisturbed(seconds: Sequence[float]) -> float:
@@ -232,11 +241,15 @@ def compare(database: Database, floor: Database, peer: Database) -> tuple[str, i
         peer.connect(autocommit=True) as other,
     ):
         values, large = parameters(hand), tables(hand)
+        taken: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        for turn in range(PASSES):
+            print(f"pass {turn + 1} of {PASSES}", file=sys.stderr, flush=True)
+            for statement in STATEMENTS:
+                ways = taken.setdefault(statement.name, {})
+                measure((hand, least, own, other), statement, values, ways)
         for statement in STATEMENTS:
-            taken = measure((hand, least, own, other), statement, values)
             scans = whole_scans(own, statement.policy, values, large)
-            cells, met = line(statement, taken, scans)
-            print(*cells, sep="  ", file=sys.stderr, flush=True)
+            cells, met = line(statement, taken[statement.name], scans)
             rows.append(cells)
             code = 1 if scans or code == 1 else code or (0 if met else 3)
     return report.table(HEAD, rows), code
