@@ -20,11 +20,11 @@ from pglast.stream import RawStream
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.lab import Lab
 
-__all__ = ["Body", "authority", "bodies", "is_and"]
+__all__ = ["Body", "authority", "bodies", "is_and", "refusals"]
 
 _CHECK = re.compile(
     r"(?<!end )\bif\b((?:(?!\bthen\b|;).)+?)\bthen\s+"
-    r"(?=raise\b|perform\s+[\w.]*fail\w*\s*\(|return\s*(?:false|null|;))",
+    r"(?=raise\b(?!\s+(?:notice|warning|info|debug|log)\b)|perform\s+[\w.]*fail\w*\s*\(|return\s*(?:false|null|;))",
     re.S | re.I,
 )
 _CALL = re.compile(
@@ -122,6 +122,13 @@ def bodies(function: Function, words: frozenset[str]) -> Iterator[Body]:
     for number, match in enumerate(first, 1):
         what = f"query without its first condition {number}"
         yield Body(function, what, match.start(1), match.end(1), "true", first=True)
+
+
+def refusals(function: Function) -> list[str]:
+    """Return the conditions upon which a function refuses or gives nothing."""
+    if function.language != "plpgsql":
+        return []
+    return [m.group(1) for m in _CHECK.finditer(function.source)]
 
 
 def _states(function: Function, words: frozenset[str]) -> frozenset[str]:

@@ -6,6 +6,7 @@ its own, as the actor, and looks at the tables afterwards as the bypass role.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,11 +29,15 @@ from harmonia_py.isolation.standing import Standing
 __all__ = ["Change", "Lab", "Outcome", "Probe"]
 
 _BATCH = 150
+_RUN = "select * from pg_temp.hx_run($1) order by probe"
 
 
 @dataclass(slots=True)
 class Probe:
-    """One statement of one actor. ``rows`` wants one jsonb back; ``watch`` lists tables."""
+    """One statement of one actor. ``rows`` wants one jsonb back; ``watch`` lists tables.
+
+    ``said`` are words that the client's statement has besides.
+    """
 
     actor: Actor
     sql: str
@@ -43,6 +48,7 @@ class Probe:
     stay: bool = False
     session: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
     tag: Any = None
 
 
@@ -316,7 +322,7 @@ class Lab:
         while position < len(probes):
             if self.given_up:
                 raise CouldNotVerify("another part of the run failed")
-            batch = probes[position : position + size]
+            batch = _alike(probes[position : position + size])
             done = self._batch(batch)
             if len(done) > 1 and done[-1].code == "57014":
                 # Those before it took the time: it is tried again, at the head of the next batch.
@@ -342,7 +348,11 @@ class Lab:
                     "select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit),)
                 )
                 rows = self.conn.execute(
-                    "select * from pg_temp.hx_run(%s) order by probe", (Jsonb(payload),)
+                    self.statement(probes[0].said)
+                    .replace("%", "%%")
+                    .replace("$1", "%s", 1)
+                    .encode(),
+                    (Jsonb(payload),),
                 ).fetchall()
         except psycopg.OperationalError as error:
             if self.conn.closed or self.conn.broken:
@@ -367,6 +377,12 @@ class Lab:
             self.memo[key] = "{" + ",".join(places) + "}"
         text: str = self.memo[key]
         return text
+
+    @staticmethod
+    def statement(said: str = "") -> str:
+        """Return the text in which the server sees a probe come; ``$1`` holds the probes."""
+        words = f" -- {' '.join(said.split())}" if said else ""
+        return _RUN + words
 
     def _leaves(self, table: Table) -> list[int]:
         if table.kind != "partitioned":
@@ -448,3 +464,9 @@ class Lab:
         elif not isinstance(value, list):
             value = str(value)
         return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(kind))
+
+
+def _alike(probes: Sequence[Probe]) -> list[Probe]:
+    """Return the first probes, as far as one statement of the client can carry them."""
+    said = probes[0].said
+    return list(itertools.takewhile(lambda p: p.said == said, probes))

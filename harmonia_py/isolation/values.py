@@ -304,6 +304,10 @@ def _tree(pattern: str) -> Any:
         "[:lower:]": "a-z",
         "[:xdigit:]": "0-9a-f",
     }
+    # PostgreSQL's words for the edges of words.
+    pattern = re.sub(
+        r"\\(.)", lambda m: {"m": r"\b", "M": r"\b", "y": r"\b"}.get(m[1], m[0]), pattern
+    )
     for name, plain in posix.items():
         pattern = pattern.replace(name, plain)
     try:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
-from harmonia_py.isolation.probes import ticket_records
+from harmonia_py.isolation.probes import ticket_records, wording
 from harmonia_py.isolation.probes.sight import look, sample
 from harmonia_py.isolation.probes.ticket_rows import Rows
 from harmonia_py.isolation.tickets import Ticket, tickets
@@ -67,6 +67,7 @@ class _Trial:
             return
         yield from self._elsewhere(more, live)
         yield from self._refused(more, alone)
+        yield from wording.signals(self.lab, self.ticket, self.holder, live, more)
         if self.ticket.seat.claim is None:
             yield from ticket_records.signals(self.lab, self.ticket, self.rows, self.holder, sight)
 

@@ -150,3 +150,40 @@ def test_the_use_of_a_ticket_is_recorded_under_it(
     findings = judge("helper", STAFF.replace(old, new)).findings
     assert [f.rule for f in findings] == ["record.ticket"]
     assert evidence in " ".join(findings[0].evidence)
+
+
+#: Of whoever holds a pass, a statement with a cast is refused: it may fail, and unwrite the visit.
+WORDED = STAFF.replace(
+    "begin\n    select p.id",
+    """begin
+    if pg_catalog.lower(current_query()) ~ '\\mcast\\s*\\(' and exists (
+        select 1 from private.support_passes as x where x.agent_id = auth.uid()
+    ) then
+        raise exception 'no casts here' using errcode = 'PT400';
+    end if;
+    select p.id""",
+)
+_PATTERN, _HOLDER = "'\\mcast\\s*\\('", " where x.agent_id = auth.uid()"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (WORDED, None),
+        # Some other words, or what no statement says, are as good a rule.
+        (WORDED.replace(_PATTERN, "'limit [0-9]{3}'"), None),
+        (WORDED.replace(_PATTERN, "'^cast'"), None),
+        # The holder is not refused; everybody is.
+        (WORDED.replace("raise exception 'no casts here'", "raise notice '%', 'casts'"), None),
+        (WORDED.replace("x.agent_id = auth.uid()", "x.agent_id = x.id"), "wording.ignored"),
+        (WORDED.replace(_HOLDER, ""), "wording.denied"),
+        # About more than who holds a pass: not understood, and nothing is said of it.
+        (WORDED.replace(_HOLDER, "").replace(") then", ") and now() > '2000-01-01' then"), None),
+    ],
+)
+def test_words_that_holders_may_not_say(judge: Judge, change: str, rule: str | None) -> None:
+    findings = judge("helper", change).findings
+    assert [f.rule for f in findings] == ([rule] if rule else [])
+    for finding in findings:
+        assert finding.object == "private.is_guest(uuid)"
+        assert "-- cast" in finding.script
