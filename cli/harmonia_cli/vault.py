@@ -17,6 +17,7 @@ from harmonia_py.errors import UsageError
 
 if TYPE_CHECKING:
     from harmonia_py.secrets import Secret
+    from harmonia_py.secrets.register import SecretRegister
     from harmonia_py.secrets.store import SecretStore
     from harmonia_py.secrets.vault import Actor, Vault
 
@@ -28,6 +29,7 @@ __all__ = [
     "RecipientOption",
     "make_store",
     "make_vault",
+    "open_register",
     "open_store",
     "operator",
     "progress",
@@ -77,6 +79,15 @@ def refuse_value(name: str, extra: list[str] | None) -> None:
             "a secret value does not belong on the command line: others can read it there",
             hint="treat it as leaked if it was real; then: harmonia secrets set NAME < FILE",
         )
+
+
+@contextmanager
+def open_register(db_url: str | None) -> Iterator[SecretRegister]:
+    """Open what may be shown of secrets; no master key is asked for."""
+    from harmonia_py.secrets.register import SecretRegister
+
+    with make_vault(database_url(db_url)) as vault:
+        yield SecretRegister(vault)
 
 
 @contextmanager

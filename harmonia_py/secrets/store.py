@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,7 +12,6 @@ from harmonia_py.errors import (
     InvalidSecret,
     KeysShredded,
     NeedsReauthorization,
-    SecretAccessDenied,
     SecretError,
     SecretExpired,
     SecretNotFound,
@@ -30,15 +28,13 @@ from harmonia_py.secrets.context import (
 )
 from harmonia_py.secrets.envelope import MAX_PLAINTEXT
 from harmonia_py.secrets.keyring import KeyRing
+from harmonia_py.secrets.register import SecretInfo, SecretRegister, shown
 from harmonia_py.secrets.value import Secret
-from harmonia_py.secrets.vault import Actor, Session, Vault
+from harmonia_py.secrets.vault import Actor, Vault
 
 __all__ = [
     "KINDS",
-    "AccessEntry",
-    "SecretInfo",
     "SecretStore",
-    "VersionInfo",
     "checked",
     "context_for",
     "hint_of",
@@ -50,52 +46,6 @@ _RETRIES = 8
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretInfo:
-    """What may be shown of a secret."""
-
-    id: UUID
-    name: str
-    provider: str | None
-    kind: str
-    audience: str
-    version: int
-    hint: str | None
-    fingerprint: str | None
-    status: str
-    expires_at: datetime | None
-    last_rotated_at: datetime | None
-    last_used_at: datetime | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class VersionInfo:
-    """What may be shown of a version."""
-
-    version: int
-    state: str
-    kind: str
-    audience: str
-    generation: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AccessEntry:
-    """One line of the access log."""
-
-    occurred_at: datetime
-    name: str
-    version: int | None
-    action: str
-    actor: str
-    user_id: UUID | None
-    purpose: str | None
-    outcome: str
-    request_id: str | None
-
-
 def context_for(
     organization_id: UUID, secret_id: UUID, name: str, audience: str, kind: str
 ) -> SecretContext:
@@ -104,11 +54,11 @@ def context_for(
     return SecretContext(organization_id, secret_id, name, audience, domain)
 
 
-class SecretStore:
+class SecretStore(SecretRegister):
     """The secrets in one database, opened with one key ring."""
 
     def __init__(self, vault: Vault, ring: KeyRing) -> None:
-        self.vault = vault
+        super().__init__(vault)
         self.ring = ring
 
     # Writing ----------------------------------------------------------------------------------
@@ -132,7 +82,7 @@ class SecretStore:
         be sent to (empty: bound to none). Raises ``InvalidSecret``, ``SecretAccessDenied``,
         ``UnknownOrganization`` or a ``KeyProviderError``.
         """
-        self._require(organization_id, actor, "secrets.write", "set", name)
+        self.require(organization_id, actor, "secrets.write", "set", name)
         host = audience_of(audience)
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise InvalidSecret(
@@ -156,7 +106,7 @@ class SecretStore:
         self, organization_id: UUID, name: str, version: int, *, actor: Actor
     ) -> SecretInfo:
         """Make the value of an older version current again, as a new version."""
-        self._require(organization_id, actor, "secrets.write", "rollback", name)
+        self.require(organization_id, actor, "secrets.write", "rollback", name)
         old = self._open(organization_id, name, None, "rollback", actor, f"to {version}", version)
         info = self.show(organization_id, name, actor=actor)
         return self._write(
@@ -221,7 +171,7 @@ class SecretStore:
                     purpose=None,
                     request_id=actor.request_id,
                 )
-                return _shown(session, name)
+                return shown(session, name)
 
         return self.retried(organization_id, write)
 
@@ -251,18 +201,18 @@ class SecretStore:
     def _change(
         self, organization_id: UUID, name: str, actor: Actor, action: str, **values: object
     ) -> SecretInfo:
-        self._require(organization_id, actor, "secrets.write", action, name)
+        self.require(organization_id, actor, "secrets.write", action, name)
         arguments = {"status": None, "set_expiry": False, "expires_at": None, **values}
         with self.vault.open(organization_id) as session:
             row = session.run("change_status", name=name, **arguments).fetchone()
             if row is None:
                 raise SecretNotFound(f"there is no secret {name}")
             session.log(action, name, actor, secret_id=row[0], version=row[1])
-            return _shown(session, name)
+            return shown(session, name)
 
     def delete(self, organization_id: UUID, name: str, *, actor: Actor) -> None:
         """Delete a secret with all versions; the record of its use stays."""
-        self._require(organization_id, actor, "secrets.write", "delete", name)
+        self.require(organization_id, actor, "secrets.write", "delete", name)
         with self.vault.open(organization_id) as session:
             row = session.run("delete_secret", name=name).fetchone()
             if row is None:
@@ -308,7 +258,7 @@ class SecretStore:
         # It is shown on terminals: no control characters.
         if len(purpose) > MAX_PURPOSE or not purpose.isprintable():
             raise InvalidSecret(f"a purpose is one line of at most {MAX_PURPOSE} characters")
-        self._require(organization_id, actor, "secrets.reveal", "reveal", name, purpose)
+        self.require(organization_id, actor, "secrets.reveal", "reveal", name, purpose)
         return self._open(organization_id, name, None, "reveal", actor, purpose, version)
 
     def _open(
@@ -365,49 +315,6 @@ class SecretStore:
             raise
         return BoundSecret(name, found, kind, expected, value)
 
-    def list_all(self, organization_id: UUID, *, actor: Actor) -> list[SecretInfo]:
-        """Return what may be shown of every secret, by name."""
-        self._require(organization_id, actor, "secrets.read_metadata", "use", "*")
-        with self.vault.open(organization_id) as session:
-            return [SecretInfo(*row) for row in session.run("secrets", name=None)]
-
-    def show(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
-        """Return what may be shown of one secret."""
-        self._require(organization_id, actor, "secrets.read_metadata", "use", name)
-        return self._info(organization_id, name)
-
-    def history(self, organization_id: UUID, name: str, *, actor: Actor) -> list[VersionInfo]:
-        """Return the kept versions, newest first."""
-        self._require(organization_id, actor, "secrets.read_metadata", "use", name)
-        with self.vault.open(organization_id) as session:
-            return [VersionInfo(*row) for row in session.run("history", name=name)]
-
-    def access_log(
-        self, organization_id: UUID, name: str | None = None, *, limit: int = 100
-    ) -> list[AccessEntry]:
-        """Return who used what, newest first. For operators."""
-        with self.vault.open(organization_id) as session:
-            return [AccessEntry(*row) for row in session.run("access_log", name=name, limit=limit)]
-
-    def _info(self, organization_id: UUID, name: str) -> SecretInfo:
-        with self.vault.open(organization_id) as session:
-            return _shown(session, name)
-
-    def _require(
-        self,
-        organization_id: UUID,
-        actor: Actor,
-        permission: str,
-        action: str,
-        name: str,
-        purpose: str | None = None,
-    ) -> None:
-        if self.vault.authorize(organization_id, actor, permission):
-            return
-        with self.vault.open(organization_id) as session:
-            session.log(action, name[:128], actor, "denied", purpose=purpose)
-        raise SecretAccessDenied(f"this needs the permission {permission}")
-
 
 def checked(value: Secret, kind: str) -> bytes:
     """Return the bytes to seal, or raise ``InvalidSecret``."""
@@ -422,13 +329,6 @@ def checked(value: Secret, kind: str) -> bytes:
     if kind not in KINDS:
         raise InvalidSecret(f"the kind is one of {', '.join(KINDS)}")
     return plaintext
-
-
-def _shown(session: Session, name: str) -> SecretInfo:
-    row = session.run("secrets", name=name).fetchone()
-    if row is None:
-        raise SecretNotFound(f"there is no secret {name}")
-    return SecretInfo(*row)
 
 
 def hint_of(plaintext: bytes, kind: str) -> str | None:

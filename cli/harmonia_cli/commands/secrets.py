@@ -26,6 +26,7 @@ from harmonia_cli.vault import (
     OldProviderOption,
     ProviderOption,
     RecipientOption,
+    open_register,
     open_store,
     operator,
     read_file,
@@ -113,22 +114,24 @@ def _print_set(data: dict[str, Any]) -> None:
 @app.command(name="list")
 def list_(
     organization: OrganizationOption,
-    provider: ProviderOption = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show names, state and expiry; no values.
+    """Show names, state and expiry; no values, so no master key is needed.
 
     Example: harmonia secrets list --organization alder
     """
-    with command(output), open_store(db_url, provider) as store:
-        infos = store.list_all(organization, actor=operator())
+    with command(output), open_register(db_url) as register:
+        infos = register.list_all(organization, actor=operator())
         emit([asdict(info) for info in infos], output, _print_list)
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
+    if not rows:
+        stdout.print("there are no secrets")
+        return
     table = Table("name", "kind", "host", "version", "state", "expires", "ends in", box=None)
     for row in rows:
         expires = row["expires_at"].date().isoformat() if row["expires_at"] else ""
@@ -143,19 +146,18 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
 def history(
     name: NameArgument,
     organization: OrganizationOption,
-    provider: ProviderOption = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Show the kept versions of a secret and who used it.
+    """Show the kept versions of a secret and who used it; no master key is needed.
 
     Example: harmonia secrets history hubspot/token --organization alder
     """
-    with command(output), open_store(db_url, provider) as store:
+    with command(output), open_register(db_url) as register:
         actor = operator()
         data = {
-            "versions": [asdict(v) for v in store.history(organization, name, actor=actor)],
-            "access": [asdict(entry) for entry in store.access_log(organization, name)],
+            "versions": [asdict(v) for v in register.history(organization, name, actor=actor)],
+            "access": [asdict(entry) for entry in register.access_log(organization, name)],
         }
         emit(data, output, _print_history)
 

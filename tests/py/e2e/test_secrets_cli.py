@@ -91,6 +91,19 @@ def test_a_day_with_secrets(cli: Cli, tmp_path: Path) -> None:
     cli.run("secrets", "attest", "--compare", str(attested), code=3)
 
 
+def test_what_may_be_shown_needs_no_master_key(cli: Cli, tmp_path: Path) -> None:
+    cli.run("secrets", "set", "stripe/key", given=VALUE)
+    cli.run("secrets", "reveal", "stripe/key", "--purpose", "moving house")
+    for provider in ("", f"file:{tmp_path}/nowhere"):
+        cli.provider = provider
+        assert b"stripe/key" in cli.run("secrets", "list").stdout
+        shown = cli.run("secrets", "history", "stripe/key").stdout
+        assert b"version 1 stored" in shown and b"moving house" in shown
+        # The value does.
+        code = 4 if provider else 2
+        cli.run("secrets", "reveal", "stripe/key", "--purpose", "moving house", code=code)
+
+
 def test_a_value_on_the_command_line_is_refused(cli: Cli) -> None:
     for words in (["stripe/key", VALUE.decode()], [VALUE.decode()]):
         done = cli.run("secrets", "set", *words, given=b"x", code=2)
@@ -207,7 +220,7 @@ def test_rotation_and_shredding(cli: Cli, tmp_path: Path) -> None:
     assert b"Keep the former master key until" in done.stderr
     cli.run("keys", "verify")
     cli.run("keys", "status", "--organization", str(ALDER))
-    cli.run("secrets", "list", "--provider", old, code=1)
+    cli.run("secrets", "enable", "a", "--provider", old, code=1)
     new.chmod(0o644)
     assert b"others may read" in cli.run("keys", "check", code=1).stderr
     new.chmod(0o600)
