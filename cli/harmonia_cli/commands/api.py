@@ -201,3 +201,5 @@ def _print_keys(data: dict[str, Any]) -> None:
             f"{' '.join(key['permissions'])}",
             highlight=False,
         )
+    if not data["api_keys"]:
+        stdout.print("there are no API keys")

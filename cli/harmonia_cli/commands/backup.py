@@ -139,6 +139,8 @@ def prune(
 def _print_all(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         _print_one(row)
+    if not rows:
+        stdout.print("there are no backups in this folder")
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -177,6 +177,8 @@ def _print_incidents(rows: list[dict[str, Any]]) -> None:
             f"  {row['title']}",
             highlight=False,
         )
+    if not rows:
+        stdout.print("there are no incidents")
 
 
 @app.command()

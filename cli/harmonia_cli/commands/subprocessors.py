@@ -98,3 +98,5 @@ def _print_subprocessors(rows: list[dict[str, Any]]) -> None:
             f"  {row['effective_from']} to {row['effective_to'] or 'now'}",
             highlight=False,
         )
+    if not rows:
+        stdout.print("there are no sub-processors")

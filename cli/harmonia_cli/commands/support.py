@@ -124,6 +124,8 @@ def _print_access(rows: list[dict[str, Any]]) -> None:
             f"{','.join(row['permissions'])}  {row['reason']}",
             highlight=False,
         )
+    if not rows:
+        stdout.print("nobody asked for access")
 
 
 @app.command()

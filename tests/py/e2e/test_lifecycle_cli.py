@@ -230,3 +230,32 @@ def test_doctor(run: Shell, conn: Connection) -> None:
     conn.execute("grant select on public.contacts to anon")
     conn.commit()
     assert "revoke select on" in run.text("doctor", code=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "empty"),
+    [
+        (("support", "list"), "nobody asked for access", []),
+        (("incident", "list"), "there are no incidents", []),
+        (("subprocessors", "list"), "there are no sub-processors", []),
+        (("outbox", "list"), "nothing waits", []),
+        (("secrets", "list", "--organization", ORG), "there are no secrets", []),
+        (
+            ("api-keys", "list", "--organization", ORG, "--as", "olga.owner@alder.example"),
+            "there are no API keys",
+            {"api_keys": []},
+        ),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_a_list_of_nothing_says_so(
+    run: Shell, arguments: tuple[str, ...], sentence: str, empty: object
+) -> None:
+    assert run.text(*arguments) == f"{sentence}\n"
+    assert run(*arguments) == empty
+
+
+def test_a_folder_without_backups_says_so(run: Shell, tmp_path: Path) -> None:
+    folder = ("backup", "list", "--folder", str(tmp_path))
+    assert run.text(*folder) == "there are no backups in this folder\n"
+    assert run(*folder) == []
