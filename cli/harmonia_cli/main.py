@@ -82,6 +82,18 @@ def root(
     """Read the global options."""
 
 
+def _asked(arguments: list[str]) -> str:
+    """Return the path of the command that the arguments begin with."""
+    path, found = ["harmonia"], typer.main.get_command(app)
+    for word in arguments:
+        inner = getattr(found, "commands", {}).get(word)
+        if inner is None:
+            break
+        path.append(word)
+        found = inner
+    return " ".join(path)
+
+
 def main() -> None:
     """Run the command line; the entry point of the ``harmonia`` script."""
     try:
@@ -91,7 +103,7 @@ def main() -> None:
         if type(error).__name__ == "Abort":  # Ctrl-C outside a command, or at a prompt
             code = 130
         elif hasattr(error, "format_message"):
-            code = usage_error(error, sys.argv[1:])
+            code = usage_error(error, sys.argv[1:], _asked(sys.argv[1:]))
         else:
             raise
     sys.exit(code)

@@ -135,19 +135,22 @@ def command(output: OutputFormat) -> Iterator[None]:
         )
 
 
-def usage_error(error: Any, arguments: Sequence[str]) -> int:
+def usage_error(error: Any, arguments: Sequence[str], asked: str) -> int:
     """Report what Click could not parse, in the shape of every other error; return the exit code.
 
     ``arguments`` are those of the command line: the options were not parsed, so what is asked of
-    the output is read from them.
+    the output is read from them. ``asked`` is the command they begin with: not every error of
+    Click says in which it was.
     """
     context = error.ctx
     if context is not None and type(error).__name__ == "NoArgsIsHelpError":
-        stderr.print(context.get_help(), highlight=False)
+        # Typer prints the help as it makes this error; without rich, the message holds it.
+        if help_text := error.format_message():
+            stderr.print(help_text, highlight=False)
         return int(error.exit_code)
-    asked = " ".join(arguments).replace("=", " ")
-    output = OutputFormat.json if re.search(r"(--output|-o) ?json\b", asked) else OutputFormat.text
-    path = context.command_path if context is not None else "harmonia"
+    line = " ".join(arguments).replace("=", " ")
+    output = OutputFormat.json if re.search(r"(--output|-o) ?json\b", line) else OutputFormat.text
+    path = context.command_path if context is not None else asked
     _report("usage", error.format_message(), f"see `{path} --help`", output)
     return int(error.exit_code)
 

@@ -303,9 +303,20 @@ def test_what_cannot_be_parsed(arguments: tuple[str, ...], says: str, hint: str)
         assert error["code"] == "usage" and says in error["message"] and hint in error["hint"]
 
 
+def test_an_option_without_its_argument() -> None:
+    """Click does not say of which command it is."""
+    text = typed("seed", "generate", "--organizations", "1", "--seed")
+    assert "'--seed' requires an argument" in text.story
+    assert "`harmonia seed generate --help`" in text.story
+    machine = typed("seed", "generate", "-o", "json", "--seed").answer
+    assert machine["hint"] == "see `harmonia seed generate --help`"
+    # As before where no command is known.
+    assert "`harmonia --help`" in typed("--no-such").story
+
+
 def test_no_command_at_all_shows_the_help() -> None:
     bare = typed()
-    assert "Usage: harmonia" in bare.text + bare.story
+    assert (bare.text + bare.story).count("Usage: harmonia") == 1
     typed("--version", code=0)
     typed("migrate", "--help", code=0)
 
