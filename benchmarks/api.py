@@ -27,7 +27,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from benchmarks import report
+from benchmarks import postgres, report
 from harmonia_py import migrations, tokens
 from harmonia_py.engines import Database, EmbeddedEngine
 from harmonia_py.postgrest import PostgREST, install
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--limit", type=int, default=300)
-    parser.add_argument("--pg-bin", default=None)
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     if shutil.which("wrk") is None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import report
+from benchmarks import postgres, report
 from harmonia_py import dsn, migrations
 from harmonia_py.engines.database import Database
 from harmonia_py.engines.embedded import EmbeddedEngine
@@ -123,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--pg-bin", default=None)
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     parts, missed = [], False

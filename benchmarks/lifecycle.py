@@ -29,7 +29,7 @@ from uuid import UUID, uuid4
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks import report
+from benchmarks import postgres, report
 from harmonia_py import audit, dsn, migrations
 from harmonia_py.connection import session
 from harmonia_py.engines.database import Database
@@ -238,7 +238,7 @@ def main() -> None:
     """Build both databases and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--pg-bin", default=None)
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine:

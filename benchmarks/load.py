@@ -19,7 +19,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from benchmarks import report
+from benchmarks import postgres, report
 from harmonia_py import dsn, migrations
 from harmonia_py.connection import Connection
 from harmonia_py.engines import Database, EmbeddedEngine
@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--contacts", type=int, default=1_000_000)
     parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pg-bin", type=Path, default=None)
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     plan = GeneratePlan(

@@ -37,7 +37,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import report
+from benchmarks import postgres, report
 from benchmarks.frontend import (
     FLOOR,
     PER_ROW,
@@ -260,7 +260,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--organizations", type=int, default=1_000)
     parser.add_argument("--contacts", type=int, default=1_000_000)
-    parser.add_argument("--pg-bin", type=Path, default=None)
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from standardwebhooks.webhooks import Webhook
 
-from benchmarks import report
+from benchmarks import postgres, report
 from harmonia_py import migrations
 from harmonia_py.engines.embedded import EmbeddedEngine
 from harmonia_py.secrets import DataKey, Secret, SecretContext, masterkey
@@ -135,7 +135,7 @@ def webhooks(size: int, *, rounds: int, loops: int) -> dict[str, float]:
     return interleaved(cases, rounds=rounds, loops=loops)
 
 
-def database(count: int, pg_bin: str | None = None) -> tuple[str, dict[str, float]]:
+def database(count: int, pg_bin: Path | None = None) -> tuple[str, dict[str, float]]:
     """Return the server, and operations per second of the store on it."""
     rates: dict[str, float] = {}
     with (
@@ -229,7 +229,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--no-database", action="store_true", help="only what is in memory")
-    parser.add_argument("--pg-bin", default=None, help="PostgreSQL binaries of the server")
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     rounds, loops = (60, 400) if options.quick else (300, 1000)

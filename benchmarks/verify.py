@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import postgres, report
 
 ROOT = Path(__file__).parents[1]
 SQL = Path(__file__).parent
@@ -130,12 +130,12 @@ def main() -> int:
     parser.add_argument(
         "--mutate", type=int, nargs="*", default=[9], metavar="N", help="sizes to mutate as well"
     )
-    parser.add_argument("--pg-bin", metavar="DIR", help="PostgreSQL programs to use")
+    postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     if min([*options.tables, *options.mutate]) <= FIXED:
         parser.error(f"a project has more than {FIXED} tables")
-    extra = ["--pg-bin", options.pg_bin] if options.pg_bin else []
+    extra = ["--pg-bin", str(options.pg_bin)] if options.pg_bin else []
     wrong = 0
     server = ""
     with tempfile.TemporaryDirectory() as scratch:

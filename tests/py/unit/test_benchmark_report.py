@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import postgres, report
+from harmonia_py.engines import binaries
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (
@@ -72,3 +73,21 @@ def test_every_mark_of_the_documentation_has_its_end() -> None:
         assert begun == re.findall(r"<!-- end of ([\w-]+) -->", text), page
         seen += len(begun)
     assert seen
+
+
+def test_programs_that_are_not_there_end_a_benchmark_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = argparse.ArgumentParser()
+    postgres.add_option(parser)
+    monkeypatch.delenv("HARMONIA_PG_BIN", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--pg-bin", str(tmp_path)])
+    assert isinstance(ended.value.code, str)  # what Python writes to stderr; the exit code is 1
+    assert str(tmp_path) in ended.value.code and "\n" not in ended.value.code
+    assert parser.parse_args([]).pg_bin is None
+    there = binaries.find().bin_dir
+    assert parser.parse_args(["--pg-bin", str(there)]).pg_bin == there
+    monkeypatch.setenv("HARMONIA_PG_BIN", str(tmp_path))
+    with pytest.raises(SystemExit, match=str(tmp_path)):
+        parser.parse_args([])
