@@ -1,0 +1,149 @@
+"""What policies ask of the caller's token and of settings."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+
+from harmonia_py.isolation.catalog import Catalog
+from harmonia_py.isolation.infer.callers import only_uid
+from harmonia_py.isolation.infer.paths import paths_to_tenants, tenant_column_names
+from harmonia_py.isolation.references import References, literals
+
+__all__ = [
+    "SETTING",
+    "builtin_setting",
+    "claimed_column",
+    "claims_in",
+    "token_decides",
+    "token_roles",
+]
+
+_CLAIM = re.compile(
+    r"jwt\(\)(?:\s+AS\s+\w+)?\s*\)*((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
+)
+SETTING = re.compile(r"current_setting\(\s*'([\w.]+)'", re.I)
+
+
+def builtin_setting(name: str) -> bool:
+    """Whether a setting is one that PostgreSQL, PostgREST or Supabase gives a meaning to."""
+    return "." not in name or name.startswith(("request.", "realtime.", "storage.", "pgrst."))
+
+
+def claims_in(text: str) -> dict[str, str]:
+    """Claim path (dotted) -> what it seems to hold: tenant, role or empty."""
+    out: dict[str, str] = {}
+    uses: dict[str, int] = {}
+    for match in _CLAIM.finditer(text):
+        keys = [k for k in literals(match.group(1)) if k]
+        path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
+        if path and path.split(".")[0] not in (
+            "sub",
+            "role",
+            "email",
+            "aal",
+            "is_anonymous",
+            "session_id",
+            "amr",
+            "exp",
+            "iat",
+            "iss",
+            "aud",
+            "phone",
+        ):
+            out[path] = "role" if "role" in path.split(".")[-1].lower() else "tenant"
+            uses[path] = uses.get(path, 0) + 1
+    return {path: what for path, what in out.items() if not _misspelt(path, uses)}
+
+
+def _misspelt(path: str, uses: dict[str, int]) -> bool:
+    """Whether another claim of nearly the same name is asked for far more often.
+
+    No token holds both; whatever asks for the rare one asks for nothing.
+    """
+    parent, _, name = path.rpartition(".")
+    for other, count in uses.items():
+        above, _, common = other.rpartition(".")
+        if other == path or above != parent or count < 3 * uses[path]:
+            continue
+        if SequenceMatcher(None, _bare(name), _bare(common)).ratio() > 0.85:
+            return True
+    return False
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[_-]", "", name).lower()
+
+
+def token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:
+    """Collect the texts that policies compare with a role claim, those they name most first.
+
+    The claim may be behind a helper. One more role, which no policy names, comes last.
+    """
+    last = {path.split(".")[-1] for path, what in claims.items() if what == "role"}
+    if not last:
+        return ()
+    catalog = refs.catalog
+    names = [re.escape(f"'{key}'") for key in last]
+    names += [
+        rf"\b{re.escape(f.name)}\(\)"
+        for f in catalog.functions.values()
+        if not f.arguments and any(f"'{key}'" in f.source for key in last)
+    ]
+    compared = re.compile(
+        rf"(?:{'|'.join(names)})(?:\s+AS\s+\w+)?[\s)]*(?:::\w+)?[\s)]*(?:=|<>|IN)\s*(?:ANY\s*)?"
+        r"(\(*(?:ARRAY\[)?\s*'[^']*'(?:::\w+)?(?:\s*,\s*'[^']*'(?:::\w+)?)*)",
+        re.I,
+    )
+    votes: dict[str, int] = {}
+    for match in compared.finditer(refs.everything):
+        for value in literals(match.group(1)):
+            votes[value] = votes.get(value, 0) + 1
+    roles = sorted(votes, key=lambda value: -votes[value])[:8]
+    return (*roles, "member") if roles and "member" not in roles else tuple(roles)
+
+
+def claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str | None, int]:
+    """Find the column policies compare with a claim or a setting, and the table it points at.
+
+    Also returns how many tables' policies do so.
+    """
+    votes: dict[str, int] = {}
+    for table in catalog.tables.values():
+        text = refs.plain(refs.policy_text(table))
+        if not (claims_in(refs.closure_text(text)) or SETTING.search(text)):
+            continue
+        for column in table.columns:
+            if column.category not in "UNS" or column.name in table.primary_key:
+                continue
+            name = re.escape(column.name)
+            pattern = rf"\b{name}\)?(?:::\w+)?\)?\s*(?:=|<@|IN)|(?:=|ANY)\s*\(*(?:\w+\.)?{name}\b"
+            if re.search(pattern, text) and not only_uid(text, column.name):
+                votes[column.name] = votes.get(column.name, 0) + 1
+    if not votes:
+        return None, None, 0
+    best = max(votes, key=lambda name: votes[name])
+    for table in catalog.tables.values():
+        for fk in table.foreign_keys:
+            if fk.columns == (best,) and not fk.target.startswith("auth."):
+                return best, fk.target, votes[best]
+    return best, None, votes[best]
+
+
+def token_decides(
+    catalog: Catalog, refs: References, claims: dict[str, str], group: str, members: str
+) -> bool:
+    """Whether a claim names the tenant of more tables than the people of ``group`` reach.
+
+    Those who share a conversation are then no tenant, though a table lists them.
+    """
+    if "tenant" not in claims.values():
+        return False
+    column, root, votes = claimed_column(catalog, refs)
+    if column is None or root in (None, group) or catalog.tables[members].has(column):
+        return False
+    paths = paths_to_tenants(catalog, refs, group, tenant_column_names(catalog, group), None)
+    reached = {key for key, (_, required) in paths.items() if required}
+    above = paths_to_tenants(catalog, refs, root, {column}, None)
+    theirs = {key for key, (_, required) in above.items() if required}
+    return members not in theirs and votes > 0 and len(theirs) > len(reached)

@@ -1,0 +1,153 @@
+"""How a row lets a user into a tenant, and when it, or the tenant, is over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from harmonia_py.isolation.catalog import Catalog, Column, Table
+from harmonia_py.isolation.model import Membership
+from harmonia_py.isolation.references import References, literals
+
+__all__ = ["ends_of", "seat_of", "tells_state", "tenant_status"]
+
+_ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
+_INACTIVE = frozenset(
+    "suspended invited pending removed inactive disabled revoked banned blocked expired left "
+    "deactivated declined archived deleted rejected cancelled canceled closed purged locked "
+    "frozen terminated former requested".split()
+)
+_GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended|banned)", re.I)
+_OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
+_ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
+
+
+def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that mark a row as ended, and those that hold the time of its end."""
+    marks, expires = [], []
+    for column in table.columns:
+        if column.category != "D" or column.generated:
+            continue
+        if _ENDS.search(column.name):
+            expires.append(column.name)
+        elif not column.not_null and _GONE.search(column.name):
+            marks.append(column.name)
+    return tuple(marks), tuple(expires)
+
+
+def tells_state(values: Iterable[str]) -> bool:
+    """Whether words say a state: some of them that it holds, some that it is over."""
+    words = {v.lower() for v in values}
+    return bool(words & _ACTIVE and words & _INACTIVE) or len(words & _INACTIVE) > 1
+
+
+def seat_of(
+    catalog: Catalog, refs: References, key: str, root: str, users: Iterable[str]
+) -> Membership:
+    """Read from a table's columns how its rows let a user into a tenant, and when they do not."""
+    table = catalog.tables[key]
+    tenant = next(
+        fk.columns[0] for fk in table.foreign_keys if fk.target == root and len(fk.columns) == 1
+    )
+    keyed = {c for u in table.uniques for c in u.columns}
+    order = sorted(users, key=lambda c: (c not in keyed, not table.column(c).not_null))
+    user = order[0] if order else ""
+    text = refs.everything
+    role = status = active = expires = None
+    gone: list[str] = []
+    roles: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    for column in table.columns:
+        if column.name in (user, tenant) or column.generated:
+            continue
+        values = _values(catalog, table, column, text)
+        if tells_state(values):
+            if status is None:
+                status = column.name
+                inactive = tuple(v for v in values if v.lower() in _INACTIVE)
+                rest = [v for v in values if v not in inactive]
+                active = next((v for v in rest if v.lower() in _ACTIVE), rest[0] if rest else None)
+        elif column.category == "B" and not column.name == role:
+            lower = column.name.lower()
+            if status is None and any(w in lower for w in _ACTIVE):
+                status, active, inactive = column.name, "true", ("false",)
+            elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
+                status, active, inactive = column.name, "false", ("true",)
+        elif column.category == "D" and not column.not_null:
+            if _ENDS.search(column.name):
+                expires = expires or column.name
+            elif _GONE.search(column.name):
+                gone.append(column.name)
+        elif len(values) > 1 and (
+            not roles or ("role" in column.name.lower() and "role" not in (role or "").lower())
+        ):
+            role, roles = column.name, values
+        if column.category == "D" and column.not_null and _ENDS.search(column.name):
+            expires = expires or column.name
+    return Membership(
+        key, user, tenant, role, roles, status, active, inactive,
+        deleted=gone[0] if gone else None, expires=expires, ended=tuple(gone[1:]),
+    )  # fmt: skip
+
+
+def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
+    """List the values a column can take, as far as the schema tells."""
+    if column.labels:
+        return column.labels
+    if column.category not in "SN":
+        return ()
+    out: list[str] = []
+    for check in table.checks:
+        if check.columns == (column.name,) and (
+            "ARRAY[" in check.expression or " = '" in check.expression
+        ):
+            if "~" not in check.expression:
+                out += literals(check.expression)
+    for check_text in column.domain_checks:
+        if "ARRAY[" in check_text and "~" not in check_text:
+            out += literals(check_text)
+    if not out:
+        for fk in table.foreign_keys:
+            if column.name in fk.columns and (target := catalog.table(fk.target)):
+                ref = fk.ref_columns[fk.columns.index(column.name)]
+                for check in target.checks:
+                    if ref in check.columns and "ARRAY[" in check.expression:
+                        out += literals(check.expression)
+    if (
+        not out
+        and column.category == "S"
+        and not any(column.name in fk.columns for fk in table.foreign_keys)
+    ):
+        near = re.compile(
+            rf"\b{re.escape(column.name)}\b\)?(?:::\w+)?\s*(?:=|<>|!=|in|= any)\s*"
+            r"(\(*(?:array\[)?\s*'[^']*'(?:::\w+)?(?:\s*,\s*'[^']*'(?:::\w+)?)*)",
+            re.I,
+        )
+        if column.not_null or column.default:
+            for match in near.finditer(text):
+                out += literals(match.group(1))
+            if out and column.default:
+                out += literals(column.default)[:1]
+    return tuple(dict.fromkeys(v for v in out if v and not v.startswith("{")))
+
+
+def tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
+    """Find the column that says whether a tenant is open, and the values that close it."""
+    for column in table.columns:
+        values = column.labels or tuple(
+            v
+            for k in table.checks
+            if k.columns == (column.name,) and "ARRAY[" in k.expression
+            for v in literals(k.expression)
+        )
+        words = {v.lower() for v in values}
+        if words & _ACTIVE and words & _INACTIVE:
+            return column.name, tuple(v for v in values if v.lower() in _INACTIVE)
+    for column in table.columns:
+        if column.category == "D" and not column.not_null and _OVER.search(column.name):
+            return column.name, ("now",)
+        if column.category == "B" and _OVER.search(column.name):
+            return column.name, ("true",)
+        if column.category == "B" and _ACTIVE & set(re.split(r"[^a-z]+", column.name.lower())):
+            return column.name, ("false",)
+    return None, ()
