@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 
@@ -14,7 +15,13 @@ from harmonia_py.migrations.files import Migration
 __all__ = ["Applied", "exists", "find", "forget", "prepare", "read", "record"]
 
 # Two sessions that create the same schema or table at once: the loser sees one of these.
-_RACE = (pg.UniqueViolation, pg.DuplicateSchema, pg.DuplicateTable, pg.DuplicateColumn)
+_RACE = (
+    pg.UniqueViolation,
+    pg.DuplicateSchema,
+    pg.DuplicateTable,
+    pg.DuplicateColumn,
+    pg.LockNotAvailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,19 @@ def exists(connection: Connection, table: str = "schema_migrations") -> bool:
 
 def prepare(connection: Connection) -> None:
     """Create the history table where it is missing, in a transaction of its own."""
-    if not _complete(connection):
-        create(connection, "prepare.sql")
+    create(connection, "prepare.sql", _complete)
 
 
-def create(connection: Connection, script: str) -> None:
-    """Run one of the idempotent ``prepare`` scripts, also beside another session doing so."""
+def create(
+    connection: Connection, script: str, done: Callable[[Connection], bool] = lambda _: False
+) -> None:
+    """Run one of the idempotent ``prepare`` scripts, also beside another session doing so.
+
+    Not where it is ``done``, by a session that may hold the table by now, and for long.
+    """
     for last in (False, False, True):
+        if done(connection):
+            return
         try:
             with connection.transaction():
                 connection.execute("set local lock_timeout = '4s'")

@@ -26,7 +26,7 @@ from harmonia_py.errors import (
     PoolerRefused,
     UnknownVersion,
 )
-from harmonia_py.migrations import Event, Options, State
+from harmonia_py.migrations import Event, Options, State, history
 
 V1, V2, V3 = (f"2026010100000{n}" for n in (1, 2, 3))
 
@@ -213,16 +213,47 @@ def test_two_runners_one_waits_and_nothing_runs_twice(
         runs = [pool.submit(run), pool.submit(run)]
         try:
             # The first is held in its second file until the other has come, however late.
-            until(lambda: "waiting" in {event.kind for event in events}, seconds=60)
+            until(
+                lambda: "waiting" in {e.kind for e in events} or any(r.done() for r in runs),
+                seconds=60,
+            )
         finally:
             conn.execute("insert into public.go values (1)")
         results = [run.result(timeout=60) for run in runs]
+    assert "waiting" in {event.kind for event in events}
     assert one(plain_database, "select count(*) from public.t") == 1
     assert sorted(v for result in results for v in result.applied) == [V1, V2]
     with pytest.raises(LockNotObtained), plain_database.connect() as holder:
         holder.execute("lock table supabase_migrations.schema_migrations in exclusive mode")
         write("more", "select 1;", number=3)
         migrations.apply(plain_database.owner_dsn, folder, options=Options(wait=0.3))
+
+
+def test_a_runner_that_saw_no_history_waits_for_the_one_that_made_it(
+    plain_database: Database,
+    folder: Path,
+    write: WriteMigration,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other made it after we looked and is at work: its lock is no failure of ours."""
+    url = plain_database.owner_dsn
+    write("first", "create table public.first (id int);", number=1)
+    migrations.apply(url, folder)
+    write("second", "create table public.second (id int);", number=2)
+    # It is not there as the history is read, nor as we set about making it.
+    complete, looks = history._complete, iter([False, False])
+    monkeypatch.setattr(history, "_complete", lambda conn: next(looks, True) and complete(conn))
+    events: list[Event] = []
+    with plain_database.connect() as holder, ThreadPoolExecutor() as pool:
+        holder.execute(
+            "lock table supabase_migrations.schema_migrations in share row exclusive mode"
+        )
+        run = pool.submit(migrations.apply, url, folder, listener=events.append)
+        until(lambda: "waiting" in {event.kind for event in events} or run.done())
+        holder.rollback()
+        result = run.result(timeout=60)
+    assert (result.skipped, result.applied) == ((V1,), (V2,))
+    assert "waiting" in {event.kind for event in events}
 
 
 def test_a_blocked_file_is_tried_again_and_then_called_busy(
