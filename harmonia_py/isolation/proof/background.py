@@ -39,6 +39,8 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         pool.submit(_prepare, file)
         pending = {key: _ask(pool, key) for key in questions(catalog, model)}
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False)  # it ends with its last answer, and its memory is free
 
         def result() -> list[Proof]:
             wait(pending.values(), timeout=PATIENCE)
@@ -49,8 +51,8 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         try:
             yield result
         finally:
-            processes = list((getattr(pool, "_processes", None) or {}).values())
-            pool.shutdown(wait=False, cancel_futures=True)
+            for question in pending.values():
+                question.cancel()
             for process in processes:
                 process.terminate()
 

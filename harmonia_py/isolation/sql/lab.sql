@@ -15,24 +15,17 @@ create temporary table if not exists hx_state (
 -- How many rows were written in some places so far, rolled back or not; null without counters.
 create or replace function pg_temp.hx_writes(stored oid [])
 returns bigint
-language plpgsql
+language sql
+volatile
 as $hx$
-declare
-    place oid;
-    writes bigint := 0;
-begin
-    if not pg_catalog.current_setting('track_counts')::boolean then
-        return null;
-    end if;
-    -- A loop of expressions: a query would cost more than all that it adds up.
-    foreach place in array stored loop
-        writes := writes
-            + pg_catalog.pg_stat_get_xact_tuples_inserted(place)
-            + pg_catalog.pg_stat_get_xact_tuples_updated(place)
-            + pg_catalog.pg_stat_get_xact_tuples_deleted(place);
-    end loop;
-    return writes;
-end
+    select
+        sum(
+            pg_catalog.pg_stat_get_xact_tuples_inserted(o.oid)
+            + pg_catalog.pg_stat_get_xact_tuples_updated(o.oid)
+            + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid)
+        )::bigint
+    from unnest(stored) as o (oid)
+    where pg_catalog.current_setting('track_counts')::boolean
 $hx$;
 
 -- The same for each relation. What was not written to since need not be compared.
