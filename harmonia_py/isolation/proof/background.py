@@ -51,8 +51,7 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         try:
             yield result
         finally:
-            for question in pending.values():
-                question.cancel()
+            # What is still asked fails with the process: to cancel it would be in the pool's way.
             for process in processes:
                 process.terminate()
 
