@@ -260,6 +260,26 @@ class Bench:
             after = self.lab.run(calls)
         return redundancy.refused_anyway(before, after)
 
+    def read_anyway(self, mutant: Mutant) -> str | None:
+        """Say why a condition protects nothing: the policies of the caller decide what is read.
+
+        So it is where a function runs as its caller, cannot write, asks no other function and is
+        called by none, which might have other rights.
+        """
+        if mutant.body is None or mutant.commands != {"execute"}:
+            return None
+        function, refs = mutant.body.function, self.lab.refs
+        keys, called = refs.reach(function.source)
+        read = [self.lab.catalog.tables[k] for k in keys]
+        callers = [f for f in self.lab.catalog.functions.values() if f.key != function.key]
+        if function.definer or function.volatility not in "si" or called or not read:
+            return None
+        if not all(t.is_base and t.rls for t in read):
+            return None
+        if any(function.key in refs.direct(f.source)[1] for f in callers):
+            return None
+        return "it only reads, and what it reads the policies of its caller decide"
+
     def _shown(self, piece: str, mutant: Mutant) -> frozenset[_Name]:
         """Return all that the probes of an object show after a change of a function."""
         try:
@@ -344,6 +364,9 @@ def _same_grants(mutant: Mutant, before: Catalog, now: Catalog) -> bool:
 def _reread(lab: Lab, mutant: Mutant) -> Catalog:
     """Read again what the mutant changed, and nothing else."""
     catalog = lab.catalog
+    if mutant.kind == "definer":
+        function = replace(catalog.functions[mutant.object], definer=True)
+        return replace(catalog, functions=dict(catalog.functions) | {mutant.object: function})
     changed = {mutant.object, *mutant.objects}
     oids = [t.oid for k in changed if (t := catalog.tables.get(k))]
     if mutant.kind in _BODIES or not oids:

@@ -163,6 +163,8 @@ class Trial:
                 mate = self._bench.refused_anyway(mutant)
                 if mate := mate or self._bench.doubled(mutant, self.mutants):
                     status, by = "redundant", mate
+            if status == "survived" and (reason := self._bench.read_anyway(mutant)):
+                status, by = "equivalent", reason
             self.lab.only = self.lab.commands = None
         spent = round(time.monotonic() - began, 3)
         return Result(mutant.kind, mutant.object, mutant.description, status, by, spent)

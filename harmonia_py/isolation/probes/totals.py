@@ -1,7 +1,7 @@
-"""Totals: what a function says about all tenants together to a caller who asked for nothing else.
+"""Totals: what a function says about all tenants together, or about another one, in a number.
 
 A count or a sum holds no value of another tenant, and still tells of it: the answer changes when
-the other tenant's rows are taken away.
+the other tenant's rows are taken away, or hold other amounts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["probe"]
 
 
 def probe(lab: Lab, known: set[str]) -> list[Signal]:
-    """Call each definer function with one's own ids, with and without the other tenant's rows."""
+    """Call each definer function with and without the other tenant's rows and amounts."""
     if not lab.fixtures.replica:
         return []
     out: list[Signal] = []
@@ -68,18 +68,30 @@ def _clear(lab: Lab, function: Function) -> tuple[tuple[str, ...], tuple[str, ..
 def _differs(
     lab: Lab, function: Function, actor: Actor, weigh: tuple[str, ...], clear: tuple[str, ...]
 ) -> Probe | None:
-    for _, text in [*rpc.calls(lab, function, "A", actor)][:1]:
+    for text in _asked(lab, function, actor):
         plan = [
             Probe(actor, text, rows=True, pre=pre, replica=True)
             for pre in ((), (), clear, weigh, (*weigh, *clear))
         ]
         first, again, without, heavy, light = lab.run(plan)
         if not (first.ok and again.ok) or first.result != again.result:
-            return None
-        told = without.ok and without.result != first.result
-        if told or (heavy.ok and light.ok and heavy.result != light.result):
+            continue
+        if without.ok and without.result != first.result:
             return plan[0]
+        if heavy.ok and light.ok and heavy.result != light.result:
+            return plan[3]
     return None
+
+
+def _asked(lab: Lab, function: Function, actor: Actor) -> list[str]:
+    """Return a call with one's own ids, and one with the other tenant's, if they name any."""
+    own = [text for _, text in rpc.calls(lab, function, "A", actor)]
+    foreign = [
+        text
+        for call, text in rpc.calls(lab, function, "B", actor)
+        if call.specific and call.label == "B" and not call.bearer
+    ]
+    return list(dict.fromkeys([*own[:1], *foreign[:1]]))
 
 
 def _signal(function: Function, item: Probe) -> Signal:
@@ -90,8 +102,8 @@ def _signal(function: Function, item: Probe) -> Signal:
         item.actor.name,
         function.key,
         "execute",
-        "the answer changes when another tenant's rows are removed",
-        "A function that runs with its owner's rights counts the rows of every tenant.",
+        "the answer changes with the rows of another tenant",
+        "A function that runs with its owner's rights adds up rows that its caller may not see.",
         "Let it look at the caller's tenants only; or name it in public_functions, if meant so.",
         item.sql,
         item.actor,

@@ -116,6 +116,15 @@ def test_a_total_over_all_tenants_is_found(judge: Judge, what: str) -> None:
     assert judge("helper", _function("total()", own, "bigint")).findings == ()
 
 
+@pytest.mark.parametrize("what", ["count(*)", "coalesce(sum(amount_minor), 0)::bigint"])
+def test_the_total_of_another_tenant_is_found(judge: Judge, what: str) -> None:
+    body = f"return (select {what} from public.deals where organization_id = org);"
+    (found,) = judge("helper", _function("total(org uuid)", body, "bigint")).findings
+    assert found.rule == ("rpc" if what == "count(*)" else "rpc.totals")
+    own = body.replace(" = org", " = org and private.is_member(org)")
+    assert judge("helper", _function("total(org uuid)", own, "bigint")).findings == ()
+
+
 def test_arguments_are_understood_by_what_they_are_compared_with(judge: Judge) -> None:
     change = "update public.deals set title = 'x' where id = visit;"
     check = "if not private.is_member(home) then return false; end if;"

@@ -167,6 +167,37 @@ def test_what_no_probe_notices_is_counted_as_a_survivor(
     }
 
 
+MINE = """
+create function public.mine(org uuid) returns bigint language sql {rights} set search_path = ''
+as $$ select count(*) from public.deals as d where d.organization_id = org $$;
+"""
+PASSED_ON = """
+create function public.passed_on(org uuid) returns bigint language sql stable security definer
+set search_path = '' as $$ select public.mine(org) where private.is_member(org) $$;
+"""
+THEIRS, HERS = "d.organization_id = org", "private.is_member(d.organization_id)"
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (MINE.format(rights="stable"), "equivalent"),
+        (MINE.format(rights="volatile"), "survived"),  # who knows what it writes
+        (MINE.format(rights="stable") + PASSED_ON, "survived"),
+        (MINE.format(rights="stable security definer").replace(THEIRS, HERS), "killed"),
+    ],
+)
+def test_what_policies_decide_anyway_is_no_mutant(
+    isolation_databases: dict[str, Database], change: str, status: str
+) -> None:
+    with isolation_databases["helper"].connect_admin() as conn:
+        with conn.transaction(force_rollback=True):
+            conn.execute(change.encode())
+            with runner.laboratory(conn) as lab:
+                score = mutation.score(lab, kinds=frozenset({"function body"}))
+    assert {r.status for r in score.results if r.object == "public.mine(uuid)"} == {status}
+
+
 def test_two_processes_count_every_mutant_once(
     engine: Engine, isolation_databases: dict[str, Database]
 ) -> None:
