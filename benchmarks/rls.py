@@ -3,13 +3,15 @@
     python -m benchmarks.rls                      # 1,000,000 contacts in 1,000 organizations
     python -m benchmarks.rls --pg-bin /usr/lib/postgresql/15/bin
 
-Each statement of ``benchmarks.frontend`` runs in turn, in one process, in four ways, in several
+Each statement of ``benchmarks.frontend`` runs in turn, in one process, in five ways, in several
 passes over all of them, and the lower deciles are compared, which hold still on a machine that does
 other things too:
 
 * ``hand``: as a role that bypasses RLS, with ``organization_id = ...`` written by hand;
 * ``floor``: as ``authenticated`` under the least policy that still looks up who asks: one range of
   one index, once a statement. What it costs no policy can save; a goal below it cannot be met;
+* ``deaf``: as ``authenticated`` under Harmonia's policies, over an authorizer that looks at nothing
+  and answers from a constant: what is between it and ``policy`` are the looks;
 * ``policy``: as ``authenticated`` under Harmonia's policies, as a frontend sends it;
 * ``per row``: the same under ``is_member(organization_id)`` called for each row.
 
@@ -39,6 +41,7 @@ import psycopg
 
 from benchmarks import postgres, report
 from benchmarks.frontend import (
+    DEAF,
     FLOOR,
     PER_ROW,
     STATEMENTS,
@@ -68,6 +71,7 @@ HEAD = (
     "hand, ms",
     "policy, ms",
     "floor",
+    "deaf",
     "policy",
     "request",
     "per row",
@@ -78,8 +82,8 @@ HEAD = (
 
 def prepare(
     engine: EmbeddedEngine, *, organizations: int, contacts: int
-) -> tuple[Database, Database, Database]:
-    """Build the database, fill it, and copy it for the least and for the per-row policies."""
+) -> tuple[Database, Database, Database, Database]:
+    """Build the database, fill it, and copy it for the least, deaf and per-row policies."""
     database = engine.create_database("bench_rls")
     project = find(start=Path(__file__).parent)
     migrations.apply(database.owner_dsn, project.migrations)
@@ -92,13 +96,18 @@ def prepare(
     )
     generate(database.owner_dsn, plan)
     join(database)
-    floor = engine.create_database("bench_rls_floor", template=database.name)
-    with floor.connect() as connection:
-        connection.execute(FLOOR)
-    peer = engine.create_database("bench_rls_peer", template=database.name)
-    with peer.connect() as connection:
-        connection.execute(PER_ROW)
-    return database, floor, peer
+    floor, deaf, peer = (
+        _changed(engine, database, name, text)
+        for name, text in (("floor", FLOOR), ("deaf", DEAF), ("peer", PER_ROW))
+    )
+    return database, floor, deaf, peer
+
+
+def _changed(engine: EmbeddedEngine, database: Database, name: str, text: str) -> Database:
+    copy = engine.create_database(f"bench_rls_{name}", template=database.name)
+    with copy.connect() as connection:
+        connection.execute(text.encode())
+    return copy
 
 
 def join(database: Database) -> None:
@@ -171,16 +180,17 @@ def _run(connection: Connection, text: str, values: Mapping[str, Any]) -> float:
 
 
 def measure(
-    connections: tuple[Connection, Connection, Connection, Connection],
+    connections: tuple[Connection, Connection, Connection, Connection, Connection],
     statement: Statement,
     values: Mapping[str, Any],
     taken: dict[str, list[tuple[float, float]]],
 ) -> None:
     """Add one pass of the statement, its ways in turns, to the seconds (statement, request)."""
-    hand, floor, own, peer = connections
+    hand, floor, deaf, own, peer = connections
     ways = {
         "hand": (hand, "postgres", statement.hand),
         "floor": (floor, "authenticated", statement.policy),
+        "deaf": (deaf, "authenticated", statement.policy),
         "policy": (own, "authenticated", statement.policy),
         "per row": (peer, "authenticated", statement.per_row or statement.policy),
     }
@@ -221,6 +231,7 @@ def line(
         f"{alone['hand'] * 1000:.2f}",
         f"{(alone['policy'] - alone['hand']) * 1000:+.2f}",
         "" if least is None else f"{least:.2f} x",
+        f"{alone['deaf'] / alone['hand']:.2f} x",
         f"{ratio:.2f} x",
         f"{sent:.2f} x",
         f"{alone['per row'] / alone['hand']:.2f} x",
@@ -230,13 +241,14 @@ def line(
     return cells, met
 
 
-def compare(database: Database, floor: Database, peer: Database) -> tuple[str, int]:
+def compare(database: Database, floor: Database, deaf: Database, peer: Database) -> tuple[str, int]:
     """Return the table and the exit code."""
     rows, code = [], 0
     # A connection for each way: changing the role of one would throw its plans away.
     with (
         database.connect(autocommit=True) as hand,
         floor.connect(autocommit=True) as least,
+        deaf.connect(autocommit=True) as silent,
         database.connect(autocommit=True) as own,
         peer.connect(autocommit=True) as other,
     ):
@@ -246,7 +258,7 @@ def compare(database: Database, floor: Database, peer: Database) -> tuple[str, i
             print(f"pass {turn + 1} of {PASSES}", file=sys.stderr, flush=True)
             for statement in STATEMENTS:
                 ways = taken.setdefault(statement.name, {})
-                measure((hand, least, own, other), statement, values, ways)
+                measure((hand, least, silent, own, other), statement, values, ways)
         for statement in STATEMENTS:
             scans = whole_scans(own, statement.policy, values, large)
             cells, met = line(statement, taken[statement.name], scans)
@@ -264,11 +276,9 @@ def main() -> int:
     report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine:
-        database, floor, peer = prepare(
-            engine, organizations=options.organizations, contacts=options.contacts
-        )
-        table, code = compare(database, floor, peer)
-        major = database.server_version // 10_000
+        databases = prepare(engine, organizations=options.organizations, contacts=options.contacts)
+        table, code = compare(*databases)
+        major = databases[0].server_version // 10_000
         text = report.made_by(engine.label) + table
         report.publish(f"rls-{major}", text, options.into)
     return code
