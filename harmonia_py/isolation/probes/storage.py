@@ -228,13 +228,13 @@ def _probe(lab: Lab, table: Table, items: list[Item]) -> tuple[list[Signal], lis
     for item, outcome in zip(plan, outcomes, strict=True):
         actor = item.actor
         if item.tag == "select":
-            for ident in outcome.result or () if outcome.ok else ():
-                hit = by_id.get(ident)
-                if hit is None:
-                    continue
+            listed = outcome.result or () if outcome.ok else ()
+            # In one order, whatever the server's: the first is the evidence.
+            found = [by_id[i] for i in listed if i in by_id]
+            for one in sorted(found, key=lambda i: (i.bucket, i.name)):
                 if actor.role == "anon":
-                    open_to_anon.add(hit.bucket)
-                seen.append((item, "select", hit, f"lists {hit.bucket}/{hit.name}"))
+                    open_to_anon.add(one.bucket)
+                seen.append((item, "select", one, f"lists {one.bucket}/{one.name}"))
             continue
         for change in outcome.changes:
             bucket, name = str(change.data.get("bucket_id")), str(change.data.get("name"))
