@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from harmonia_py.isolation.catalog import Catalog
@@ -31,11 +31,12 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
     A fresh process: the solver is not made for threads, and a fork would share the database
     connection.
     """
-    with TemporaryDirectory(prefix="harmonia-") as folder:
-        # In a file, for what goes through a pipe waits for its reader: for ever where the process
-        # cannot start (its program came through stdin) and the catalog is larger than the pipe.
-        file = Path(folder) / "catalog"
-        file.write_bytes(pickle.dumps((catalog, model)))
+    # In a file, for what goes through a pipe waits for its reader: for ever where the process
+    # cannot start (its program came through stdin) and the catalog is larger than the pipe.
+    with NamedTemporaryFile(prefix="harmonia-", delete=False) as written:
+        pickle.dump((catalog, model), written)
+    file = Path(written.name)
+    try:
         pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         pool.submit(_prepare, file)
         pending = {key: _ask(pool, key) for key in questions(catalog, model)}
@@ -54,6 +55,8 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
             # What is still asked fails with the process: to cancel it would be in the pool's way.
             for process in processes:
                 process.terminate()
+    finally:
+        file.unlink(missing_ok=True)
 
 
 #: What the worker process keeps between two tables.
@@ -62,6 +65,7 @@ _worker: dict[str, Any] = {}
 
 def _prepare(file: Path) -> None:
     catalog, model = pickle.loads(file.read_bytes())  # noqa: S301 - the parent's own, just written
+    file.unlink(missing_ok=True)  # nothing is left should the parent be killed
     _worker.update(catalog=catalog, model=model, templates={})
 
 
