@@ -96,6 +96,11 @@ class Unique:
     definition: str = ""
     deferrable: bool = False
 
+    @property
+    def is_key(self) -> bool:
+        """Whether no two rows have the same values in ``columns``, whatever else they hold."""
+        return bool(self.columns and not (self.exclusion or self.predicate or self.has_expressions))
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -36,6 +36,7 @@ from harmonia_py.isolation.probes import (
     own_seat,
     permissions,
     reach,
+    reactions,
     readers,
     realtime,
     records,
@@ -209,6 +210,10 @@ def _storage(lab: Lab, _: ChannelResult) -> ChannelResult:
     return ChannelResult(signals, not_judged=left)
 
 
+def _reactions(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(reactions.probe(lab))
+
+
 def _realtime(lab: Lab, _: ChannelResult) -> ChannelResult:
     return ChannelResult(realtime.probe(lab))
 
@@ -253,6 +258,7 @@ _APART: dict[str, Channel] = {
     "functions": _functions,
     "callers": _callers,
     "storage": _storage,
+    "triggers": _reactions,
     "realtime": _realtime,
     "shares": _shares,
     "assurance": _assurance,
@@ -262,6 +268,6 @@ _LAST: dict[str, Channel] = {"temporary tables": _temporary}
 #: Of the report, wherever they ran.
 _ORDER = (
     "tables", "permissions", "shared rows", "views", "functions", "callers", "keys", "notices",
-    "grants", "records", "storage", "realtime", "escalation", "shares", "closed tenants", "claims",
-    "assurance", "conditions", "temporary tables", "legitimate access",
+    "grants", "records", "storage", "triggers", "realtime", "escalation", "shares",
+    "closed tenants", "claims", "assurance", "conditions", "temporary tables", "legitimate access",
 )  # fmt: skip

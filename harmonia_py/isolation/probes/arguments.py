@@ -312,7 +312,7 @@ def is_secret(table: Table, name: str) -> bool:
 
 def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> list[Choice]:
     """Return values of the columns that the function compares with the argument, or sets to it."""
-    if not argument.name or argument.labels or argument.category not in "USNT":
+    if not argument.name or argument.labels or argument.category not in "USNTD":
         return []
     out: list[Choice] = []
     found = uses(lab, function, argument.name)
@@ -320,7 +320,7 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
         found.sort(key=lambda use: not use.stored)
     for use in found:
         kind = use.column
-        if kind.type != argument.type and not kind.category == argument.category == "S":
+        if kind.type != argument.type and not kind.category == argument.category in "SD":
             continue
         rows = lab.fixtures.of(use.table.key, label)
         some = [r.values for r in (*rows[:1], *rows[-1:])]
@@ -330,8 +330,10 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
             some = [fresh.values, *some] if label == "A" else [*some, fresh.values]
         secret = use.table.key if is_secret(use.table, kind.name) else None
         for row in some:
-            if row.get(kind.name) is not None:
-                out.append((row[kind.name], True, secret))
+            if (value := row.get(kind.name)) is not None:
+                # A day is asked for by the day alone.
+                day = argument.type == "date"
+                out.append((str(value)[:10] if day else value, True, secret))
     return out
 
 

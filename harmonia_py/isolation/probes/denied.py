@@ -57,6 +57,11 @@ def probe(
                     f"{command} {table.key}"
                 )
                 continue
+            if command == "insert" and (shaped := _shaped(lab, table)):
+                others[f"a policy wants {shaped} in a certain form"].append(
+                    f"{command} {table.key}"
+                )
+                continue
             if command == "insert" and (
                 lab.model.of(table.key).kind == "root"
                 or (table.key, "A") not in lab.fixtures.spares
@@ -129,6 +134,29 @@ def _hangs_on(lab: Lab, table: Table, command: str) -> bool:
         and lab.refs.direct(text)[0] - seats - {table.key}
         for text in texts
     )
+
+
+def _shaped(lab: Lab, table: Table) -> str | None:
+    """Name a text of the row that every INSERT policy takes apart: a path, a prefix, a suffix.
+
+    What the fixtures wrote there followed the constraints; the policy wants more of it.
+    """
+    entry = lab.model.of(table.key)
+    texts = [
+        p.check or p.using or ""
+        for p in table.policies_for("insert", "authenticated")
+        if p.permissive
+    ]
+    for column in table.columns:
+        if column.category != "S" or column.name in (*entry.path, *entry.users):
+            continue
+        name = rf"(?:\b{re.escape(table.name)}\.)?\b{re.escape(column.name)}\b"
+        taken_apart = re.compile(
+            rf"\w\(\(*{name}(?:\)*::\w+)?\s*[,)]|{name}\S*\s+(?:~~|~|LIKE)", re.I
+        )
+        if texts and all(taken_apart.search(text) for text in texts):
+            return column.name
+    return None
 
 
 def _promised(table: Table, command: str, privilege: str) -> bool:

@@ -37,10 +37,13 @@ def _memberships(lab: Lab, allowed: Allowed) -> list[Signal]:
                 continue
             if "B" in actor.tenants:
                 continue
-            if actor.is_member and m.role and not _manages(lab, table, m, actor):
+            if actor.is_member and m.role:
                 own = actor.tenants.get("A")
+                manages = _manages(lab, table, m, actor)
                 for role in m.roles:
-                    if own and role != own and _more(lab, allowed, role, own):
+                    # Where the least may change anybody's role, the roles mean nothing.
+                    excused = manages and (own != m.roles[-1] or _alike(lab, allowed))
+                    if own and role != own and not excused and _more(lab, allowed, role, own):
                         out += _set(lab, table, m, actor, m.role, role, f"role {role}")
             elif actor.state.startswith("inactive:") and m.status and m.active:
                 out += _set(lab, table, m, actor, m.status, m.active, f"status {m.active}")
@@ -56,12 +59,20 @@ def _memberships(lab: Lab, allowed: Allowed) -> list[Signal]:
 
 def _more(lab: Lab, allowed: Allowed, role: str, own: str) -> bool:
     """Whether ``role`` may do something ``own`` may not, or nothing tells the roles apart."""
-    can = {
-        r: {(k[0], k[1]) for k, v in allowed.items() if k[2] == f"A.{r}" and "A" in v}
-        for r in lab.model.roles
+    can = _by_role(lab, allowed)
+    return _alike(lab, allowed) or bool(can.get(role, set()) - can.get(own, set()))
+
+
+def _alike(lab: Lab, allowed: Allowed) -> bool:
+    """Whether nothing tells the roles apart."""
+    return len({frozenset(c) for c in _by_role(lab, allowed).values()}) == 1
+
+
+def _by_role(lab: Lab, allowed: Allowed) -> dict[str, set[tuple[str, str]]]:
+    return {
+        role: {(k[0], k[1]) for k, v in allowed.items() if k[2] == f"A.{role}" and "A" in v}
+        for role in lab.model.roles
     }
-    same = len({frozenset(c) for c in can.values()}) == 1
-    return same or bool(can.get(role, set()) - can.get(own, set()))
 
 
 def _manages(lab: Lab, table: Table, m: Any, actor: Actor) -> bool:

@@ -19,6 +19,7 @@ from harmonia_py.isolation.catalog import Argument, Function
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
+from harmonia_py.isolation.probes.reactions import borrowed
 
 __all__ = ["call", "calls", "exposed", "judge", "plan", "probe"]
 
@@ -234,6 +235,12 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
         return
     for change in outcome.changes:
         if not lab.foreign(actor, change.table, change.scope, change.data):
+            copied = None
+            if change.kind == "new" and not former and not call.bearer:
+                copied = borrowed(lab, actor, change.data, item.sql)
+            if copied is not None:
+                yield _copies(lab, function, item, change.table, copied)
+                break
             continue
         bound = call.bearer and not _bound(lab, call.bearer)
         if bound or (
@@ -263,6 +270,24 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             group=function.key,
         )
         break
+
+
+def _copies(lab: Lab, function: Function, item: Probe, key: str, value: str) -> Signal:
+    return Signal(
+        "rpc.copies",
+        "breach",
+        "high",
+        item.actor.name,
+        function.key,
+        "execute",
+        f"put {value}, a value of another tenant, into a row of {key} that the caller may read",
+        "A function copies another tenant's values into rows of the caller's own.",
+        _fix(function),
+        item.sql,
+        item.actor,
+        (*_tables(lab, function), key),
+        group=function.key,
+    )
 
 
 def _bound(lab: Lab, key: str) -> bool:

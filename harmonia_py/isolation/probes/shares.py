@@ -121,6 +121,8 @@ class _Trial:
                 mark = sql.SQL("update {} set {} = '2026-01-02' where {}").format(
                     thing.sql, sql.Identifier(column), key
                 )
+                if self._kept_by_members(thing, self.lab.text(mark)):
+                    continue
                 item = self._probe(self.share.live(), self.look)
                 item.pre = (self.lab.text(mark), *item.pre)
                 if still := self._more(self.lab.run([item])[0], alone) & opened:
@@ -133,6 +135,22 @@ class _Trial:
                         "{object}: a share opens what was deleted",
                         objects=(thing.key,),
                     )  # fmt: skip
+
+    def _kept_by_members(self, thing: Table, mark: str) -> bool:
+        """Whether a marked row stays visible to the tenant's own people: archived, not deleted."""
+        member = next(iter(self.lab.cast.members("B")), None)
+        if member is None:
+            return False
+        # Not by a share of their own.
+        alone = self.lab.text(sql.SQL("delete from {}").format(self.table.sql))
+        before, after = self.lab.run(
+            [
+                Probe(member, self.look, rows=True, pre=(alone, *pre), replica=True)
+                for pre in ((), (mark,))
+            ]
+        )
+        seen = (before.result or {}).get(thing.key, 0)
+        return bool(seen) and (after.result or {}).get(thing.key, 0) >= seen
 
     def _flags(self, opened: set[str]) -> Iterator[Signal]:
         """Find a flag that policies mention, and without which rows are written all the same."""

@@ -79,10 +79,21 @@ def _compared(lab: Lab, text: str, argument: str) -> Iterator[Use]:
         ),
         *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*=\s*{column}', text, re.I),
     ]
-    for match in matches:
+    # Of times, also those between which a row must lie.
+    limits = [
+        *re.finditer(rf'{column}(?:::\w+)?\s*[<>]=?\s*(?:\w+\.)?"?{name}"?(?!\w)', text, re.I),
+        *re.finditer(
+            rf'{column}(?:::\w+)?\s+between\s+(?:\S+\s+and\s+)?(?:\w+\.)?"?{name}"?(?!\w)',
+            text,
+            re.I,
+        ),
+    ]
+    for match in (*matches, *limits):
         table = _table_at(lab, text, match.start(), match.group(1))
         if table is not None and table.has(match.group(2)):
-            yield Use(table, table.column(match.group(2)), stored=False)
+            found = table.column(match.group(2))
+            if match in matches or found.category == "D":
+                yield Use(table, found, stored=False)
 
 
 def _stored(lab: Lab, text: str, name: str) -> Iterator[Use]:

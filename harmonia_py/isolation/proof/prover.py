@@ -236,11 +236,12 @@ def _ask(
         world.facts.append(z3.And(claim.value == known.value, z3.Not(claim.null)))
     solver = z3.Solver()
     solver.set("timeout", _TIMEOUT)
-    solver.add(*world.facts, *world.literal_facts(), passes, z3.Not(legitimate))
+    labels = world.label_facts()  # before the literals are told apart: it adds some
+    solver.add(*world.facts, *labels, *world.literal_facts(), passes, z3.Not(legitimate))
     verdict = solver.check()
     if verdict != z3.unsat:
         # Facts only exclude worlds, so the costly ones wait until they are needed.
-        solver.add(*world.key_facts())
+        solver.add(*world.key_facts(), *world.reference_facts())
         verdict = solver.check()
     if verdict == z3.unsat:
         return Proof(table.key, command, role, "proven")
@@ -354,15 +355,11 @@ class _Prover:
     def meant(self, row: Row, tenant: Term | None, command: str) -> Any:
         """Return the formula of access that the model does not know but a person may have meant.
 
-        A row elsewhere that names both the caller and this row (a share, an assignment), a column
-        of the row itself that names the caller, or a flag that makes the row readable.
+        A row elsewhere that names both the caller and this row, or what this row is a part of (a
+        share, an assignment, the carer of a client), a column of the row itself that names the
+        caller, or a flag that makes the row readable.
         """
-        own = [row.column(c) for c in row.table.primary_key if c in row.columns]
-        own += [
-            row.columns[c] for fk in row.table.foreign_keys for c in fk.columns if c in row.columns
-        ]
-        anchors = own + ([tenant] if tenant is not None else [])
-        anchors = [a for a in anchors if not a.is_bool]
+        anchors = [*self._anchors(row), *([(YES, tenant)] if tenant is not None else [])]
         known = (*self.model.memberships, *self.model.grants)
         members = {m.table for m in known} | {"auth.users"}
         found = []
@@ -372,9 +369,7 @@ class _Prover:
                     continue
                 terms = [t for t in other.columns.values() if not t.is_bool]
                 caller = z3.Or(*(c for t in terms for c in self._is_caller(t)))
-                here = z3.Or(
-                    *(z3.And(t.value == a.value, z3.Not(t.null)) for t in terms for a in anchors)
-                )
+                here = z3.Or(*self._names(other, anchors, members))
                 found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
                 found += [z3.And(caller, special) for special in self._special(other)]
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
@@ -388,6 +383,56 @@ class _Prover:
                 for literal in self.world.literals.values()
             ]
         return z3.Or(*found) if found else NO
+
+    def _names(
+        self,
+        other: Row,
+        anchors: list[tuple[Any, Term]],
+        members: set[str],
+    ) -> Iterator[Any]:
+        """Yield when ``other``, or a row that it points at, holds one of the anchors."""
+        for term in other.columns.values():
+            if not term.is_bool:
+                for led, anchor in anchors:
+                    yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
+        for fk in other.table.foreign_keys:
+            if fk.target in members or any(c not in other.columns for c in fk.columns):
+                continue
+            for parent in self.world.rows.get(fk.target, ()):
+                if parent is other or any(c not in parent.columns for c in fk.ref_columns):
+                    continue
+                linked = [
+                    other.columns[c].value == parent.columns[ref].value
+                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                ]
+                for term in parent.columns.values():
+                    if not term.is_bool:
+                        for led, anchor in anchors:
+                            same = term.value == anchor.value
+                            yield z3.And(*linked, led, same, z3.Not(term.null))
+
+    def _anchors(self, row: Row, depth: int = 2) -> Iterator[tuple[Any, Term]]:
+        """Yield what names the row or what it is a part of, and the formula that leads there."""
+        names = [*row.table.primary_key] if depth == 2 else []
+        names += [c for fk in row.table.foreign_keys for c in fk.columns]
+        for term in (row.columns[c] for c in dict.fromkeys(names) if c in row.columns):
+            if not term.is_bool:
+                yield YES, term
+        if depth == 0:
+            return
+        for fk in row.table.foreign_keys:
+            for parent in self.world.rows.get(fk.target, ()):
+                if parent.table is row.table or any(
+                    c not in parent.columns for c in fk.ref_columns
+                ):
+                    continue
+                linked = [
+                    row.columns[c].value == parent.columns[ref].value
+                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                    if c in row.columns
+                ]
+                for led, term in self._anchors(parent, depth - 1):
+                    yield z3.And(*linked, led), term
 
     def _staff(self, row: Row) -> Iterator[Any]:
         """Yield what marks a person as the platform's own staff: a flag no client can write."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import z3
 
-from harmonia_py.isolation.catalog import Catalog, Table
+from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
 
 __all__ = ["ANY_LITERAL", "NO", "YES", "Alternative", "Array", "Row", "Term", "World", "truth"]
 
@@ -184,16 +184,66 @@ class World:
                     facts += _same(first, second)
         return facts
 
+    def reference_facts(self) -> list[Any]:
+        """Return: who names a row by one of its keys and by more of its columns names them rightly.
+
+        A foreign key of several columns leads to one row that holds them all. Where some of them
+        are a key already, that row is the one which has this key.
+        """
+        facts: list[Any] = []
+        for rows in self.rows.values():
+            for row in rows:
+                for fk in row.table.foreign_keys:
+                    if len(fk.columns) > 1 and not fk.deferrable:
+                        for parent in self.rows.get(fk.target, ()):
+                            facts += _led(row, fk, parent)
+        return facts
+
+    def label_facts(self) -> list[Any]:
+        """Return: a column of an enumerated type holds one of its labels, or nothing.
+
+        Only where policies name one of them; the others are then other values.
+        """
+        facts = []
+        for rows in list(self.rows.values()):
+            for row in rows:
+                for name, term in list(row.columns.items()):
+                    labels = row.table.column(name).labels
+                    if labels and not term.is_bool and set(labels) & set(self.literals):
+                        one = [term.value == self.literal(label).value for label in labels]
+                        facts.append(z3.Or(term.null, *one))
+        return facts
+
     def literal_facts(self) -> list[Any]:
         """Return: different literals are different values."""
         values = list(self.literals.values())
         return [z3.Distinct(*values)] if len(values) > 1 else []
 
 
+def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
+    pairs = dict(zip(fk.ref_columns, fk.columns, strict=True))
+    keys = [
+        u.columns for u in parent.table.uniques if u.is_key and set(u.columns) < set(fk.ref_columns)
+    ]
+    if not keys:
+        return []
+    given = [z3.Not(row.column(c).null) for c in fk.columns]
+    equal = {
+        ref: z3.And(
+            row.column(c).value == parent.column(ref).value, z3.Not(parent.column(ref).null)
+        )
+        for ref, c in pairs.items()
+    }
+    return [
+        z3.Implies(z3.And(*given, *(equal[c] for c in key)), z3.And(*equal.values()))
+        for key in keys
+    ]
+
+
 def _same(first: Row, second: Row) -> list[Any]:
     facts = []
     for unique in first.table.uniques:
-        if unique.exclusion or unique.predicate or unique.has_expressions or not unique.columns:
+        if not unique.is_key:
             continue
         keys = [(first.column(c), second.column(c)) for c in unique.columns]
         agree = z3.And(
