@@ -369,7 +369,7 @@ class _Prover:
                     continue
                 terms = [t for t in other.columns.values() if not t.is_bool]
                 caller = z3.Or(*(c for t in terms for c in self._is_caller(t)))
-                here = z3.Or(*self._names(other, anchors, members))
+                here = z3.Or(*self._names(row, other, anchors, members))
                 found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
                 found += [z3.And(caller, special) for special in self._special(other)]
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
@@ -385,31 +385,46 @@ class _Prover:
         return z3.Or(*found) if found else NO
 
     def _names(
-        self,
-        other: Row,
-        anchors: list[tuple[Any, Term]],
-        members: set[str],
+        self, row: Row, other: Row, anchors: list[tuple[Any, Term]], members: set[str]
     ) -> Iterator[Any]:
-        """Yield when ``other``, or a row that it points at, holds one of the anchors."""
-        for term in other.columns.values():
-            if not term.is_bool:
-                for led, anchor in anchors:
-                    yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
+        """Yield when ``other``, or a row that it points at, names the row or what it is a part of.
+
+        What the row points at itself must be what the caller is named by: a patient is let in to
+        its own records, and not to those of all patients of the same clinic.
+        """
+        catalog = self.world.catalog
+        near = {fk.target for fk in row.table.foreign_keys}
+        near |= {
+            fk.target
+            for key in near
+            if (table := catalog.tables.get(key))
+            for fk in table.foreign_keys
+        }
+        near.discard(self.model.tenant_table or "")
+        yield from self._same(other, anchors, keyed=other.table.key in near)
         for fk in other.table.foreign_keys:
-            if fk.target in members or any(c not in other.columns for c in fk.columns):
+            if fk.target in members | near or any(c not in other.columns for c in fk.columns):
                 continue
             for parent in self.world.rows.get(fk.target, ()):
                 if parent is other or any(c not in parent.columns for c in fk.ref_columns):
                     continue
-                linked = [
-                    other.columns[c].value == parent.columns[ref].value
-                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
-                ]
-                for term in parent.columns.values():
-                    if not term.is_bool:
-                        for led, anchor in anchors:
-                            same = term.value == anchor.value
-                            yield z3.And(*linked, led, same, z3.Not(term.null))
+                linked = z3.And(
+                    *(
+                        other.columns[c].value == parent.columns[ref].value
+                        for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                    )
+                )
+                for same in self._same(parent, anchors, keyed=False):
+                    yield z3.And(linked, same)
+
+    def _same(self, other: Row, anchors: list[tuple[Any, Term]], *, keyed: bool) -> Iterator[Any]:
+        """Yield when a column of ``other`` (of its key alone, for ``keyed``) is an anchor."""
+        path = self.model.of(other.table.key).path
+        for name, term in other.columns.items():
+            if term.is_bool or (keyed and (name not in other.table.primary_key or name in path)):
+                continue
+            for led, anchor in anchors:
+                yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
 
     def _anchors(self, row: Row, depth: int = 2) -> Iterator[tuple[Any, Term]]:
         """Yield what names the row or what it is a part of, and the formula that leads there."""

@@ -229,6 +229,17 @@ def test_a_client_with_an_account_keeps_it_when_a_seat_ends(judge: Judge) -> Non
     assert [f.title for f in judge("helper", text).findings] == []
 
 
+def test_a_client_who_sees_the_visits_of_other_clients_is_found(judge: Judge) -> None:
+    others = """
+    organization_id in (
+        select p.organization_id from public.patients as p
+        where p.id in (select private.my_patients())
+    )
+    """
+    found = judge("helper", CLIENTS.format(theirs=others)).findings
+    assert {f.object for f in found} == {"public.visits"}
+
+
 def test_a_client_who_sees_all_visits_of_everybody_is_found(judge: Judge) -> None:
     text = CLIENTS.format(theirs="exists (select private.my_patients())")
     assert "public.visits" in {f.object for f in judge("helper", text).findings}
