@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harmonia_py.engines import Database, Engine
 from harmonia_py.isolation import runner
 from harmonia_py.isolation.finding import Report
 from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.proof import Proof, prove
 
 FOLDER = Path(__file__).parent / "isolation_fixtures"
 IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams", "profiles", "seats", "stalls")
@@ -37,14 +39,20 @@ def isolation_databases(engine: Engine) -> Iterator[dict[str, Database]]:
 
 @pytest.fixture
 def judge(isolation_databases: dict[str, Database]) -> Judge:
-    """Apply a change to an idiom, judge the result, and take the change back."""
+    """Apply a change to an idiom, judge the result, and take the change back.
 
-    def run(idiom: str, change: str = "", model: TenancyModel | None = None) -> Report:
+    With ``proven`` the policies are also put to the solver, and what refutes them is tried.
+    """
+
+    def run(
+        idiom: str, change: str = "", model: TenancyModel | None = None, *, proven: bool = False
+    ) -> Report:
         with isolation_databases[idiom].connect_admin() as conn:
             with conn.transaction(force_rollback=True):
                 if change:
                     conn.execute(change.encode())
                 with runner.laboratory(conn, model) as lab:
-                    return runner.judge(lab)
+                    proofs = partial(prove, lab.catalog, lab.model) if proven else list[Proof]
+                    return runner.judge(lab, proofs=proofs)
 
     return run
