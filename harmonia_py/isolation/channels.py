@@ -154,6 +154,10 @@ def _records(lab: Lab, seen: ChannelResult) -> ChannelResult:
     return ChannelResult([*records.probe(lab, seen.allowed), *readers.probe(lab)])
 
 
+def _reactions(lab: Lab, _: ChannelResult) -> ChannelResult:
+    return ChannelResult(reactions.probe(lab))
+
+
 def _escalation(lab: Lab, seen: ChannelResult) -> ChannelResult:
     signals = [*escalation.probe(lab, seen.allowed), *own_seat.probe(lab), *signup.probe(lab)]
     risen = {s.object for s in signals if s.rule == "escalation.profile"}
@@ -210,10 +214,6 @@ def _storage(lab: Lab, _: ChannelResult) -> ChannelResult:
     return ChannelResult(signals, not_judged=left)
 
 
-def _reactions(lab: Lab, _: ChannelResult) -> ChannelResult:
-    return ChannelResult(reactions.probe(lab))
-
-
 def _realtime(lab: Lab, _: ChannelResult) -> ChannelResult:
     return ChannelResult(realtime.probe(lab))
 
@@ -246,6 +246,7 @@ _WITH_TABLES: dict[str, Channel] = {
     "notices": _notices,
     "grants": _grants,
     "records": _records,
+    "triggers": _reactions,
     "escalation": _escalation,
     "closed tenants": _closed,
     "claims": _claims,
@@ -258,7 +259,6 @@ _APART: dict[str, Channel] = {
     "functions": _functions,
     "callers": _callers,
     "storage": _storage,
-    "triggers": _reactions,
     "realtime": _realtime,
     "shares": _shares,
     "assurance": _assurance,

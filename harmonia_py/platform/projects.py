@@ -142,13 +142,17 @@ def _apply_file(
     cleaned = _META.sub(lambda match: " " * len(match[0]), text)
     if cleaned != text:
         remedied.append(Remedied(path.name, 1, "commands of psql left out"))
+    parts: list[tuple[Statement, int, str]] = []
     for part in split_with_offsets(cleaned):
         line = cleaned.count("\n", 0, part.offset) + 1
         statement, said = prepare_statement(part.text, database)
         if said is not None:
             remedied.append(Remedied(path.name, line, said))
-        if statement is None:
-            continue
+        if statement is not None:
+            parts.append((part, line, statement))
+    if _apply_at_once(conn, [statement for _, _, statement in parts]):
+        return None
+    for part, line, statement in parts:
         try:
             with conn.transaction():
                 conn.execute(statement.encode())
@@ -158,6 +162,21 @@ def _apply_file(
                 return _failure(path, cleaned, part, error)
             remedied.append(Remedied(path.name, line, said))
     return None
+
+
+def _apply_at_once(conn: Connection, statements: list[str]) -> bool:
+    """Run all statements in one message; False, and nothing done, when one of them fails.
+
+    Most files need no remedy, and a savepoint for each statement takes twice as long as the file.
+    """
+    try:
+        with conn.transaction():
+            conn.execute("\n;\n".join(statements).encode())
+    except psycopg.Error:
+        if conn.broken:
+            raise
+        return False
+    return True
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
