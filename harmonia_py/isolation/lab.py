@@ -264,8 +264,9 @@ class Lab:
         return self._before[table.key]
 
     def forget(self, key: str) -> None:
-        """Drop the state of a table whose rows were rolled back."""
+        """Drop the state of a table whose rows were rolled back; it is taken anew when watched."""
         self._before.pop(key, None)
+        self._all = False
         self.conn.execute("delete from pg_temp.hx_before where relation = %s", (key,))
         self.conn.execute("delete from pg_temp.hx_state where relation = %s", (key,))
 

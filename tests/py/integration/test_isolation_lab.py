@@ -49,3 +49,17 @@ def test_the_same_done_by_a_probe_is_told(
     isolation_databases: dict[str, Database], statement: str
 ) -> None:
     assert tried(isolation_databases["helper"], "", statement)[1] == {"A"}
+
+
+def test_a_forgotten_table_is_watched_again(isolation_databases: dict[str, Database]) -> None:
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        renamed = RENAMED.format(lab.cast.a.id)
+        probe = Probe(lab.cast.get("A.owner"), renamed, watch=("*",), replica=True)
+        (seen,) = lab.run([probe])
+        lab.forget("public.contacts")
+        (again,) = lab.run([probe])
+    assert {c.table for c in seen.changes} == {"public.contacts"}
+    assert len(again.changes) == len(seen.changes)
