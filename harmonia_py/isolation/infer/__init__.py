@@ -39,13 +39,12 @@ def infer(catalog: Catalog) -> TenancyModel:
     if best is not None and token_decides(catalog, refs, claims, *best):
         best = None
     settings: dict[str, str] = {}
+    policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
     if best is None:
         # Only where nothing better decides: a setting is then how the project names the tenant.
-        policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
         found = SETTING.findall(refs.closure_text(policies))
         settings = {s: "tenant" for s in found if not builtin_setting(s)}
     else:
-        policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
         claims = claims_in(refs.closure_text(policies))
     if best is None:
         column, table, _ = claimed_column(catalog, refs)

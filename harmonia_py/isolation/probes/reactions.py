@@ -13,6 +13,7 @@ from harmonia_py.isolation.catalog import Function, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.probes.tables.breaches import shown
 
 __all__ = ["borrowed", "probe"]
 
@@ -72,7 +73,7 @@ def _reached(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> str | Non
             continue  # the table's own policies are tried elsewhere
         if lab.foreign(item.actor, change.table, change.scope, change.data):
             done = "changed" if change.kind == "gone" else "made"
-            return f"{done} a row of {change.table}: {_few(change.data)}"
+            return f"{done} a row of {change.table}: {shown(change.data)}"
         if change.kind == "new" and (value := borrowed(lab, item.actor, change.data, item.sql)):
             return f"put {value}, a value of another tenant, into a row of {change.table}"
     return None
@@ -85,10 +86,6 @@ def borrowed(lab: Lab, actor: Actor, data: dict[str, object], given: str) -> str
             if value != actor.user:
                 return value
     return None
-
-
-def _few(data: dict[str, object]) -> str:
-    return ", ".join(f"{k}={v}" for k, v in list(data.items())[:5])
 
 
 def _signal(table: Table, function: Function, item: Probe, evidence: str) -> Signal:
