@@ -63,7 +63,8 @@ class Peers:
     """Peers installed in a folder of their own: a virtual environment each, one for npm."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        # The peers are called from other folders.
+        self.folder = folder.resolve()
 
     def install(self) -> None:
         """Install what is not there yet; what an interrupted call left half done is redone."""

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from isolation_bench import peers
+from isolation_bench import peer_tools, peers
 from isolation_bench.actors import claims_of, substitute
 from isolation_bench.measure import Verdict, channels, clean_result, judge, table
 from isolation_bench.result import Result
 from isolation_bench.variants import Variant, parse, variants
+
+from harmonia_py.engines import Database
 
 
 def a_variant(kind: str, obj: str = "public.notes") -> Variant:
@@ -116,6 +118,22 @@ def test_no_run_begins_after_the_time_is_up() -> None:
     assert late.left == 1
     assert not early.is_late()
     assert early.left == 0
+
+
+def test_peers_in_a_folder_named_from_here_are_found_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "tools" / "pgrls" / "bin" / "pgrls"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$1 in $PWD"\n')
+    program.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(tmp_path)
+    url = "postgresql://postgres:secret@127.0.0.1:5432/db"
+    target = peer_tools.Target(Database("db", "embedded", 180000, url), work / "snapshot", work)
+    answer = peer_tools.Peers(Path("tools")).call("pgrls", target, "lint")
+    assert answer == (0, f"lint in {work}\n", "")
 
 
 def test_a_variant_without_proof_is_refused(tmp_path: Path) -> None:
