@@ -6,10 +6,11 @@ is built in a savepoint by the bypass role and tried as the role in question.
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +19,18 @@ from psycopg import sql
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import Signal
-from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.proof import Proof
 from harmonia_py.isolation.proof.witness import Cell, Witness
 from harmonia_py.isolation.references import literals
+from harmonia_py.isolation.suggestions import suggestions
 
 __all__ = ["confirm"]
 
 _PAST, _FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
+#: How many rows are tried for one world, of which only a part is known.
+_TRIES = 120
+_OUTSIDER = "an outsider"
 
 
 def confirm(lab: Lab, proofs: Iterable[Proof], known: Sequence[Signal]) -> list[Signal]:
@@ -57,24 +62,8 @@ class _Attack:
 
 
 def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
-    if proof.clause == "check" and proof.command == "update":
-        return None  # needs a row that the attacker may update to begin with
-    attack = _Scene(lab, proof, witness).attack()
+    attack = _successful(lab, proof, list(_Scene(lab, proof, witness).attacks()))
     if attack is None:
-        return None
-    reads = proof.command == "select"
-    probe = Probe(attack.actor, attack.statement, rows=reads, pre=attack.pre, replica=True)
-    if proof.command in ("update", "delete"):
-        # The same statement without the row in question: what remains is what it reached.
-        bare = Probe(attack.actor, attack.statement, pre=attack.pre[1:] or ("select 1",),
-                     replica=True)  # fmt: skip
-        with_row, without = lab.run([probe, bare])
-        leaks = with_row.ok and without.ok and with_row.affected > without.affected
-    else:
-        (outcome,) = lab.run([probe])
-        passed = outcome.ok or (outcome.constraint and not reads)
-        leaks = passed and (outcome.result is not None or not reads)
-    if not leaks:
         return None
     forged = _forged(witness)
     return Signal(
@@ -83,7 +72,9 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
         title=f"What a user can write decides what it sees: {forged}" if forged else "",
         kind="breach",
         severity="high" if lab.model.of(proof.table).kind == "user" else "critical",
-        actor=f"an outsider ({proof.role})",
+        actor=f"an outsider ({proof.role})"
+        if attack.actor.name == _OUTSIDER
+        else attack.actor.name,
         object=proof.table,
         command=proof.command,
         evidence=f"a row of another tenant passes when {proof.counterexample or 'it exists'}",
@@ -95,6 +86,33 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
         tables=(proof.table,),
         pre=attack.pre,
     )
+
+
+def _successful(lab: Lab, proof: Proof, attacks: Sequence[_Attack]) -> _Attack | None:
+    """Run the attacks on one world, and return the first that worked."""
+    reads = proof.command == "select"
+    probes = [Probe(a.actor, a.statement, rows=reads, pre=a.pre, replica=True) for a in attacks]
+    outcomes = lab.run(probes)
+    if proof.command in ("update", "delete") and proof.clause == "using":
+        # The same statement without the row in question: what remains is what it reached.
+        bare = [
+            Probe(a.actor, a.statement, pre=a.pre[1:] or ("select 1",), replica=True)
+            for a in attacks
+        ]
+        for attack, outcome, without in zip(attacks, outcomes, lab.run(bare), strict=True):
+            if outcome.ok and without.ok and outcome.affected > without.affected:
+                return attack
+        return None
+    return next(
+        (a for a, o in zip(attacks, outcomes, strict=True) if _passed(o, proof.command)), None
+    )
+
+
+def _passed(outcome: Outcome, command: str) -> bool:
+    if command == "select":
+        return outcome.ok and outcome.result is not None
+    # Constraints come after policies.
+    return outcome.constraint or (outcome.ok and (command == "insert" or outcome.affected > 0))
 
 
 def _forged(witness: Witness) -> str:
@@ -120,39 +138,101 @@ class _Scene:
             value for _, row in witness.rows for value in row.values() if isinstance(value, str)
         )
 
-    def attack(self) -> _Attack | None:
-        """Return what to run, or None when the world cannot be built."""
+    def attacks(self) -> Iterator[_Attack]:
+        """Yield what to run; nothing when the world cannot be built."""
         if not self._anchor():
-            return None
+            return
         actor = self._actor()
         if actor is None:
-            return None
+            return
         rows = [self._row(n, key, cells) for n, (key, cells) in enumerate(self.witness.rows)]
-        if any(row is None for row in rows):
-            return None
         built = [r for r in rows if r is not None]
-        subject = built[0][1]
-        inserts = [self._insert(table, row) for table, row in built]
-        if self.proof.command == "insert":
-            return self._wrap(self._write(subject), inserts[1:], actor)
-        if self.proof.command == "select":
+        if len(built) < len(rows):
+            return
+        others = [self._insert(table, row) for table, row in built[1:]]
+        for subject in self._variations(built[0][1]):
+            attack = self._attack(subject, others, actor)
+            if attack is not None:
+                yield attack
+
+    def _attack(
+        self, subject: dict[str, Any], others: Sequence[str], actor: Actor
+    ) -> _Attack | None:
+        command = self.proof.command
+        if command == "insert":
+            return self._wrap(self._write(subject), others, actor)
+        if self.proof.clause == "check":
+            return self._move(subject, others)
+        pre = [self._insert(self.table, subject), *others]
+        if command == "select":
             where = self.lab.where_keys(self.table, [subject])
             text = self.lab.text(
                 sql.SQL("select pg_catalog.to_jsonb(count(*)) from {} as t").format(self.table.sql)
             )
-            return self._wrap(f"{text} where {where} having count(*) > 0", inserts, actor)
-        if self.proof.command == "delete":
+            return self._wrap(f"{text} where {where} having count(*) > 0", pre, actor)
+        if command == "delete":
             return self._wrap(
-                self.lab.text(sql.SQL("delete from {}").format(self.table.sql)), inserts, actor
+                self.lab.text(sql.SQL("delete from {}").format(self.table.sql)), pre, actor
             )
-        column = next(
-            (c for c in self.table.columns if c.writable and self._may(c, "UPDATE")), None
-        )
-        if column is None:
+        update = self._update(subject)
+        return self._wrap(update, pre, actor) if update else None
+
+    def _update(self, subject: dict[str, Any]) -> str | None:
+        """Write a blind update: naming a column's old value would ask the SELECT policies too."""
+        keys = {c for u in self.table.uniques for c in u.columns}
+        columns = [
+            c
+            for c in self.table.columns
+            if c.writable and self._may(c, "UPDATE") and c.name in subject
+        ]
+        if not columns:
             return None
-        name = sql.Identifier(column.name)
-        statement = sql.SQL("update {} set {} = {}").format(self.table.sql, name, name)
-        return self._wrap(self.lab.text(statement), inserts, actor)
+        column = min(columns, key=lambda c: (c.name in keys, c.name in self.witness.rows[0][1]))
+        value = self.lab.literal(self.table, column.name, subject[column.name])
+        statement = sql.SQL("update {} set {} = {}")
+        return self.lab.text(statement.format(self.table.sql, sql.Identifier(column.name), value))
+
+    def _move(self, subject: dict[str, Any], others: Sequence[str]) -> _Attack | None:
+        """Let a member of tenant A make its own rows into rows like the one in question."""
+        members = self.lab.cast.members("A")
+        names = [
+            c for c in self.witness.rows[0][1] if c in subject and self.table.column(c).writable
+        ]
+        if not members or not all(self._may(self.table.column(c), "UPDATE") for c in names):
+            return None
+        assignments = (
+            sql.SQL("{} = {}").format(
+                sql.Identifier(c), self.lab.literal(self.table, c, subject[c])
+            )
+            for c in names
+        )
+        statement = sql.SQL("update {} set {}").format(
+            self.table.sql, sql.SQL(", ").join(assignments)
+        )
+        return self._wrap(self.lab.text(statement), others or ("select 1",), members[0])
+
+    def _variations(self, subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the row in question as it came out, and as the policies' constants suggest it."""
+        yield subject
+        constants = list(self.witness.literals.values())
+        choices: dict[str, list[Any]] = {}
+        for name, cell in self.witness.rows[0][1].items():
+            column = self.table.column(name)
+            free = cell is None or (isinstance(cell, str) and self.uses[cell] == 1)
+            if (
+                free
+                and column.writable
+                and cell not in (*self.witness.literals, self.witness.tenant)
+            ):
+                choices[name] = suggestions(column, constants)
+        single = (({name: value}) for name, values in choices.items() for value in values)
+        pairs = (
+            {one: first, other: second}
+            for one, other in itertools.combinations(choices, 2)
+            for first, second in itertools.product(choices[one], choices[other])
+        )
+        for changed in itertools.islice(itertools.chain(single, pairs), _TRIES):
+            yield {**subject, **changed}
 
     @staticmethod
     def _wrap(statement: str, pre: Sequence[str], actor: Actor) -> _Attack:
@@ -192,6 +272,10 @@ class _Scene:
             return str(uuid.uuid4())
         if column.category == "N":
             return str(uuid.uuid4().int % 2_000_000_000)
+        if column.base in ("json", "jsonb"):
+            return "{}"
+        if column.category in "AD":
+            return "{}" if column.category == "A" else _PAST
         return f"hzw{uuid.uuid4().hex[:12]}"
 
     def _other(self, table: Table, column: Column, usual: Any) -> Any:
@@ -203,7 +287,19 @@ class _Scene:
         for check in table.checks:
             if check.columns == (column.name,):
                 choices += literals(check.expression)
+        if usual is None:
+            # What the world wants to hold something must not stay empty.
+            usual = self._referenced(table, column) or self._invent(column)
         return next((c for c in choices if c not in texts), usual)
+
+    def _referenced(self, table: Table, column: Column) -> Any:
+        """Return what a reference to a row of tenant B holds, if the column is a reference."""
+        for fk in table.foreign_keys:
+            if column.name in fk.columns:
+                ref = fk.ref_columns[fk.columns.index(column.name)]
+                for row in self.lab.fixtures.of(fk.target, "B"):
+                    return row.values.get(ref)
+        return None
 
     # Rows ------------------------------------------------------------------------------------
 
@@ -269,7 +365,7 @@ class _Scene:
     def _actor(self) -> Actor | None:
         role = self.proof.role
         if role == "anon":
-            return Actor("an outsider", role, None, "anon", claims={"role": "anon"})
+            return Actor(_OUTSIDER, role, None, "anon", claims={"role": "anon"})
         user = self.values.get(self.witness.uid) if isinstance(self.witness.uid, str) else None
         claims: dict[str, Any] = {
             "sub": user,
@@ -293,7 +389,7 @@ class _Scene:
             else:
                 _put(claims, path, value)
         claims = {k: v for k, v in claims.items() if v is not None}
-        return Actor("an outsider", role, user, "stranger", claims=claims, headers=headers)
+        return Actor(_OUTSIDER, role, user, "stranger", claims=claims, headers=headers)
 
     def _claim(self, cell: Cell | list[Cell]) -> Any:
         if isinstance(cell, list):

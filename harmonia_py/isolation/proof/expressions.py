@@ -206,7 +206,11 @@ class Translator:
             return Term(a.value, z3.Or(a.null, equal), path=a.path)
         if kind == kinds.AEXPR_OP:
             return self._operator(node, name, scope)
-        return self.world.apply(f"{kind.name} {name}", self._sides(node, scope), boolean=True)
+        return self._strict(f"{kind.name} {name}", self._sides(node, scope), boolean=True)
+
+    def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
+        applied = self.world.apply(name, sides, boolean=boolean)
+        return Term(applied.value, z3.Or(applied.null, *(s.null for s in sides)))
 
     def _sides(self, node: Any, scope: Scope) -> list[Term]:
         return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
@@ -224,8 +228,7 @@ class Translator:
             return self._compare(name, *sides)
         boolean = name in ("~", "~*", "!~", "!~*", "~~", "!~~", "~~*", "@>", "<@", "&&", "?", "?|",
                            "?&", "@@", "^@")  # fmt: skip
-        strict = self.world.apply(name, sides, boolean=boolean)
-        return Term(strict.value, z3.Or(strict.null, *(s.null for s in sides)))
+        return self._strict(name, sides, boolean=boolean)
 
     def _json(self, document: Term, key: Any, operator: str) -> Term:
         parts: list[str] = []
@@ -281,6 +284,8 @@ class Translator:
             return self._member(left, right.elements())
         if isinstance(right, Term) and right.path and name == "=" and some:
             return self._member(left, [self.element(right)])
+        if isinstance(right, Term) and some:
+            return self.world.apply(f"{name} any", [left, right], boolean=True)
         return self.world.unknown(f"{name} {'any' if some else 'all'} over a set", boolean=True)
 
     def element(self, document: Term) -> Alternative:

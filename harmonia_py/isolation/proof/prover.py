@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import z3
 
 from harmonia_py.isolation.catalog import Catalog, Policy, Table
-from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
+from harmonia_py.isolation.model import Membership, TenancyModel
+from harmonia_py.isolation.proof.belonging import Belonging
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.functions import Functions
+from harmonia_py.isolation.proof.intent import Intent
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, World, truth
 from harmonia_py.isolation.proof.witness import Witness, describe, witness
-from harmonia_py.isolation.references import References
-from harmonia_py.isolation.standing import Standing
 
 __all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
 
 _PRIVILEGE = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
 _TIMEOUT = 2_000  # milliseconds a question may take
-_USER_WRITABLE = ("user_metadata", "raw_user_meta_data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +224,8 @@ def _ask(
         world.facts.append(world.uid.null)
     if not alone:
         prover.parents(row)
-    legitimate = prover.legitimate(row, role, command)
-    steps = prover.steps(row, model.of(table.key))
+    legitimate = prover.belonging.legitimate(row, role, command)
+    steps = prover.belonging.steps(row, model.of(table.key))
     tenant = steps[-1] if steps else None
     if "role" in world.claims:
         # PostgREST takes the database role from this claim: it says nothing else.
@@ -247,18 +244,19 @@ def _ask(
         return Proof(table.key, command, role, "proven")
     if verdict == z3.unknown:
         return Proof(table.key, command, role, "unknown", "the solver gave up in time")
-    if world.opaque:
-        return Proof(
-            table.key, command, role, "unknown", "not understood: " + "; ".join(world.opaque)
-        )
     solver.push()
-    solver.add(z3.Not(prover.meant(row, tenant, command)))
+    solver.add(z3.Not(prover.intent.meant(row, tenant, command)))
     solver.add(*(z3.Not(step.null) for step in steps))  # what leads to nobody is no tenant's
     convincing = solver.check() == z3.sat
     if not convincing:
         solver.pop()
         solver.check()
     found = witness(solver, world, row, tenant)
+    tried = found if convincing else None
+    if world.opaque:
+        # Perhaps it holds what cannot be: only trying it tells.
+        reason = "not understood: " + "; ".join(world.opaque)
+        return Proof(table.key, command, role, "unknown", reason, "", clause, tried)
     what = "the new row" if clause == "check" else "the row"
     return Proof(
         table.key,
@@ -268,20 +266,21 @@ def _ask(
         f"{what} may belong to a tenant the caller is not in",
         describe(found),
         clause,
-        found if convincing else None,
+        tried,
     )
 
 
 class _Prover:
-    """The policies of the world's tables, and what counts as belonging."""
+    """The policies of the world's tables, and what is held against them."""
 
     def __init__(self, world: World, model: TenancyModel) -> None:
-        self.world, self.model = world, model
-        self._words: frozenset[str] | None = None
+        self.world = world
         functions = Functions(world)
         self.translator = Translator(world, self._rows, functions.call)
         self.queries = Queries(world, self.translator, self._visible, functions.returned)
         functions.translator, functions.queries = self.translator, self.queries
+        self.belonging = Belonging(world, model, self.translator)
+        self.intent = Intent(self.belonging)
 
     def _rows(self, select: Any, scope: Scope) -> Any:
         return self.queries.rows(select, scope)
@@ -328,305 +327,3 @@ class _Prover:
                 for ref, key in zip(fk.ref_columns, keys, strict=True)
             ]
             self.world.facts.append(z3.Implies(given, z3.And(*same)))
-
-    # Who belongs -----------------------------------------------------------------------------
-
-    def legitimate(self, row: Row, role: str, command: str) -> Any:
-        """Return the formula under which the caller may reach ``row``."""
-        table = self.model.of(row.table.key)
-        allowed = []
-        if command == "select" and table.public_when:
-            scope = Scope(role, sources=(("t", row), (row.table.name, row)))
-            allowed.append(truth(self.translator.boolean(expression(table.public_when), scope)))
-        if role == "anon":
-            return z3.Or(*allowed) if allowed else NO
-        for target in self.ends(row, table):
-            if table.kind == "user":
-                allowed += self._is_caller(target)
-                if command == "select":
-                    allowed += self._shares_tenant(target)
-            else:
-                allowed += self._belongs(target)
-        if table.kind == "user":
-            for name in table.users:
-                allowed += self._is_caller(row.column(name))
-        return z3.Or(*allowed) if allowed else NO
-
-    def meant(self, row: Row, tenant: Term | None, command: str) -> Any:
-        """Return the formula of access that the model does not know but a person may have meant.
-
-        A row elsewhere that names both the caller and this row, or what this row is a part of (a
-        share, an assignment, the carer of a client), a column of the row itself that names the
-        caller, or a flag that makes the row readable.
-        """
-        anchors = [*self._anchors(row), *([(YES, tenant)] if tenant is not None else [])]
-        known = (*self.model.memberships, *self.model.grants)
-        members = {m.table for m in known} | {"auth.users"}
-        found = []
-        for key, rows in self.world.rows.items():
-            for other in rows:
-                if other is row or key in members:
-                    continue
-                terms = [t for t in other.columns.values() if not t.is_bool]
-                caller = z3.Or(*(c for t in terms for c in self._is_caller(t)))
-                here = z3.Or(*self._names(row, other, anchors, members))
-                found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
-                found += [z3.And(caller, special) for special in self._special(other)]
-        named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
-        found += [c for t in named for c in self._is_caller(t)]
-        if command == "select":
-            found += self._published(row)
-            found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
-            found += [
-                z3.And(t.value == literal, z3.Not(t.null))
-                for t in named
-                for literal in self.world.literals.values()
-            ]
-        return z3.Or(*found) if found else NO
-
-    def _names(
-        self, row: Row, other: Row, anchors: list[tuple[Any, Term]], members: set[str]
-    ) -> Iterator[Any]:
-        """Yield when ``other``, or a row that it points at, names the row or what it is a part of.
-
-        What the row points at itself must be what the caller is named by: a patient is let in to
-        its own records, and not to those of all patients of the same clinic.
-        """
-        catalog = self.world.catalog
-        near = {fk.target for fk in row.table.foreign_keys}
-        near |= {
-            fk.target
-            for key in near
-            if (table := catalog.tables.get(key))
-            for fk in table.foreign_keys
-        }
-        near.add(self.model.tenant_table or "")  # of which everything is a part
-        yield from self._same(other, anchors, keyed=other.table.key in near)
-        for fk in other.table.foreign_keys:
-            if fk.target in members | near or any(c not in other.columns for c in fk.columns):
-                continue
-            for parent in self.world.rows.get(fk.target, ()):
-                if parent is other or any(c not in parent.columns for c in fk.ref_columns):
-                    continue
-                linked = z3.And(
-                    *(
-                        other.columns[c].value == parent.columns[ref].value
-                        for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
-                    )
-                )
-                for same in self._same(parent, anchors, keyed=False):
-                    yield z3.And(linked, same)
-
-    def _same(self, other: Row, anchors: list[tuple[Any, Term]], *, keyed: bool) -> Iterator[Any]:
-        """Yield when a column of ``other`` (of its key alone, for ``keyed``) is an anchor."""
-        path = self.model.of(other.table.key).path
-        for name, term in other.columns.items():
-            if term.is_bool or (keyed and (name not in other.table.primary_key or name in path)):
-                continue
-            for led, anchor in anchors:
-                yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
-
-    def _anchors(self, row: Row, depth: int = 2) -> Iterator[tuple[Any, Term]]:
-        """Yield what names the row or what it is a part of, and the formula that leads there."""
-        names = [*row.table.primary_key] if depth == 2 else []
-        names += [c for fk in row.table.foreign_keys for c in fk.columns]
-        for term in (row.columns[c] for c in dict.fromkeys(names) if c in row.columns):
-            if not term.is_bool:
-                yield YES, term
-        if depth == 0:
-            return
-        for fk in row.table.foreign_keys:
-            for parent in self.world.rows.get(fk.target, ()):
-                if parent.table is row.table or any(
-                    c not in parent.columns for c in fk.ref_columns
-                ):
-                    continue
-                linked = [
-                    row.columns[c].value == parent.columns[ref].value
-                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
-                    if c in row.columns
-                ]
-                for led, term in self._anchors(parent, depth - 1):
-                    yield z3.And(*linked, led), term
-
-    def _staff(self, row: Row) -> Iterator[Any]:
-        """Yield what marks a person as the platform's own staff: a flag no client can write."""
-        for name, term in row.columns.items():
-            written = {p for _, p in row.table.column(name).privileges} & {"INSERT", "UPDATE"}
-            if written or name in row.table.primary_key:
-                continue
-            if term.is_bool:
-                yield z3.And(term.value, z3.Not(term.null))
-            else:
-                for literal in self.world.literals.values():
-                    yield z3.And(term.value == literal, z3.Not(term.null))
-
-    def _published(self, row: Row) -> Iterator[Any]:
-        """Yield a flag or a word of the row that ``row`` belongs to, which opens both."""
-        members = {m.table for m in (*self.model.memberships, *self.model.grants)}
-        for fk in row.table.foreign_keys:
-            if fk.target in members or any(c not in row.columns for c in fk.columns):
-                continue
-            for parent in self.world.rows.get(fk.target, ()):
-                if any(c not in parent.columns for c in fk.ref_columns):
-                    continue
-                linked = [
-                    row.columns[c].value == parent.columns[r].value
-                    for c, r in zip(fk.columns, fk.ref_columns, strict=True)
-                ]
-                for term in parent.columns.values():
-                    opens = (
-                        [term.value]
-                        if term.is_bool
-                        else [term.value == literal for literal in self.world.literals.values()]
-                    )
-                    for said in opens:
-                        yield z3.And(said, z3.Not(term.null), *linked)
-
-    def _special(self, other: Row) -> Iterator[Any]:
-        """Yield what makes the person whom ``other`` describes more than an ordinary one.
-
-        Whether people can give it to themselves is a question of its own, tried elsewhere.
-        """
-        if not self.standing.describes(other.table):
-            return
-        if self.standing.granted(other.table):
-            yield YES
-        for column in self.standing.privileged(other.table):
-            term = other.columns.get(column.name)
-            if term is None:
-                continue
-            if term.is_bool:
-                yield z3.And(term.value, z3.Not(term.null))
-            else:
-                for literal in self.world.literals.values():
-                    yield z3.And(term.value == literal, z3.Not(term.null))
-
-    @cached_property
-    def standing(self) -> Standing:
-        """What the project's policies take for special rights."""
-        catalog = self.world.catalog
-        return Standing(catalog, self.model, References(catalog))
-
-    def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
-        """Follow the model's path from a row to the column that names its tenant or user."""
-        if steps := self.steps(row, table):
-            yield steps[-1]
-
-    def steps(self, row: Row, table: TableModel) -> list[Term]:
-        """Return the columns on the path to the tenant or user; none where the path breaks off."""
-        current: Row | None = row
-        found: list[Term] = []
-        for number, name in enumerate(table.path):
-            if current is None:
-                return []
-            found.append(current.column(name))
-            if number < len(table.path) - 1:
-                current = self._parent(current, name)
-        return found
-
-    def _parent(self, row: Row, column: str) -> Row | None:
-        fk = row.table.step(column)
-        target = self.world.catalog.tables.get(fk.target) if fk else None
-        if fk is None or target is None:
-            return None
-        parent = self.world.row(target)
-        keys = [row.column(name) for name in fk.columns]
-        given = [z3.Not(key.null) for key in keys]
-        for key, name in zip(keys, fk.ref_columns, strict=True):
-            ref = parent.column(name)
-            same = z3.And(ref.value == key.value, z3.Not(ref.null))
-            self.world.facts.append(z3.Implies(z3.And(*given), same))
-        return parent
-
-    def _is_caller(self, user: Term) -> list[Any]:
-        return [
-            z3.And(user.value == known.value, z3.Not(user.null), z3.Not(known.null))
-            for known in self._identities()
-        ]
-
-    def _identities(self) -> list[Term]:
-        return [self.world.uid] + [
-            term
-            for path, term in self.world.claims.items()
-            if path != "clock"
-            and path.split(".")[0] not in _USER_WRITABLE
-            and not path.startswith("setting:")
-        ]
-
-    def _belongs(self, tenant: Term) -> list[Any]:
-        allowed = []
-        for membership in (*self.model.memberships, *self.model.grants):
-            for row in self.world.rows.get(membership.table, ()):
-                theirs = row.column(membership.tenant)
-                same = z3.And(
-                    theirs.value == tenant.value, z3.Not(theirs.null), z3.Not(tenant.null)
-                )
-                mine = z3.Or(*self._is_caller(row.column(membership.user)))
-                allowed.append(z3.And(same, mine, self._active(row, membership)))
-        for path, term in self._tenant_claims():
-            same = z3.And(term.value == tenant.value, z3.Not(term.null), z3.Not(tenant.null))
-            allowed.append(same)
-            del path
-        return allowed
-
-    def _tenant_claims(self) -> Iterator[tuple[str, Term]]:
-        # Where no table says who belongs, the token does; what users write themselves never does.
-        trusted = {p for p, what in self.model.claims.items() if what == "tenant"}
-        for path, term in [
-            *self.world.claims.items(),
-            *((p, t) for p, terms in self.world.claim_elements.items() for t in terms),
-        ]:
-            if path.split(".")[0] in _USER_WRITABLE or path.startswith("setting:request.headers"):
-                continue
-            if path in trusted or (not self.model.memberships and path != "clock"):
-                yield path, term
-
-    def _shares_tenant(self, user: Term) -> list[Any]:
-        """People see people they share a tenant with, whatever lets them into it."""
-        if not self.model.memberships:
-            return []
-        first = self.model.memberships[0]
-        allowed = []
-        for theirs in self.world.rows.get(first.table, ()):
-            them, tenant = theirs.column(first.user), theirs.column(first.tenant)
-            allowed += [
-                z3.And(them.value == user.value, z3.Not(them.null), mine)
-                for mine in self._belongs(tenant)
-            ]
-        return allowed
-
-    def _asked(self, membership: Membership) -> Membership:
-        """Leave out the states that nothing in the project reads: that is a finding of its own."""
-        refs = self.standing.refs
-        if self._words is None:
-            self._words = refs.words(refs.everything)
-        unread = {
-            name: None
-            for name in ("status", "deleted", "expires")
-            if (column := getattr(membership, name)) and column not in self._words
-        }
-        return replace(membership, **unread)  # type: ignore[arg-type]
-
-    def _active(self, row: Row, membership: Membership) -> Any:
-        conditions = []
-        membership = self._asked(membership)
-        if membership.status and membership.active is not None:
-            status = row.column(membership.status)
-            if status.is_bool:
-                wanted = membership.active.lower() == "true"
-                conditions.append(z3.And(status.value == wanted, z3.Not(status.null)))
-            else:
-                active = self.world.literal(membership.active)
-                conditions.append(z3.And(status.value == active.value, z3.Not(status.null)))
-        if membership.deleted:
-            deleted = row.column(membership.deleted)
-            conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
-        conditions += [row.column(name).null for name in membership.ended]
-        if membership.expires:
-            expires = row.column(membership.expires)
-            clock = self.world.claim("clock")
-            later = self.world.apply("<", [clock, expires], boolean=True)
-            not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
-            conditions.append(z3.Or(expires.null, later.value, not_yet))
-        return z3.And(*conditions) if conditions else YES

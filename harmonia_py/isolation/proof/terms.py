@@ -91,6 +91,7 @@ class World:
         self.claims: dict[str, Term] = {}
         self.claim_elements: dict[str, list[Term]] = {}
         self.literals: dict[str, Any] = {}
+        self.applied: list[tuple[str, list[Term], Term]] = []
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
         self.uid = self.fresh("auth.uid()")
@@ -153,7 +154,9 @@ class World:
         inputs = [t.value for t in terms] + [t.null for t in terms]
         if not inputs:
             return self.fresh(name, boolean=boolean)
-        return Term(value(*inputs), null(*inputs))
+        result = Term(value(*inputs), null(*inputs))
+        self.applied.append((name, terms, result))
+        return result
 
     def as_value(self, term: Term) -> Term:
         """Return a boolean as a Value, so that it can be compared and passed on."""

@@ -78,8 +78,15 @@ def witness(solver: Any, world: World, subject: Row, tenant: Term | None) -> Wit
 
 def _spread(solver: Any, world: World, tenant: Term | None) -> None:
     """Keep absent what may be absent, and apart what may be apart."""
-    for term in world.claims.values():
-        if solver.check(term.null) == z3.sat:
+    references = [
+        term
+        for rows in world.rows.values()
+        for row in rows
+        for name, term in row.columns.items()
+        if any(name in fk.columns for fk in row.table.foreign_keys)
+    ]
+    for term in (*world.claims.values(), *references):
+        if term is not tenant and solver.check(term.null) == z3.sat:
             solver.add(term.null)
     apart = [world.uid, *world.claims.values()] + ([tenant] if tenant is not None else [])
     apart += [t for rows in world.rows.values() for row in rows for t in row.columns.values()]

@@ -1,0 +1,181 @@
+"""Who belongs to a row's tenant: the formulas of membership, of the token, and of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import z3
+
+from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
+from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.references import References
+from harmonia_py.isolation.standing import Standing
+
+__all__ = ["Belonging"]
+
+_USER_WRITABLE = ("user_metadata", "raw_user_meta_data")
+
+
+class Belonging:
+    """What the tenancy model says of the rows and the caller of one world."""
+
+    def __init__(self, world: World, model: TenancyModel, translator: Translator) -> None:
+        """Take the world, whose membership rows are those that the policies look for."""
+        self.world, self.model, self.translator = world, model, translator
+        self._words: frozenset[str] | None = None
+
+    def legitimate(self, row: Row, role: str, command: str) -> Any:
+        """Return the formula under which the caller may reach ``row``."""
+        table = self.model.of(row.table.key)
+        allowed = []
+        if command == "select" and table.public_when:
+            scope = Scope(role, sources=(("t", row), (row.table.name, row)))
+            allowed.append(truth(self.translator.boolean(expression(table.public_when), scope)))
+        if role == "anon":
+            return z3.Or(*allowed) if allowed else NO
+        for target in self.ends(row, table):
+            if table.kind == "user":
+                allowed += self.is_caller(target)
+                if command == "select":
+                    allowed += self._shares_tenant(target)
+            else:
+                allowed += self._belongs(target)
+        if table.kind == "user":
+            for name in table.users:
+                allowed += self.is_caller(row.column(name))
+        return z3.Or(*allowed) if allowed else NO
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the project's policies take for special rights."""
+        catalog = self.world.catalog
+        return Standing(catalog, self.model, References(catalog))
+
+    def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
+        """Follow the model's path from a row to the column that names its tenant or user."""
+        if steps := self.steps(row, table):
+            yield steps[-1]
+
+    def steps(self, row: Row, table: TableModel) -> list[Term]:
+        """Return the columns on the path to the tenant or user; none where the path breaks off."""
+        current: Row | None = row
+        found: list[Term] = []
+        for number, name in enumerate(table.path):
+            if current is None:
+                return []
+            found.append(current.column(name))
+            if number < len(table.path) - 1:
+                current = self._parent(current, name)
+        return found
+
+    def _parent(self, row: Row, column: str) -> Row | None:
+        fk = row.table.step(column)
+        target = self.world.catalog.tables.get(fk.target) if fk else None
+        if fk is None or target is None:
+            return None
+        parent = self.world.row(target)
+        keys = [row.column(name) for name in fk.columns]
+        given = [z3.Not(key.null) for key in keys]
+        for key, name in zip(keys, fk.ref_columns, strict=True):
+            ref = parent.column(name)
+            same = z3.And(ref.value == key.value, z3.Not(ref.null))
+            self.world.facts.append(z3.Implies(z3.And(*given), same))
+        return parent
+
+    def is_caller(self, user: Term) -> list[Any]:
+        """Return the formulas under which a column names the caller."""
+        return [
+            z3.And(user.value == known.value, z3.Not(user.null), z3.Not(known.null))
+            for known in self._identities()
+        ]
+
+    def _identities(self) -> list[Term]:
+        return [self.world.uid] + [
+            term
+            for path, term in self.world.claims.items()
+            if path != "clock"
+            and path.split(".")[0] not in _USER_WRITABLE
+            and not path.startswith("setting:")
+        ]
+
+    def _belongs(self, tenant: Term) -> list[Any]:
+        allowed = []
+        for membership in (*self.model.memberships, *self.model.grants):
+            for row in self.world.rows.get(membership.table, ()):
+                theirs = row.column(membership.tenant)
+                same = z3.And(
+                    theirs.value == tenant.value, z3.Not(theirs.null), z3.Not(tenant.null)
+                )
+                mine = z3.Or(*self.is_caller(row.column(membership.user)))
+                allowed.append(z3.And(same, mine, self._active(row, membership)))
+        for path, term in self._tenant_claims():
+            same = z3.And(term.value == tenant.value, z3.Not(term.null), z3.Not(tenant.null))
+            allowed.append(same)
+            del path
+        return allowed
+
+    def _tenant_claims(self) -> Iterator[tuple[str, Term]]:
+        # Where no table says who belongs, the token does; what users write themselves never does.
+        trusted = {p for p, what in self.model.claims.items() if what == "tenant"}
+        for path, term in [
+            *self.world.claims.items(),
+            *((p, t) for p, terms in self.world.claim_elements.items() for t in terms),
+        ]:
+            if path.split(".")[0] in _USER_WRITABLE or path.startswith("setting:request.headers"):
+                continue
+            if path in trusted or (not self.model.memberships and path != "clock"):
+                yield path, term
+
+    def _shares_tenant(self, user: Term) -> list[Any]:
+        """People see people they share a tenant with, whatever lets them into it."""
+        if not self.model.memberships:
+            return []
+        first = self.model.memberships[0]
+        allowed = []
+        for theirs in self.world.rows.get(first.table, ()):
+            them, tenant = theirs.column(first.user), theirs.column(first.tenant)
+            allowed += [
+                z3.And(them.value == user.value, z3.Not(them.null), mine)
+                for mine in self._belongs(tenant)
+            ]
+        return allowed
+
+    def _asked(self, membership: Membership) -> Membership:
+        """Leave out the states that nothing in the project reads: that is a finding of its own."""
+        refs = self.standing.refs
+        if self._words is None:
+            self._words = refs.words(refs.everything)
+        unread = {
+            name: None
+            for name in ("status", "deleted", "expires")
+            if (column := getattr(membership, name)) and column not in self._words
+        }
+        return replace(membership, **unread)  # type: ignore[arg-type]
+
+    def _active(self, row: Row, membership: Membership) -> Any:
+        conditions = []
+        membership = self._asked(membership)
+        if membership.status and membership.active is not None:
+            status = row.column(membership.status)
+            if status.is_bool:
+                wanted = membership.active.lower() == "true"
+                conditions.append(z3.And(status.value == wanted, z3.Not(status.null)))
+            else:
+                active = self.world.literal(membership.active)
+                conditions.append(z3.And(status.value == active.value, z3.Not(status.null)))
+        if membership.deleted:
+            deleted = row.column(membership.deleted)
+            conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
+        conditions += [row.column(name).null for name in membership.ended]
+        if membership.expires:
+            expires = row.column(membership.expires)
+            clock = self.world.claim("clock")
+            later = self.world.apply("<", [clock, expires], boolean=True)
+            not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
+            conditions.append(z3.Or(expires.null, later.value, not_yet))
+        return z3.And(*conditions) if conditions else YES

@@ -1,0 +1,194 @@
+"""Access that the tenancy model does not know but that a person may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import z3
+
+from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.proof.belonging import Belonging
+from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+
+__all__ = ["Intent"]
+
+#: Operators that look for a word in a value.
+_CONTAINS = frozenset({"@>", "<@", "&&", "?", "?|", "?&", "= any"})
+#: What only takes a value apart or spells it in another way.
+_PARTS = frozenset({"->", "->>", "#>", "#>>", "lower", "upper", "btrim", "::text", "::citext"})
+
+
+class Intent:
+    """Shares, assignments, flags and special rights in one world."""
+
+    def __init__(self, belonging: Belonging) -> None:
+        """Take who belongs, which is told apart from what is only meant."""
+        self.belonging = belonging
+        self.world: World = belonging.world
+        self.model: TenancyModel = belonging.model
+
+    def meant(self, row: Row, tenant: Term | None, command: str) -> Any:
+        """Return the formula of access that the model does not know but a person may have meant.
+
+        A row elsewhere that names both the caller and this row, or what this row is a part of (a
+        share, an assignment, the carer of a client), a column of the row itself that names the
+        caller, or a flag that makes the row readable.
+        """
+        anchors = [*self._anchors(row), *([(YES, tenant)] if tenant is not None else [])]
+        known = (*self.model.memberships, *self.model.grants)
+        members = {m.table for m in known} | {"auth.users"}
+        found = []
+        for key, rows in self.world.rows.items():
+            for other in rows:
+                if other is row or key in members:
+                    continue
+                terms = [t for t in other.columns.values() if not t.is_bool]
+                caller = z3.Or(*(c for t in terms for c in self.belonging.is_caller(t)))
+                here = z3.Or(*self._names(row, other, anchors, members))
+                found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
+                found += [z3.And(caller, special) for special in self._special(other)]
+        named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
+        found += [c for t in named for c in self.belonging.is_caller(t)]
+        if command == "select":
+            found += self._published(row)
+            found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
+            found += [
+                z3.And(t.value == literal, z3.Not(t.null))
+                for t in named
+                for literal in self.world.literals.values()
+            ]
+            found += self._labelled(row)
+        return z3.Or(*found) if found else NO
+
+    def _labelled(self, row: Row) -> Iterator[Any]:
+        """Yield a flag or a word inside a document, array or text of the row, which opens it."""
+        inside = [t.value for t in row.columns.values()]
+        for name, terms, result in self.world.applied:
+            if not any(t.value.eq(value) for t in terms for value in inside):
+                continue
+            if result.is_bool:
+                if name in _CONTAINS:
+                    yield truth(result)
+            elif name in _PARTS:
+                inside.append(result.value)
+                for literal in self.world.literals.values():
+                    yield z3.And(result.value == literal, z3.Not(result.null))
+
+    def _names(
+        self, row: Row, other: Row, anchors: list[tuple[Any, Term]], members: set[str]
+    ) -> Iterator[Any]:
+        """Yield when ``other``, or a row that it points at, names the row or what it is a part of.
+
+        What the row points at itself must be what the caller is named by: a patient is let in to
+        its own records, and not to those of all patients of the same clinic.
+        """
+        catalog = self.world.catalog
+        near = {fk.target for fk in row.table.foreign_keys}
+        near |= {
+            fk.target
+            for key in near
+            if (table := catalog.tables.get(key))
+            for fk in table.foreign_keys
+        }
+        near.add(self.model.tenant_table or "")  # of which everything is a part
+        yield from self._same(other, anchors, keyed=other.table.key in near)
+        for fk in other.table.foreign_keys:
+            if fk.target in members | near or any(c not in other.columns for c in fk.columns):
+                continue
+            for parent in self.world.rows.get(fk.target, ()):
+                if parent is other or any(c not in parent.columns for c in fk.ref_columns):
+                    continue
+                linked = z3.And(
+                    *(
+                        other.columns[c].value == parent.columns[ref].value
+                        for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                    )
+                )
+                for same in self._same(parent, anchors, keyed=False):
+                    yield z3.And(linked, same)
+
+    def _same(self, other: Row, anchors: list[tuple[Any, Term]], *, keyed: bool) -> Iterator[Any]:
+        """Yield when a column of ``other`` (of its key alone, for ``keyed``) is an anchor."""
+        path = self.model.of(other.table.key).path
+        for name, term in other.columns.items():
+            if term.is_bool or (keyed and (name not in other.table.primary_key or name in path)):
+                continue
+            for led, anchor in anchors:
+                yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
+
+    def _anchors(self, row: Row, depth: int = 2) -> Iterator[tuple[Any, Term]]:
+        """Yield what names the row or what it is a part of, and the formula that leads there."""
+        names = [*row.table.primary_key] if depth == 2 else []
+        names += [c for fk in row.table.foreign_keys for c in fk.columns]
+        for term in (row.columns[c] for c in dict.fromkeys(names) if c in row.columns):
+            if not term.is_bool:
+                yield YES, term
+        if depth == 0:
+            return
+        for fk in row.table.foreign_keys:
+            for parent in self.world.rows.get(fk.target, ()):
+                if parent.table is row.table or any(
+                    c not in parent.columns for c in fk.ref_columns
+                ):
+                    continue
+                linked = [
+                    row.columns[c].value == parent.columns[ref].value
+                    for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
+                    if c in row.columns
+                ]
+                for led, term in self._anchors(parent, depth - 1):
+                    yield z3.And(*linked, led), term
+
+    def _staff(self, row: Row) -> Iterator[Any]:
+        """Yield what marks a person as the platform's own staff: a flag no client can write."""
+        for name, term in row.columns.items():
+            written = {p for _, p in row.table.column(name).privileges} & {"INSERT", "UPDATE"}
+            if written or name in row.table.primary_key:
+                continue
+            if term.is_bool:
+                yield z3.And(term.value, z3.Not(term.null))
+            else:
+                for literal in self.world.literals.values():
+                    yield z3.And(term.value == literal, z3.Not(term.null))
+
+    def _published(self, row: Row) -> Iterator[Any]:
+        """Yield a flag or a word of the row that ``row`` belongs to, which opens both."""
+        members = {m.table for m in (*self.model.memberships, *self.model.grants)}
+        for fk in row.table.foreign_keys:
+            if fk.target in members or any(c not in row.columns for c in fk.columns):
+                continue
+            for parent in self.world.rows.get(fk.target, ()):
+                if any(c not in parent.columns for c in fk.ref_columns):
+                    continue
+                linked = [
+                    row.columns[c].value == parent.columns[r].value
+                    for c, r in zip(fk.columns, fk.ref_columns, strict=True)
+                ]
+                for term in parent.columns.values():
+                    opens = (
+                        [term.value]
+                        if term.is_bool
+                        else [term.value == literal for literal in self.world.literals.values()]
+                    )
+                    for said in opens:
+                        yield z3.And(said, z3.Not(term.null), *linked)
+
+    def _special(self, other: Row) -> Iterator[Any]:
+        """Yield what makes the person whom ``other`` describes more than an ordinary one.
+
+        Whether people can give it to themselves is a question of its own, tried elsewhere.
+        """
+        if not self.belonging.standing.describes(other.table):
+            return
+        if self.belonging.standing.granted(other.table):
+            yield YES
+        for column in self.belonging.standing.privileged(other.table):
+            term = other.columns.get(column.name)
+            if term is None:
+                continue
+            if term.is_bool:
+                yield z3.And(term.value, z3.Not(term.null))
+            else:
+                for literal in self.world.literals.values():
+                    yield z3.And(term.value == literal, z3.Not(term.null))
