@@ -234,6 +234,7 @@ class Argument:
     category: str
     has_default: bool
     labels: tuple[str, ...] = ()
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

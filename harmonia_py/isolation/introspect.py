@@ -231,6 +231,7 @@ def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
             a["category"],
             a["has_default"],
             tuple(a["labels"] or ()),
+            a["default"],
         )
         for i, a in enumerate(row["arguments"])
     )

@@ -142,6 +142,7 @@ class _Scene:
         """Yield what to run; nothing when the world cannot be built."""
         if not self._anchor():
             return
+        self._said()
         actor = self._actor()
         if actor is None:
             return
@@ -258,6 +259,16 @@ class _Scene:
         else:
             self.values[witness.tenant] = self.lab.cast.b.id
         return True
+
+    def _said(self) -> None:
+        """Give what both the token and a row hold a value of the column's type."""
+        claims = self.witness.claims.values()
+        said = {c for claim in claims for c in (claim if isinstance(claim, list) else [claim])}
+        for key, row in self.witness.rows:
+            table = self.lab.catalog.table(key)
+            for name, cell in row.items():
+                if table is not None and isinstance(cell, str) and cell in said:
+                    self._value(cell, table.column(name))
 
     def _value(self, cell: Cell, column: Column) -> Any:
         if not isinstance(cell, str):

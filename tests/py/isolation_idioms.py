@@ -88,6 +88,53 @@ begin
     return v_found;
 end
 $$;
+create function app.may(o uuid, p_any boolean default false) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return p_any or app.is_member(o);
+end
+$$;
+create function app.may_unless_told(o uuid, p_any boolean default true) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return p_any or app.is_member(o);
+end
+$$;
+create function app.second(a uuid, b uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select app.is_member(b) or (a is null and b is null)
+$$;
+create function app.has_role(o uuid, p_roles text[]) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.members m
+        where m.org_id = o and m.user_id = auth.uid() and m.status = 'active'
+        and m.role = any (p_roles)
+    )
+$$;
+create function app.has_role_anywhere(p_roles text[]) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.members m
+        where m.user_id = auth.uid() and m.status = 'active' and m.role = any (p_roles)
+    )
+$$;
+create function app.sees(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select app.is_member(o)
+$$;
+create function app.sees(o text) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select app.is_member(o::uuid)
+$$;
+create function app.uid() returns uuid
+language sql stable set search_path = '' as $$
+    select (current_setting('request.headers', true)::json ->> 'x-user')::uuid
+$$;
+create function app.is_called(o uuid) returns boolean
+language sql stable security definer set search_path = app as $$
+    select exists (select 1 from public.members m where m.org_id = o and m.user_id = uid())
+$$;
 alter table public.orgs enable row level security;
 alter table public.members enable row level security;
 alter table public.boards enable row level security;
@@ -120,6 +167,9 @@ SOUND = {
     "coalesce": "coalesce(app.is_member(org_id), false)",
     "through a visible parent": "exists (select 1 from public.boards b"
     " where b.id = board_id and b.org_id = notes.org_id)",
+    "a default": "app.may(org_id)",
+    "arguments by name": "app.second(b => org_id, a => null::uuid)",
+    "a list of roles": "app.has_role(org_id, '{admin,\"member\"}'::text[])",
     "never null": "app.is_member(org_id) is not false",
     "not not": f"not (not {EXISTS} or false)",
 }
@@ -136,10 +186,13 @@ LEAKY = {
     "user metadata": "org_id = (auth.jwt() -> 'user_metadata' ->> 'org_id')::uuid",
     "wrapped user metadata": "org_id::text = ((select auth.jwt()) -> 'user_metadata') ->> 'org_id'",
     "header": "org_id::text = current_setting('request.headers', true)::json ->> 'x-org'",
+    "a uid of one's own": "app.is_called(org_id)",
+    "a default that opens": "app.may_unless_told(org_id)",
+    "a list of roles anywhere": "app.has_role_anywhere('{admin,member}'::text[])",
     "null slips through": "(select m.role from public.members m where m.org_id = notes.org_id"
     " and m.user_id = auth.uid()) is distinct from 'banned'",
 }
-UNDECIDED = {"dynamic sql": "app.dynamic(org_id)"}
+UNDECIDED = {"dynamic sql": "app.dynamic(org_id)", "several forms": "app.sees(org_id)"}
 
 
 def build(conn: psycopg.Connection[Any], table: str, predicate: str) -> list[Proof]:

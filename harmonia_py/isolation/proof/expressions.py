@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,16 @@ from pglast import enums, parse_sql
 from pglast.stream import RawStream
 
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import NO, YES, Alternative, Array, Term, World, truth
+from harmonia_py.isolation.proof.terms import (
+    NO,
+    YES,
+    Alternative,
+    Arguments,
+    Array,
+    Term,
+    World,
+    truth,
+)
 
 # The nodes are built at run time: their static types say less than nothing.
 ast: Any = pg_ast
@@ -40,7 +50,7 @@ class Translator:
         self,
         world: World,
         rows: Callable[[Any, Scope], list[Alternative]],
-        call: Callable[[str, str, list[Term | Array], Scope], Term | Array | None],
+        call: Callable[[str, str, Arguments, Scope], Term | Array | None],
     ) -> None:
         """Take the world and how to evaluate a query and a function call."""
         self.world, self.rows, self.call = world, rows, call
@@ -86,6 +96,10 @@ class Translator:
         return self.world.unknown("constant")
 
     def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
+        text = getattr(getattr(node.arg, "val", None), "sval", None)
+        if node.typeName.arrayBounds and text is not None and text.startswith("{"):
+            elements = [self.world.literal(e) for e in _elements(text)]
+            return Array(lambda: [Alternative(YES, (("", e),)) for e in elements])
         inner = self.any(node.arg, scope)
         if isinstance(inner, Array):
             return inner
@@ -368,21 +382,28 @@ class Translator:
         special = self._special(schema, name, node, scope)
         if special is not None:
             return special
-        arguments = [self.any(self._named(a), scope) for a in node.args or ()]
+        arguments = self.arguments(node, scope)
         result = self.call(schema, name, arguments, scope)
         if result is not None:
             return result
-        terms = [a for a in arguments if isinstance(a, Term)]
+        terms = arguments.terms
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
         return self.world.apply(name, terms)
 
-    @staticmethod
-    def _named(argument: Any) -> Any:
-        return argument.arg if isinstance(argument, ast.NamedArgExpr) else argument
+    def arguments(self, call: Any, scope: Scope) -> Arguments:
+        """Translate the arguments of a call, by position and by name."""
+        positional: list[Term | Array] = []
+        named: dict[str, Term | Array] = {}
+        for argument in call.args or ():
+            if isinstance(argument, ast.NamedArgExpr):
+                named[argument.name] = self.any(argument.arg, scope)
+            else:
+                positional.append(self.any(argument, scope))
+        return Arguments(tuple(positional), named)
 
     def _special(self, schema: str, name: str, node: Any, scope: Scope) -> Term | None:
-        if schema == "auth" or (schema == "" and name in ("uid", "jwt")):
+        if schema == "auth" or (schema == "" and name in ("uid", "jwt") and not self._own(name)):
             if name == "uid":
                 return self.world.uid
             if name == "jwt":
@@ -396,6 +417,11 @@ class Translator:
                 return self.world.claim("clock")
         return None
 
+    def _own(self, name: str) -> bool:
+        """Whether the project has a function of that name itself."""
+        functions = self.world.catalog.functions.values()
+        return any(f.name == name and f.schema != "auth" for f in functions)
+
     def _setting(self, node: Any) -> Term:
         first = node.args[0]
         first = first.arg if isinstance(first, ast.TypeCast) else first
@@ -405,6 +431,13 @@ class Translator:
         if text and text.startswith("request.jwt.claim."):
             return self.world.claim(text.removeprefix("request.jwt.claim."))
         return self.world.claim(f"setting:{text or RawStream()(node)}")
+
+
+def _elements(text: str) -> list[str]:
+    """Take an array's output form apart: ``{a,"b c"}``."""
+    inside = text.strip()[1:-1]
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', inside)
+    return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
 
 
 def _is_wrapped(select: Any) -> bool:

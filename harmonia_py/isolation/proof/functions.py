@@ -15,7 +15,7 @@ from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope, Source
-from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Term, World, truth
+from harmonia_py.isolation.proof.terms import YES, Alternative, Arguments, Array, Term, World, truth
 
 __all__ = ["Functions"]
 
@@ -33,45 +33,45 @@ class Functions:
         self.world = world
 
     def call(
-        self, schema: str, name: str, arguments: list[Term | Array], scope: Scope
+        self, schema: str, name: str, arguments: Arguments, scope: Scope
     ) -> Term | Array | None:
         """Return the value of a call, or None for a function that is not the project's."""
-        function = self._find(schema, name, len(arguments))
-        if function is None:
+        found = self._find(schema, name, arguments)
+        if len(found) > 1:
+            return self.world.unknown(f"{name} has several forms")
+        if not found:
             return None
+        function = found[0]
         if function.returns_set or function.returns.endswith("[]"):
             return Array(lambda: self._rows(function, arguments, scope))
         rows = self._rows(function, arguments, scope)
         return self.translator.first(rows)
 
     def returned(
-        self, schema: str, name: str, arguments: list[Term | Array], scope: Scope
+        self, schema: str, name: str, arguments: Arguments, scope: Scope
     ) -> list[Alternative] | None:
         """Return the rows of a set-returning call, or None when it is not one of the project's."""
-        function = self._find(schema, name, len(arguments))
-        if function is None or not function.returns_set:
-            return None
-        return self._rows(function, arguments, scope)
+        found = [f for f in self._find(schema, name, arguments) if f.returns_set]
+        if len(found) > 1:
+            return [self._opaque(f"{name} has several forms")]
+        return self._rows(found[0], arguments, scope) if found else None
 
-    def _find(self, schema: str, name: str, count: int) -> Function | None:
-        matches = [
+    def _find(self, schema: str, name: str, arguments: Arguments) -> list[Function]:
+        """Return the functions that a call may mean; types are not looked at."""
+        return [
             f
             for f in self.world.catalog.functions.values()
-            if f.name == name and (not schema or f.schema == schema)
+            if f.name == name and (not schema or f.schema == schema) and _fits(f, arguments)
         ]
-        exact = [f for f in matches if len(f.arguments) == count]
-        return next(iter(exact or matches), None)
 
-    def _rows(
-        self, function: Function, arguments: list[Term | Array], scope: Scope
-    ) -> list[Alternative]:
+    def _rows(self, function: Function, arguments: Arguments, scope: Scope) -> list[Alternative]:
         key = function.key
         if scope.depth >= _DEPTH or key in scope.visiting:
             return [self._opaque(f"recursion of {key}")]
         inner = replace(
             scope.deeper(),
             sources=(),
-            variables=_bind(function, arguments),
+            variables=self._bind(function, arguments, scope),
             queries={},
             definer=scope.definer or function.definer,
             visiting=scope.visiting | {key},
@@ -85,30 +85,44 @@ class Functions:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
 
+    def _bind(
+        self, function: Function, arguments: Arguments, scope: Scope
+    ) -> dict[str, Term | Array]:
+        variables: dict[str, Term | Array] = {}
+        count = len(function.arguments)
+        for n, argument in enumerate(function.arguments):
+            value: Term | Array
+            if n < len(arguments.positional):
+                value = arguments.positional[n]
+                if n == count - 1 and argument.type.endswith("[]") and isinstance(value, Term):
+                    # A variadic parameter: what is left of the call, as one set.
+                    rest = [a for a in arguments.positional[n:] if isinstance(a, Term)]
+                    value = Array(lambda rest=rest: [Alternative(YES, (("", t),)) for t in rest])  # type: ignore[misc]
+            elif argument.name in arguments.named:
+                value = arguments.named[argument.name]
+            elif argument.default is not None:
+                nowhere = scope.deeper(sources=(), variables={}, queries={})
+                value = self.translator.any(expression(argument.default), nowhere)
+            else:
+                value = self.world.unknown(f"{function.name} without {argument.name}")
+            variables[f"${n + 1}"] = value
+            if argument.name:
+                variables[argument.name] = value
+        return variables
+
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, (("", self.world.unknown(reason)),))
 
 
-def _bind(function: Function, arguments: list[Term | Array]) -> dict[str, Term | Array]:
-    variables: dict[str, Term | Array] = {}
-    count = len(function.arguments)
-    for n, argument in enumerate(function.arguments):
-        if n >= len(arguments):
-            continue
-        value = arguments[n]
-        last = n == count - 1
-        if last and argument.type.endswith("[]") and not isinstance(value, Array):
-            # A variadic parameter: what is left of the call, as one set.
-            rest = [a for a in arguments[n:] if isinstance(a, Term)]
-            value = Array(
-                lambda rest=rest: [  # type: ignore[misc]
-                    Alternative(YES, (("", t),)) for t in rest
-                ]
-            )
-        variables[f"${n + 1}"] = value
-        if argument.name:
-            variables[argument.name] = value
-    return variables
+def _fits(function: Function, arguments: Arguments) -> bool:
+    given = len(arguments.positional)
+    rest = function.arguments[given:]
+    if given > len(function.arguments):
+        return bool(function.arguments) and function.arguments[-1].type.endswith("[]")
+    names = {a.name for a in rest}
+    return arguments.named.keys() <= names and all(
+        a.has_default or a.name in arguments.named for a in rest
+    )
 
 
 @functools.lru_cache(maxsize=1024)

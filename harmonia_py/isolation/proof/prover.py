@@ -187,6 +187,8 @@ def _general(text: str, seen: dict[str, int]) -> str:
     def stand_in(match: re.Match[str]) -> str:
         if match[0].lower() in ("'t'", "'f'", "'true'", "'false'"):
             return match[0]
+        if match[0].startswith("'{"):
+            return match[0]  # an array or a path, which is taken apart
         return f"'{ANY_LITERAL}{seen.setdefault(match[0], len(seen))}'"
 
     return re.sub(r"'(?:[^']|'')*'", stand_in, text)

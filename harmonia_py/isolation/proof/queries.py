@@ -14,7 +14,16 @@ from pglast import enums, parse_sql
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.proof.expressions import Translator
 from harmonia_py.isolation.proof.scope import Scope, as_source, columns_of
-from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Row, Term, World, truth
+from harmonia_py.isolation.proof.terms import (
+    YES,
+    Alternative,
+    Arguments,
+    Array,
+    Row,
+    Term,
+    World,
+    truth,
+)
 
 # The nodes are built at run time: their static types say less than nothing.
 ast: Any = pg_ast
@@ -33,7 +42,7 @@ class Queries:
         world: World,
         translator: Translator,
         visible: Callable[[Row, Scope], Any],
-        returned: Callable[[str, str, list[Any], Scope], list[Alternative] | None],
+        returned: Callable[[str, str, Arguments, Scope], list[Alternative] | None],
     ) -> None:
         """Take the world, the expression half, and how functions return rows."""
         self.world, self.translator = world, translator
@@ -125,12 +134,12 @@ class Queries:
 
     def _set(self, call: Any, scope: Scope) -> list[Alternative] | None:
         names = [f.sval for f in call.funcname]
-        arguments = [self.translator.any(_value(a), scope) for a in call.args or ()]
-        if names[-1] == "unnest" and len(arguments) == 1:
-            return self._unnest(arguments[0])
+        arguments = self.translator.arguments(call, scope)
+        if names[-1] == "unnest" and len(arguments.positional) == 1:
+            return self._unnest(arguments.positional[0])
         if names[-1] in ("jsonb_array_elements_text", "jsonb_array_elements",
                          "json_array_elements_text", "json_array_elements"):  # fmt: skip
-            document = arguments[0] if arguments else None
+            document = next(iter(arguments.positional), None)
             if isinstance(document, Term) and document.path:
                 return [self.translator.element(document)]
             return [self._opaque("elements of a JSON array")]
@@ -227,10 +236,6 @@ def _alias(item: Any) -> tuple[str, tuple[str, ...]]:
         call = item.functions[0][0] if isinstance(item, ast.RangeFunction) else None
         return (_name(call) if call is not None else ""), ()
     return item.alias.aliasname, tuple(n.sval for n in item.alias.colnames or ())
-
-
-def _value(argument: Any) -> Any:
-    return argument.arg if isinstance(argument, ast.NamedArgExpr) else argument
 
 
 def _name(node: Any) -> str:

@@ -51,6 +51,19 @@ class Array:
     elements: Callable[[], list[Alternative]]
 
 
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a call hands over: by position, then by name."""
+
+    positional: tuple[Term | Array, ...] = ()
+    named: dict[str, Term | Array] = field(default_factory=dict)
+
+    @property
+    def terms(self) -> list[Term]:
+        """Return the single values among them."""
+        return [a for a in (*self.positional, *self.named.values()) if isinstance(a, Term)]
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """One tuple of a table; columns come into being when they are named."""

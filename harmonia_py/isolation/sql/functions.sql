@@ -34,12 +34,30 @@ select
             'type', pg_catalog.format_type(a.type, null),
             'category', coalesce(bt.typcategory, t.typcategory),
             'has_default', a.n > p.pronargs - p.pronargdefaults,
+            -- Counts the parameters that only return something too.
+            'default', pg_catalog.pg_get_function_arg_default(p.oid, a.place::integer),
             'labels', (
                 select jsonb_agg(e.enumlabel order by e.enumsortorder)
                 from pg_catalog.pg_enum as e where e.enumtypid = t.oid
             )
         ) order by a.n), '[]')
-        from unnest(p.proargtypes::oid []) with ordinality as a (type, n)
+        from (
+            select
+                i.type,
+                i.n,
+                coalesce(
+                    (
+                        select m.n
+                        from unnest(p.proargmodes) with ordinality as m (mode, n)
+                        where m.mode in ('i', 'b', 'v')
+                        order by m.n
+                        offset i.n - 1
+                        limit 1
+                    ),
+                    i.n
+                ) as place
+            from unnest(p.proargtypes::oid []) with ordinality as i (type, n)
+        ) as a
         inner join pg_catalog.pg_type as t on t.oid = a.type
         left join pg_catalog.pg_type as bt on t.typtype = 'd' and bt.oid = t.typbasetype
     ) as arguments,
