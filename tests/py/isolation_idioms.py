@@ -104,6 +104,49 @@ create function app.second(a uuid, b uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
     select app.is_member(b) or (a is null and b is null)
 $$;
+create function app.all_orgs() returns uuid[]
+language sql stable security definer set search_path = '' as $$
+    select array_agg(o.id) from public.orgs o
+$$;
+create function app.left_joined(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.orgs g
+        left join public.members m on m.org_id = g.id and m.user_id = auth.uid()
+        where g.id = o and coalesce(m.status, 'active') = 'active'
+    )
+$$;
+create function app.banned(o uuid) returns integer
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_count integer;
+begin
+    select count(*) into v_count from public.members m
+    where m.org_id = o and m.user_id = auth.uid() and m.status = 'suspended';
+    return v_count;
+end
+$$;
+create function app.not_told(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return app.is_member(o);
+exception when others then
+    return true;
+end
+$$;
+create function app.looped(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    m record;
+begin
+    for m in select * from public.members x where x.user_id = auth.uid() loop
+        if m.org_id <> o then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
 create function app.has_role(o uuid, p_roles text[]) returns boolean
 language sql stable security definer set search_path = '' as $$
     select exists (
@@ -170,6 +213,16 @@ SOUND = {
     "a default": "app.may(org_id)",
     "arguments by name": "app.second(b => org_id, a => null::uuid)",
     "a list of roles": "app.has_role(org_id, '{admin,\"member\"}'::text[])",
+    "a count": "(select count(*) from public.members m where m.org_id = notes.org_id"
+    " and m.user_id = auth.uid() and m.status = 'active') > 0",
+    "a count of at least one": "1 <= (select count(*) filter (where m.status = 'active')"
+    " from public.members m where m.org_id = notes.org_id and m.user_id = auth.uid())",
+    "the best role": "(select max(m.role) from public.members m where m.org_id = notes.org_id"
+    " and m.user_id = auth.uid() and m.status = 'active') = 'admin'",
+    "any that is active": "(select bool_or(m.status = 'active') from public.members m"
+    " where m.org_id = notes.org_id and m.user_id = auth.uid())",
+    "coalesced to nothing": "org_id = any (coalesce((select array_agg(m.org_id)"
+    " from public.members m where m.user_id = auth.uid() and m.status = 'active'), '{}'))",
     "never null": "app.is_member(org_id) is not false",
     "not not": f"not (not {EXISTS} or false)",
 }
@@ -186,13 +239,40 @@ LEAKY = {
     "user metadata": "org_id = (auth.jwt() -> 'user_metadata' ->> 'org_id')::uuid",
     "wrapped user metadata": "org_id::text = ((select auth.jwt()) -> 'user_metadata') ->> 'org_id'",
     "header": "org_id::text = current_setting('request.headers', true)::json ->> 'x-org'",
+    "an empty count": "(select count(*) from public.members m where m.org_id = notes.org_id"
+    " and m.user_id = auth.uid() and m.status = 'suspended') = 0",
+    "an empty count in a helper": "app.banned(org_id) = 0",
+    "coalesced to everything": "org_id = any (coalesce((select array_agg(m.org_id)"
+    " from public.members m where m.user_id = auth.uid()), app.all_orgs()))",
+    "a cut id": "org_id::text::varchar(1) in (select m.org_id::text::varchar(1)"
+    " from public.members m where m.user_id = auth.uid())",
+    "not in": "auth.uid() not in (select m.user_id from public.members m"
+    " where m.org_id = notes.org_id)",
+    "a union": "org_id in (select app.my_orgs() union"
+    " select o.id from unnest(app.all_orgs()) as o (id))",
+    "a loop": "app.looped(org_id)",
+    "a left join": "app.left_joined(org_id)",
+    "a count that exists": "exists (select count(*) from public.members m"
+    " where m.org_id = notes.org_id and m.user_id = auth.uid())",
+    "no other": "(select bool_and(m.org_id <> notes.org_id) from public.members m"
+    " where m.user_id = auth.uid())",
+    "the last one": "(select max(m.status) from public.members m"
+    " where m.user_id = auth.uid()) = 'active'",
     "a uid of one's own": "app.is_called(org_id)",
     "a default that opens": "app.may_unless_told(org_id)",
     "a list of roles anywhere": "app.has_role_anywhere('{admin,member}'::text[])",
     "null slips through": "(select m.role from public.members m where m.org_id = notes.org_id"
     " and m.user_id = auth.uid()) is distinct from 'banned'",
 }
-UNDECIDED = {"dynamic sql": "app.dynamic(org_id)", "several forms": "app.sees(org_id)"}
+UNDECIDED = {
+    "dynamic sql": "app.dynamic(org_id)",
+    "several forms": "app.sees(org_id)",
+    "an exception": "app.not_told(org_id)",
+    "different from all": "org_id <> all (array(select app.my_orgs()))",
+    "the greater": "greatest(org_id::text, '') = org_id::text",
+    "a row of names": "(org_id, 'active') in"
+    " (select o.id, 'active' from unnest(app.all_orgs()) as o (id))",
+}
 
 
 def build(conn: psycopg.Connection[Any], table: str, predicate: str) -> list[Proof]:

@@ -54,6 +54,17 @@ class Translator:
     ) -> None:
         """Take the world and how to evaluate a query and a function call."""
         self.world, self.rows, self.call = world, rows, call
+        # The nodes are kept, so that no other can get the number of one of them.
+        self._given: dict[int, tuple[Any, Term]] = {}
+
+    def give(self, node: Any, term: Term) -> None:
+        """Say what a call gives that is a matter of the whole query: an aggregate."""
+        self._given[id(node)] = (node, term)
+
+    def given(self, node: Any) -> Term | None:
+        """Return what was said of a call."""
+        found = self._given.get(id(node))
+        return found[1] if found else None
 
     def term(self, node: Any, scope: Scope) -> Term:
         """Translate to a single value."""
@@ -109,7 +120,7 @@ class Translator:
                 text = str(getattr(node.arg.val, "sval", ""))
                 return self.world.boolean(text.lower() in ("t", "true", "1", "yes", "on"))
             return self.world.as_bool(inner)
-        if name in _SAME:
+        if name in _SAME and not node.typeName.typmods:
             return inner
         return self.world.apply(f"::{name}", [inner])
 
@@ -163,9 +174,13 @@ class Translator:
 
     def _CoalesceExpr(self, node: Any, scope: Scope) -> Term | Array:
         parts = [self.any(a, scope) for a in node.args]
-        for part in parts:
-            if isinstance(part, Array):
-                return part  # coalesce(array, '{}'): the empty array adds no element
+        arrays = [p for p in parts if isinstance(p, Array)]
+        if arrays:
+            for node_, part in zip(node.args, parts, strict=True):
+                text = getattr(getattr(node_, "val", None), "sval", None)
+                if isinstance(part, Term) and text != "{}":
+                    self.world.unknown("an array or else something unknown")
+            return Array(lambda: [e for array in arrays for e in array.elements()])
         terms = [p for p in parts if isinstance(p, Term)]
         result = functools.reduce(lambda b, a: self._choose(z3.Not(a.null), a, b), reversed(terms))
         return Term(result.value, result.null, path=terms[0].path)
@@ -377,6 +392,9 @@ class Translator:
     # Functions -------------------------------------------------------------------------------
 
     def _FuncCall(self, node: Any, scope: Scope) -> Term | Array:
+        given = self.given(node)
+        if given is not None:
+            return given
         names = [f.sval for f in node.funcname]
         schema, name = (names[-2] if len(names) > 1 else ""), names[-1]
         special = self._special(schema, name, node, scope)

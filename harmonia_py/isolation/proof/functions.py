@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from harmonia_py.isolation.proof.terms import YES, Alternative, Arguments, Array
 __all__ = ["Functions"]
 
 _DEPTH = 8
+_RETURNED = re.compile(r'\breturn\s+(next\s+)?(?!next\b)("[^"]+"|\w+)\s*;', re.I)
 
 
 class Functions:
@@ -143,6 +145,8 @@ def _plpgsql(source: str, names: tuple[str, ...], several: bool) -> Any:  # noqa
     header = ", ".join(f'"{n}" text' for n in names)
     returns = "setof text" if several else "text"
     tag = "$harmonia_body$"
+    # The parser tells what is returned when it is an expression, and not when it is a variable.
+    source = _RETURNED.sub(r"return \1(\2);", source)
     text = f"create function f({header}) returns {returns} language plpgsql as {tag}{source}{tag}"
     return json.loads(parse_plpgsql_json(text))[0]["PLpgSQL_function"]
 
@@ -182,7 +186,7 @@ class _Body:
                 self.variables[name] = self._value(default)
             elif name != "found":
                 self.variables[name] = self.world.null
-        self._walk(self.tree["action"]["PLpgSQL_stmt_block"]["body"], _Path(YES))
+        self._block(self.tree["action"]["PLpgSQL_stmt_block"], _Path(YES))
         return self.out
 
     # Expressions -----------------------------------------------------------------------------

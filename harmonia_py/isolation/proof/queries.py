@@ -15,6 +15,7 @@ from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.proof.expressions import Translator
 from harmonia_py.isolation.proof.scope import Scope, as_source, columns_of
 from harmonia_py.isolation.proof.terms import (
+    NO,
     YES,
     Alternative,
     Arguments,
@@ -31,7 +32,15 @@ ast: Any = pg_ast
 __all__ = ["Queries"]
 
 _DEPTH = 8
+_COMBINATIONS = 64
 _From = tuple[Any, tuple[tuple[str, Any], ...]]  # condition, named sources
+_Place = tuple[Scope, tuple[tuple[str, Any], ...], Any]  # names, named sources, condition
+#: Aggregates that give one of the values they are given.
+_PICKS = frozenset({"min", "max", "bool_or", "bool_and", "every", "any_value"})
+_AGGREGATES = _PICKS | frozenset(
+    "count sum avg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg"
+    " bit_or bit_and mode percentile_cont percentile_disc".split()
+)
 
 
 class Queries:
@@ -87,15 +96,68 @@ class Queries:
         return replace(scope, queries=queries)
 
     def _plain(self, select: Any, scope: Scope) -> Iterator[Alternative]:
+        places = list(self._places(select, scope))
+        calls = [] if select.groupClause else _aggregates(select)
+        for call in calls:
+            self.translator.give(call, self._aggregate(call, places))
+        if calls:
+            # One row, whether there is anything to aggregate or not.
+            when = self.world.flag("having") if select.havingClause is not None else YES
+            yield from self._targets(select, scope, (), when)
+            return
+        for inner, sources, when in places:
+            yield from self._targets(select, inner, sources, when)
+
+    def _places(self, select: Any, scope: Scope) -> Iterator[_Place]:
+        """Yield each combination of rows that FROM may give, and when WHERE lets it pass."""
         items = [list(self._item(item, scope)) for item in select.fromClause or ()]
-        for combination in itertools.islice(itertools.product(*items), 64):
+        for number, combination in enumerate(itertools.product(*items)):
+            if number == _COMBINATIONS:
+                self.world.unknown("a query over too many combinations")
+                return
             sources = tuple(s for _, named in combination for s in named)
             inner = scope.inner(sources)
             conditions = [when for when, _ in combination]
             if select.whereClause is not None:
                 conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
-            when = z3.And(*conditions) if conditions else YES
-            yield from self._targets(select, inner, sources, when)
+            yield inner, sources, z3.And(*conditions) if conditions else YES
+
+    def _aggregate(self, call: Any, places: list[_Place]) -> Term:
+        """Return what an aggregate may give, over no row as well as over some."""
+        name = call.funcname[-1].sval
+        taken = [
+            (inner, when)
+            if call.agg_filter is None
+            else (inner, z3.And(when, truth(self.translator.boolean(call.agg_filter, inner))))
+            for inner, _, when in places
+        ]
+        some = z3.Or(*(when for _, when in taken)) if taken else NO
+        if name == "count":
+            count = self.world.fresh("count", never_null=True)
+            none, one = self.world.literal("0"), self.world.literal("1")
+            less = [
+                self.world.apply("<", pair, boolean=True).value
+                for pair in ((none, count), (one, count), (count, one))
+            ]
+            nothing = count.value == none.value
+            self.world.facts += [
+                z3.Or(nothing, some),
+                z3.Implies(nothing, z3.And(z3.Not(less[0]), z3.Not(less[1]), less[2])),
+            ]
+            return count
+        if name not in _PICKS or not call.args:
+            result = self.world.fresh(name)
+            self.world.facts.append(z3.Or(result.null, some))
+            return result
+        values = [(self.translator.term(call.args[0], inner), when) for inner, when in taken]
+        boolean = bool(values) and all(value.is_bool for value, _ in values)
+        result = self.world.fresh(name, boolean=boolean)
+        picked = []
+        for value, when in values:
+            given = value if boolean else self.world.as_value(value)
+            picked.append(z3.And(when, result.value == given.value, z3.Not(given.null)))
+        self.world.facts.append(z3.Or(result.null, *picked))
+        return result
 
     def _targets(
         self, select: Any, scope: Scope, sources: tuple[tuple[str, Any], ...], when: Any
@@ -114,7 +176,9 @@ class Queries:
             call = target.val
             while isinstance(call, ast.TypeCast):
                 call = call.arg
-            several = self._set(call, scope) if isinstance(call, ast.FuncCall) else None
+            several = None
+            if isinstance(call, ast.FuncCall) and self.translator.given(call) is None:
+                several = self._set(call, scope)
             if several is not None and len(select.targetList) == 1:
                 for row in several:
                     yield Alternative(
@@ -246,3 +310,22 @@ def _name(node: Any) -> str:
     if isinstance(node, ast.TypeCast):
         return _name(node.arg)
     return ""
+
+
+def _aggregates(select: Any) -> list[Any]:
+    """Return the aggregate calls among what a query returns, but for arrays, which are sets."""
+    found: list[Any] = []
+    todo = [target.val for target in select.targetList or ()]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.SubLink):
+            continue
+        if isinstance(node, ast.FuncCall) and node.over is None:
+            if node.agg_star or node.funcname[-1].sval in _AGGREGATES:
+                found.append(node)
+                continue
+        if isinstance(node, tuple | list):
+            todo += node
+        elif isinstance(node, ast.Node):
+            todo += [getattr(node, name) for name in node]
+    return found

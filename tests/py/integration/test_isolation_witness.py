@@ -11,8 +11,8 @@ from harmonia_py.isolation.proof import prove_table
 from harmonia_py.isolation.runner import laboratory
 from harmonia_py.isolation.witnesses import confirm
 
-# Ownership beside membership may be meant; a setting cannot be made by a client.
-NOT_CONFIRMED = {"or owner": LEAKY["or owner"]}
+# Ownership beside membership may be meant, and ids that begin alike are not made on purpose.
+NOT_CONFIRMED = {name: LEAKY[name] for name in ("or owner", "a cut id")}
 CONFIRMED = {name: text for name, text in LEAKY.items() if name not in NOT_CONFIRMED}
 
 
