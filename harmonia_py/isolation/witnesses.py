@@ -10,7 +10,7 @@ import itertools
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ _PAST, _FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 #: How many rows are tried for one world, of which only a part is known.
 _TRIES = 120
 _OUTSIDER = "an outsider"
+_FORGEABLE = ("user_metadata", "raw_user_meta_data")
 
 
 def confirm(lab: Lab, proofs: Iterable[Proof], known: Sequence[Signal]) -> list[Signal]:
@@ -65,7 +66,7 @@ def _try(lab: Lab, proof: Proof, witness: Witness) -> Signal | None:
     attack = _successful(lab, proof, list(_Scene(lab, proof, witness).attacks()))
     if attack is None:
         return None
-    forged = _forged(witness)
+    forged = _forged(attack.actor)
     return Signal(
         rule="claims.forged" if forged else "cross_tenant",
         group=forged,
@@ -115,14 +116,19 @@ def _passed(outcome: Outcome, command: str) -> bool:
     return outcome.constraint or (outcome.ok and (command == "insert" or outcome.affected > 0))
 
 
-def _forged(witness: Witness) -> str:
-    """Name what the caller wrote itself in a world that needs it."""
-    for path, cell in witness.claims.items():
-        if cell is not None and path.split(".")[0] == "user_metadata":
-            return "forged user_metadata"
-        if cell is not None and path.startswith("setting:request.headers"):
-            return "forged request headers"
-    return ""
+def _forged(actor: Actor) -> str:
+    """Name what the caller wrote itself, where it needed to."""
+    if any(actor.claims.get(name) for name in _FORGEABLE):
+        return "forged user_metadata"
+    return "forged request headers" if actor.headers else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a row holds, and what the caller says of itself in a claim or a header."""
+
+    row: dict[str, Any]
+    claims: dict[str, str]
 
 
 class _Scene:
@@ -153,6 +159,12 @@ class _Scene:
         others = [self._insert(table, row) for table, row in built[1:]]
         for subject in self._variations(built[0][1]):
             attack = self._attack(subject, others, actor)
+            if attack is not None:
+                yield attack
+        for said in self._forgeries(built[0][1]):
+            subject = {**built[0][1], **said.row}
+            liar = self._actor(said.claims)
+            attack = self._attack(subject, others, liar) if liar else None
             if attack is not None:
                 yield attack
 
@@ -242,6 +254,18 @@ class _Scene:
     def _may(self, column: Column, privilege: str) -> bool:
         role = self.proof.role
         return (role, privilege) in column.privileges or (role, privilege) in self.table.privileges
+
+    def _forgeries(self, subject: dict[str, Any]) -> Iterator[_Said]:
+        """Yield what a caller may write itself so that it says what a text of the row says."""
+        texts = {
+            name: str(subject[name]).lower()
+            for name in self.witness.rows[0][1]
+            if subject.get(name)
+            and (self.table.column(name).category == "S" or self.table.column(name).base == "uuid")
+        }
+        for path in self.witness.claims:
+            if path.split(".")[0] in _FORGEABLE or path.startswith("setting:request.headers."):
+                yield from (_Said({name: text}, {path: text}) for name, text in texts.items())
 
     # Values ----------------------------------------------------------------------------------
 
@@ -373,7 +397,7 @@ class _Scene:
 
     # Session ---------------------------------------------------------------------------------
 
-    def _actor(self) -> Actor | None:
+    def _actor(self, said: Mapping[str, str] | None = None) -> Actor | None:
         role = self.proof.role
         if role == "anon":
             return Actor(_OUTSIDER, role, None, "anon", claims={"role": "anon"})
@@ -390,7 +414,7 @@ class _Scene:
         }
         headers: dict[str, str] = {}
         for path, cell in self.witness.claims.items():
-            value = self._claim(cell)
+            value = (said or {}).get(path) or self._claim(cell)
             if path.startswith("setting:request.headers."):
                 if value is not None:
                     headers[path.removeprefix("setting:request.headers.")] = str(value)

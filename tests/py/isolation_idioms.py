@@ -238,6 +238,7 @@ LEAKY = {
     "wrong default": "app.role_in(org_id) <> 'admin'",
     "user metadata": "org_id = (auth.jwt() -> 'user_metadata' ->> 'org_id')::uuid",
     "wrapped user metadata": "org_id::text = ((select auth.jwt()) -> 'user_metadata') ->> 'org_id'",
+    "lowered user metadata": "org_id::text = lower(auth.jwt() -> 'user_metadata' ->> 'org_id')",
     "header": "org_id::text = current_setting('request.headers', true)::json ->> 'x-org'",
     "an empty count": "(select count(*) from public.members m where m.org_id = notes.org_id"
     " and m.user_id = auth.uid() and m.status = 'suspended') = 0",

@@ -15,12 +15,19 @@ __all__ = [
     "builtin_setting",
     "claimed_column",
     "claims_in",
+    "compared_with_columns",
     "token_decides",
     "token_roles",
 ]
 
 _CLAIM = re.compile(
     r"jwt\(\)(?:\s+AS\s+\w+)?\s*\)*((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
+)
+#: A yes or a no names no tenant: it is cast to a boolean, or compared with the word for one.
+_FLAG = re.compile(
+    r"[\s)]*(?:::\w+[\s)]*)*(?:::bool(?:ean)?\b"
+    r"|(?:=|<>|is\s+(?:not\s+)?distinct\s+from)\s*\(?'(?:true|false|t|f|yes|no)')",
+    re.I,
 )
 SETTING = re.compile(r"current_setting\(\s*'([\w.]+)'", re.I)
 
@@ -37,6 +44,8 @@ def claims_in(text: str) -> dict[str, str]:
     for match in _CLAIM.finditer(text):
         keys = [k for k in literals(match.group(1)) if k]
         path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
+        if _FLAG.match(text, match.end()):
+            continue
         if path and path.split(".")[0] not in (
             "sub",
             "role",
@@ -128,6 +137,25 @@ def claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str 
             if fk.columns == (best,) and not fk.target.startswith("auth."):
                 return best, fk.target, votes[best]
     return best, None, votes[best]
+
+
+_COLUMN_BEFORE = re.compile(
+    r"(?<![':\w.])(?:\w+\.)*\w+\)*(?:::\w+)?\s*(?:=|IN)\s*(?:ANY\s*)?[\s(]*(?:SELECT\s+)?[\s(]*"
+    r"(?:auth\.)?$",
+    re.I,
+)
+_COLUMN_AFTER = re.compile(
+    r"(?:\s+AS\s+\w+)?[\s)]*(?:::\w+(?:\[\])?[\s)]*)*(?:=|<@|@>)\s*(?:ANY\s*)?[\s(]*[a-z_]", re.I
+)
+
+
+def compared_with_columns(text: str) -> bool:
+    """Whether a custom claim stands beside a column: it names a row, not a right."""
+    return any(
+        _COLUMN_BEFORE.search(text[: match.start()][-80:]) or _COLUMN_AFTER.match(text, match.end())
+        for match in _CLAIM.finditer(text)
+        if claims_in(match[0])
+    )
 
 
 def token_decides(

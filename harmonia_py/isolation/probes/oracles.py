@@ -207,7 +207,8 @@ def _looked_up(lab: Lab, table: Table, actor: Actor, command: str) -> list[Signa
                 plan += [item] if item else []
         nowhere, *there = lab.run(plan)
         for item, outcome in zip(plan[1:], there, strict=True):
-            if (outcome.code, outcome.message) != (nowhere.code, nowhere.message):
+            own = any(f'"{u.name}"' in outcome.message for u in table.uniques)
+            if not own and (outcome.code, outcome.message) != (nowhere.code, nowhere.message):
                 out.append(
                     Signal(
                         "key.trigger",

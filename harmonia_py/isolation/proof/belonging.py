@@ -9,6 +9,7 @@ from typing import Any
 
 import z3
 
+from harmonia_py.isolation.infer.claims import compared_with_columns
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.scope import Scope
@@ -18,6 +19,10 @@ from harmonia_py.isolation.standing import Standing
 
 __all__ = ["Belonging"]
 
+#: Claims that Supabase Auth itself fills in; ``clock`` is no claim but the time.
+STANDARD = frozenset(
+    "sub role email phone aal amr is_anonymous session_id exp iat iss aud clock".split()
+)
 _USER_WRITABLE = ("user_metadata", "raw_user_meta_data")
 
 
@@ -56,6 +61,12 @@ class Belonging:
         catalog = self.world.catalog
         return Standing(catalog, self.model, References(catalog))
 
+    @cached_property
+    def token_names_tenants(self) -> bool:
+        """Whether no table lists who belongs, or a column is compared with a claim as well."""
+        everything = self.standing.refs.everything
+        return not self.model.memberships or compared_with_columns(everything)
+
     def ends(self, row: Row, table: TableModel) -> Iterator[Term]:
         """Follow the model's path from a row to the column that names its tenant or user."""
         if steps := self.steps(row, table):
@@ -86,6 +97,12 @@ class Belonging:
             same = z3.And(ref.value == key.value, z3.Not(ref.null))
             self.world.facts.append(z3.Implies(z3.And(*given), same))
         return parent
+
+    @staticmethod
+    def is_custom(path: str) -> bool:
+        """Whether a claim is one that only the project's server puts into the token."""
+        root = path.split(".")[0]
+        return not path.startswith("setting:") and root not in (*STANDARD, *_USER_WRITABLE)
 
     def is_caller(self, user: Term) -> list[Any]:
         """Return the formulas under which a column names the caller."""

@@ -48,6 +48,7 @@ class Intent:
                 here = z3.Or(*self._names(row, other, anchors, members))
                 found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
                 found += [z3.And(caller, special) for special in self._special(other)]
+        found += self._told_by_token()
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
         found += [c for t in named for c in self.belonging.is_caller(t)]
         if command == "select":
@@ -60,6 +61,18 @@ class Intent:
             ]
             found += self._labelled(row)
         return z3.Or(*found) if found else NO
+
+    def _told_by_token(self) -> Iterator[Any]:
+        """Yield what the server has put into the token to mark the platform's own staff.
+
+        A yes, or a word, unless the token names tenants too: then it may be the role in one.
+        """
+        for path, term in self.world.claims.items():
+            if not self.belonging.is_custom(path):
+                continue
+            for text, literal in self.world.literals.items():
+                if text == "true" or not self.belonging.token_names_tenants:
+                    yield z3.And(term.value == literal, z3.Not(term.null))
 
     def _labelled(self, row: Row) -> Iterator[Any]:
         """Yield a flag or a word inside a document, array or text of the row, which opens it."""
