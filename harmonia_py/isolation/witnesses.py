@@ -125,10 +125,12 @@ def _forged(actor: Actor) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a row holds, and what the caller says of itself in a claim or a header."""
+    """A text that both a row of the world and a claim or header of the caller hold."""
 
-    row: dict[str, Any]
-    claims: dict[str, str]
+    row: int
+    column: str
+    text: str
+    path: str
 
 
 class _Scene:
@@ -161,10 +163,17 @@ class _Scene:
             attack = self._attack(subject, others, actor)
             if attack is not None:
                 yield attack
-        for said in self._forgeries(built[0][1]):
-            subject = {**built[0][1], **said.row}
-            liar = self._actor(said.claims)
-            attack = self._attack(subject, others, liar) if liar else None
+        for said in self._sayings([row for _, row in built]):
+            changed = [
+                {**row, said.column: said.text} if n == said.row else row
+                for n, (_, row) in enumerate(built)
+            ]
+            others = [
+                self._insert(table, row)
+                for (table, _), row in zip(built[1:], changed[1:], strict=True)
+            ]
+            speaker = self._actor({said.path: said.text})
+            attack = self._attack(changed[0], others, speaker) if speaker else None
             if attack is not None:
                 yield attack
 
@@ -255,17 +264,27 @@ class _Scene:
         role = self.proof.role
         return (role, privilege) in column.privileges or (role, privilege) in self.table.privileges
 
-    def _forgeries(self, subject: dict[str, Any]) -> Iterator[_Said]:
-        """Yield what a caller may write itself so that it says what a text of the row says."""
-        texts = {
-            name: str(subject[name]).lower()
-            for name in self.witness.rows[0][1]
-            if subject.get(name)
-            and (self.table.column(name).category == "S" or self.table.column(name).base == "uuid")
-        }
+    def _sayings(self, rows: list[dict[str, Any]]) -> Iterator[_Said]:
+        """Yield what a caller may say of itself so that it is what a text of a row says.
+
+        What the caller writes itself, to each row; its own address to rows beside the one in
+        question, which may be addressed to it rightly.
+        """
         for path in self.witness.claims:
-            if path.split(".")[0] in _FORGEABLE or path.startswith("setting:request.headers."):
-                yield from (_Said({name: text}, {path: text}) for name, text in texts.items())
+            forged = path.split(".")[0] in _FORGEABLE or path.startswith("setting:request.headers.")
+            if not forged and path != "email":
+                continue
+            for number, (key, cells) in enumerate(self.witness.rows):
+                table = self.lab.catalog.table(key)
+                for name in cells if table is not None and (forged or number > 0) else ():
+                    column = table.column(name)  # type: ignore[union-attr]
+                    text = str(rows[number].get(name) or "").lower()
+                    if (
+                        text
+                        and column.writable
+                        and (column.category == "S" or column.base == "uuid")
+                    ):
+                        yield _Said(number, name, text, path)
 
     # Values ----------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ __all__ = ["Belonging"]
 STANDARD = frozenset(
     "sub role email phone aal amr is_anonymous session_id exp iat iss aud clock".split()
 )
+_ADDRESSES = ("email", "phone")
 _USER_WRITABLE = ("user_metadata", "raw_user_meta_data")
 
 
@@ -106,19 +107,22 @@ class Belonging:
 
     def is_caller(self, user: Term) -> list[Any]:
         """Return the formulas under which a column names the caller."""
-        return [
-            z3.And(user.value == known.value, z3.Not(user.null), z3.Not(known.null))
-            for known in self._identities()
-        ]
+        return [*self.is_caller_by_id(user), *self.is_addressed(user)]
 
-    def _identities(self) -> list[Term]:
-        return [self.world.uid] + [
-            term
+    def is_caller_by_id(self, user: Term) -> list[Any]:
+        """Return the formulas under which a column holds the caller's id, or a claim like it."""
+        return [_is(user, self.world.uid)] + [
+            _is(user, term)
             for path, term in self.world.claims.items()
             if path != "clock"
-            and path.split(".")[0] not in _USER_WRITABLE
+            and path.split(".")[0] not in (*_ADDRESSES, *_USER_WRITABLE)
             and not path.startswith("setting:")
         ]
+
+    def is_addressed(self, user: Term) -> list[Any]:
+        """Return the formulas under which a column holds an address of the caller's."""
+        claims = self.world.claims
+        return [_is(user, claims[path]) for path in _ADDRESSES if path in claims]
 
     def _belongs(self, tenant: Term) -> list[Any]:
         allowed = []
@@ -196,3 +200,7 @@ class Belonging:
             not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
             conditions.append(z3.Or(expires.null, later.value, not_yet))
         return z3.And(*conditions) if conditions else YES
+
+
+def _is(term: Term, known: Term) -> Any:
+    return z3.And(term.value == known.value, z3.Not(term.null), z3.Not(known.null))

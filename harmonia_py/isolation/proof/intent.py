@@ -33,21 +33,26 @@ class Intent:
 
         A row elsewhere that names both the caller and this row, or what this row is a part of (a
         share, an assignment, the carer of a client), a column of the row itself that names the
-        caller, or a flag that makes the row readable.
+        caller, or a flag that makes the row readable. Who is only written to, at an address, is
+        invited: that opens what the letter is about, and not the whole tenant.
         """
         anchors = [*self._anchors(row), *([(YES, tenant)] if tenant is not None else [])]
-        known = (*self.model.memberships, *self.model.grants)
-        members = {m.table for m in known} | {"auth.users"}
+        whole = self.model.of(row.table.key).kind == "root"
+        parts = anchors if whole else list(self._anchors(row, tenants=False))
+        members = {m.table for m in (*self.model.memberships, *self.model.grants)} | {"auth.users"}
         found = []
         for key, rows in self.world.rows.items():
             for other in rows:
                 if other is row or key in members:
                     continue
                 terms = [t for t in other.columns.values() if not t.is_bool]
-                caller = z3.Or(*(c for t in terms for c in self.belonging.is_caller(t)))
+                known = z3.Or(*(c for t in terms for c in self.belonging.is_caller_by_id(t)))
+                invited = z3.Or(*(c for t in terms for c in self.belonging.is_addressed(t)))
                 here = z3.Or(*self._names(row, other, anchors, members))
-                found.append(z3.And(caller, z3.Or(here, *self._staff(other))))
-                found += [z3.And(caller, special) for special in self._special(other)]
+                about = z3.Or(*self._names(row, other, parts, members))
+                staff = z3.Or(*self._staff(other))
+                found += [z3.And(known, z3.Or(here, staff)), z3.And(invited, z3.Or(about, staff))]
+                found += [z3.And(z3.Or(known, invited), more) for more in self._special(other)]
         found += self._told_by_token()
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
         found += [c for t in named for c in self.belonging.is_caller(t)]
@@ -130,10 +135,15 @@ class Intent:
             for led, anchor in anchors:
                 yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
 
-    def _anchors(self, row: Row, depth: int = 2) -> Iterator[tuple[Any, Term]]:
+    def _anchors(
+        self, row: Row, depth: int = 2, *, tenants: bool = True
+    ) -> Iterator[tuple[Any, Term]]:
         """Yield what names the row or what it is a part of, and the formula that leads there."""
         names = [*row.table.primary_key] if depth == 2 else []
         names += [c for fk in row.table.foreign_keys for c in fk.columns]
+        path = self.model.of(row.table.key).path
+        if not tenants and len(path) == 1:
+            names = [name for name in names if name != path[0]]
         for term in (row.columns[c] for c in dict.fromkeys(names) if c in row.columns):
             if not term.is_bool:
                 yield YES, term
@@ -150,7 +160,7 @@ class Intent:
                     for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
                     if c in row.columns
                 ]
-                for led, term in self._anchors(parent, depth - 1):
+                for led, term in self._anchors(parent, depth - 1, tenants=tenants):
                     yield z3.And(*linked, led), term
 
     def _staff(self, row: Row) -> Iterator[Any]:

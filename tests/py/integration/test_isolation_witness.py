@@ -147,3 +147,57 @@ def _moves(database: Database) -> set[str]:
     with database.connect_admin() as conn, laboratory(conn) as lab:
         proofs = prove_table(lab.catalog, lab.model, lab.catalog.tables["public.notes"])
         return {s.command for s in confirm(lab, proofs, []) if s.command == "update"}
+
+
+LETTERS = """
+create table public.letters (
+    id uuid primary key, org_id uuid not null references public.orgs (id),
+    note_id uuid, email text not null
+);
+alter table public.letters enable row level security;
+grant select on public.letters to authenticated;
+create policy p on public.letters for select to authenticated
+using (email = lower(auth.jwt() ->> 'email'));
+"""
+
+
+@pytest.mark.parametrize("address", ["auth.jwt() ->> 'email'", "lower(auth.jwt() ->> 'email')"])
+def test_an_invitation_opens_nothing_before_it_is_accepted(
+    plain_database: Database, address: str
+) -> None:
+    invited = (
+        "exists (select 1 from public.letters l where l.org_id = notes.org_id"
+        f" and l.email = {address})"
+    )
+    found = confirmed(plain_database, f"{EXISTS} or {invited}", LETTERS)
+    assert found == {"select"} | WRITES
+
+
+def test_a_share_sent_to_an_address_opens_what_it_names(plain_database: Database) -> None:
+    shared = (
+        "exists (select 1 from public.letters l where l.note_id = notes.id"
+        " and l.email = auth.jwt() ->> 'email')"
+    )
+    assert confirmed(plain_database, f"{EXISTS} or {shared}", LETTERS) == set()
+
+
+STAFF = {
+    "a yes": "(auth.jwt() -> 'app_metadata' ->> 'is_staff')::boolean",
+    "a word": "auth.jwt() -> 'app_metadata' ->> 'desk' = 'support'",
+}
+
+
+@pytest.mark.parametrize("name", STAFF)
+def test_staff_marked_by_the_server_are_meant(plain_database: Database, name: str) -> None:
+    assert confirmed(plain_database, f"{EXISTS} or {STAFF[name]}") == set()
+
+
+@pytest.mark.parametrize("name", STAFF)
+def test_staff_marked_by_themselves_are_not(plain_database: Database, name: str) -> None:
+    forged = STAFF[name].replace("app_metadata", "user_metadata")
+    assert confirmed(plain_database, f"{EXISTS} or {forged}") == {"select"} | WRITES
+
+
+def test_every_second_factor_is_no_staff(plain_database: Database) -> None:
+    everybody = f"{EXISTS} or auth.jwt() ->> 'aal' = 'aal2'"
+    assert confirmed(plain_database, everybody) == {"select"} | WRITES
