@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from harmonia_py.isolation.catalog import Catalog, Table
@@ -40,6 +41,8 @@ def choose(
                 for f in root.foreign_keys
             )
             paired = pairs_user_with(member, fk.columns[0], users[member.key])
+            if not paired and _is_dealing(catalog, refs, member, fk.columns[0], root, users):
+                continue
             self_tenant = bool(authority)
             score = (
                 float((self_tenant and len(reached) > 1) or authority >= 1),
@@ -53,6 +56,33 @@ def choose(
     if not refs.authority.get(best[2]) and not _asked_elsewhere(refs, best[2]):
         return None  # people and things are paired for another reason: likes, bookmarks
     return best[1], best[2]
+
+
+def _is_dealing(
+    catalog: Catalog,
+    refs: References,
+    table: Table,
+    tenant: str,
+    root: Table,
+    users: dict[str, tuple[str, ...]],
+) -> bool:
+    """Whether rows are dealings of people with what somebody else owns: orders of a shop.
+
+    They have parts of their own, who owns the other side is asked as well, and having one opens
+    nothing else of the other side: nobody looks up which shops one has ordered from.
+    """
+    parts = any(fk.target == table.key for t in catalog.tables.values() for fk in t.foreign_keys)
+    if not parts or root.key not in users or not refs.authority.get(root.key):
+        return False
+    name = re.escape(tenant)
+    looked_up = re.compile(
+        rf"\b{name}\)?(?:::\w+)?\s*(?:=|in\b)|=\s*\(*(?:\w+\.)?{name}\b"
+        rf"|\bselect\s+(?:distinct\s+)?\(*(?:\w+\.)?{name}\b",
+        re.I,
+    )
+    texts = [refs.policy_text(t) for t in catalog.tables.values() if t.key != table.key]
+    texts += [catalog.functions[key].source for key in refs.helpers]
+    return not any(table.key in refs.direct(t)[0] and looked_up.search(t) for t in texts)
 
 
 def _asked_elsewhere(refs: References, key: str) -> bool:

@@ -10,6 +10,7 @@ from psycopg import sql
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import ForeignKey, Table, Unique
 from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.infer.claims import claims_in
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.arguments import is_secret
@@ -54,7 +55,7 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
         if target.kind == "unknown" and fk.target not in lab.model.tables:
             continue  # the platform's own
         parent = lab.catalog.tables.get(fk.target)
-        if target.public_when or (parent and lab.refs.published(parent, "anon")):
+        if target.public_when or (parent and _on_display(lab, parent)):
             continue  # what is open to everybody may be referred to by anybody
         if target.kind == "user" and fk.ref_columns == target.path:
             continue  # it names a person: whom to name is no secret of anybody's
@@ -82,6 +83,17 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
         if there.ok and any(c.table == table.key for c in there.changes):
             out.append(_reference(table, fk, actor, real, command))
     return out
+
+
+def _on_display(lab: Lab, table: Table) -> bool:
+    """Whether visitors may see rows whose own state says so, whoever asks."""
+    return bool(lab.refs.published(table, "anon")) or any(
+        policy.permissive
+        and lab.refs.words(policy.using or "") & {c.name for c in table.columns}
+        and "auth.uid()" not in lab.refs.plain(lab.refs.closure_text(policy.using or ""))
+        and not claims_in(lab.refs.closure_text(policy.using or ""))
+        for policy in table.policies_for("select", "anon")
+    )
 
 
 def _reference(table: Table, fk: ForeignKey, actor: Actor, item: Probe, command: str) -> Signal:

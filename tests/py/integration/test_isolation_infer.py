@@ -1,0 +1,75 @@
+"""What is a seat in a tenant, and what only looks like one."""
+
+from __future__ import annotations
+
+import pytest
+
+from harmonia_py.engines import Database
+from harmonia_py.isolation.infer import infer
+from harmonia_py.isolation.introspect import introspect
+from harmonia_py.isolation.model import TenancyModel
+
+SHOPS = """
+create table public.shops (
+    id uuid primary key, owner_id uuid not null references auth.users (id), name text not null
+);
+create table public.goods (
+    id uuid primary key, shop_id uuid not null references public.shops (id), title text not null
+);
+create table public.bills (id uuid primary key, shop_id uuid not null references public.shops (id));
+create table public.deals (
+    id uuid primary key,
+    shop_id uuid not null references public.shops (id),
+    user_id uuid not null references auth.users (id),
+    state text not null check (state in ('new', 'paid', 'shipped'))
+);
+create table public.parts (
+    deal_id uuid not null references public.deals (id), good_id uuid not null
+);
+create schema private;
+grant usage on schema private to authenticated;
+create function private.owns(p_shop uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select from public.shops s where s.id = p_shop and s.owner_id = auth.uid())
+$$;
+create function private.deals_in(p_deal uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select from public.deals d
+        where d.id = p_deal and (d.user_id = auth.uid() or private.owns(d.shop_id))
+    )
+$$;
+create policy s on public.shops for select to authenticated using (owner_id = auth.uid());
+create policy g on public.goods for all to authenticated using (private.owns(shop_id));
+create policy d on public.deals for select to authenticated
+using (user_id = auth.uid() or private.owns(shop_id));
+create policy p on public.parts for select to authenticated using (private.deals_in(deal_id));
+"""
+OPENS = """
+create policy b on public.bills for select to authenticated using (exists (
+    select from public.deals d where d.shop_id = bills.shop_id and d.user_id = auth.uid()
+));
+"""
+
+
+def inferred(database: Database, *texts: str) -> TenancyModel:
+    with database.connect() as conn:
+        for text in texts:
+            conn.execute(text.encode())
+        return infer(introspect(conn))
+
+
+def test_an_order_is_no_seat_in_the_shop(plain_database: Database) -> None:
+    model = inferred(plain_database, SHOPS)
+    assert (model.tenant_table, model.memberships) == (None, ())
+    assert model.of("public.goods").kind == model.of("public.deals").kind == "user"
+
+
+@pytest.mark.parametrize(
+    "more", [OPENS, "create unique index u on public.deals (shop_id, user_id);"], ids=["it opens"
+    " the shop", "one has but one"],
+)  # fmt: skip
+def test_what_opens_the_shop_is_one(plain_database: Database, more: str) -> None:
+    model = inferred(plain_database, SHOPS, more)
+    assert model.tenant_table == "public.shops"
+    assert [m.table for m in model.memberships] == ["public.deals"]
