@@ -14,7 +14,7 @@ from harmonia_py.errors import CouldNotVerify
 from harmonia_py.isolation import channels
 from harmonia_py.isolation.actors import cast
 from harmonia_py.isolation.catalog import Catalog, Table
-from harmonia_py.isolation.finding import Coverage, Finding, NotJudged, Report
+from harmonia_py.isolation.finding import Coverage, Finding, NotJudged, Report, Signal
 from harmonia_py.isolation.fixtures import seed
 from harmonia_py.isolation.infer import infer
 from harmonia_py.isolation.infer import merge as overlay
@@ -191,7 +191,11 @@ def judge(
         findings=tuple(findings(lab, result.signals)),
         cells=tuple(result.cells),
         coverage=tuple(coverage),
-        not_judged=(*result.not_judged, *_nothing_open(coverage)),
+        not_judged=(
+            *result.not_judged,
+            *_nothing_open(coverage),
+            *_unexplained(proven, result.signals),
+        ),
         errors=tuple(errors),
         stand_ins=tuple(stand_ins),
         model={
@@ -210,6 +214,20 @@ def judge(
         roles=model.roles,
     )
     return merge(report, proven)
+
+
+def _unexplained(proofs: Sequence[Proof], signals: Sequence[Signal]) -> list[NotJudged]:
+    """List what failed to be proven for no reason that may be meant, and was not shown either."""
+    shown = {s.object for s in signals if s.kind != "denied"}
+    return [
+        NotJudged(
+            f"{proof.command} {proof.table}",
+            "a proof failed and nothing explains why, but no row was found that shows it:"
+            f" {proof.counterexample or proof.reason}",
+        )
+        for proof in proofs
+        if proof.witness is not None and proof.status == "refuted" and proof.table not in shown
+    ]
 
 
 def _errors(lab: Lab) -> list[Finding]:

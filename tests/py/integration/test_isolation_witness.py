@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fix_isolation import Judge
 from isolation_idioms import BASE, EXISTS, LEAKY, SOUND, build
 
 from harmonia_py.engines import Database
@@ -201,3 +202,16 @@ def test_staff_marked_by_themselves_are_not(plain_database: Database, name: str)
 def test_every_second_factor_is_no_staff(plain_database: Database) -> None:
     everybody = f"{EXISTS} or auth.jwt() ->> 'aal' = 'aal2'"
     assert confirmed(plain_database, everybody) == {"select"} | WRITES
+
+
+def test_a_proof_that_failed_unseen_is_not_judged(judge: Judge) -> None:
+    riddle = "create policy riddle on public.contacts for select to authenticated using ({})"
+    hidden = judge("helper", riddle.format("md5(id::text) = md5('')"), proven=True)
+    said = [n for n in hidden.not_judged if n.object == "select public.contacts"]
+    assert said
+    assert "a proof failed" in said[0].reason
+    assert hidden.exit_code() == 0
+    assert hidden.exit_code(strict=True) != 0
+    seen = judge("helper", riddle.format("md5(id::text) <> md5('')"), proven=True)
+    assert seen.exit_code() == 5
+    assert "select public.contacts" not in {n.object for n in seen.not_judged}
