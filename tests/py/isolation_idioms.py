@@ -116,6 +116,35 @@ language sql stable security definer set search_path = '' as $$
         where g.id = o and coalesce(m.status, 'active') = 'active'
     )
 $$;
+create function app.unbanned(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.orgs g
+        left join public.members m
+            on m.org_id = g.id and m.user_id = auth.uid() and m.status = 'suspended'
+        where g.id = o and m.user_id is null
+    )
+$$;
+create function app.right_joined(o uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select 1 from public.members m
+        right join public.orgs g on m.org_id = g.id and m.user_id = auth.uid()
+        where g.id = o
+    )
+$$;
+create table app.members (org_id uuid not null, user_id uuid not null, status text not null);
+create function app.listed(o uuid) returns boolean
+language sql stable security definer set search_path = app, public as $$
+    select exists (select 1 from members m where m.org_id = o or m.user_id = auth.uid())
+$$;
+create function app.inner_joined(o uuid) returns boolean
+language sql stable security definer set search_path = public, app as $$
+    select exists (
+        select 1 from orgs g left join members m on m.org_id = g.id
+        where g.id = o and m.user_id = auth.uid() and m.status = 'active'
+    )
+$$;
 create function app.banned(o uuid) returns integer
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -223,6 +252,7 @@ SOUND = {
     " where m.org_id = notes.org_id and m.user_id = auth.uid())",
     "coalesced to nothing": "org_id = any (coalesce((select array_agg(m.org_id)"
     " from public.members m where m.user_id = auth.uid() and m.status = 'active'), '{}'))",
+    "a partner in a left join": "app.inner_joined(org_id)",
     "never null": "app.is_member(org_id) is not false",
     "not not": f"not (not {EXISTS} or false)",
 }
@@ -253,6 +283,9 @@ LEAKY = {
     " select o.id from unnest(app.all_orgs()) as o (id))",
     "a loop": "app.looped(org_id)",
     "a left join": "app.left_joined(org_id)",
+    "no partner in a left join": "app.unbanned(org_id)",
+    "no partner in a right join": "app.right_joined(org_id)",
+    "another table of that name": "app.listed(org_id)",
     "a count that exists": "exists (select count(*) from public.members m"
     " where m.org_id = notes.org_id and m.user_id = auth.uid())",
     "no other": "(select bool_and(m.org_id <> notes.org_id) from public.members m"

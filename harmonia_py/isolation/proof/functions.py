@@ -77,6 +77,7 @@ class Functions:
             queries={},
             definer=scope.definer or function.definer,
             visiting=scope.visiting | {key},
+            path=_path(function, scope.path),
         )
         try:
             if function.language == "sql":
@@ -114,6 +115,14 @@ class Functions:
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, (("", self.world.unknown(reason)),))
+
+
+def _path(function: Function, around: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for setting in function.config:
+        name, _, value = setting.partition("=")
+        if name == "search_path":
+            return tuple(s.strip().strip("\"'") for s in value.split(",") if s.strip(" \"'"))
+    return around
 
 
 def _fits(function: Function, arguments: Arguments) -> bool:

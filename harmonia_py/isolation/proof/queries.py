@@ -240,6 +240,7 @@ class Queries:
             yield YES, ()
 
     def _join(self, item: Any, scope: Scope) -> Iterator[_From]:
+        kinds = enums.JoinType
         lefts = list(self._item(item.larg, scope))
         for left_when, left in lefts:
             for right_when, right in list(self._item(item.rarg, scope.inner(left))):
@@ -251,10 +252,18 @@ class Queries:
                     a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
                     if isinstance(a, Term) and isinstance(b, Term):
                         on.append(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)))
-                # An outer join also returns rows without a partner: say nothing about them.
-                inner = item.jointype == enums.JoinType.JOIN_INNER
-                match = z3.And(right_when, *on)
-                yield z3.And(left_when, match if inner else YES), both
+                yield z3.And(left_when, right_when, *on), both
+                # Without a partner the other side is NULL. Whether there is one is left open.
+                if item.jointype in (kinds.JOIN_LEFT, kinds.JOIN_FULL):
+                    yield left_when, left + self._nothing(right)
+                if item.jointype in (kinds.JOIN_RIGHT, kinds.JOIN_FULL):
+                    yield right_when, self._nothing(left) + right
+
+    def _nothing(self, sources: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
+        return tuple(
+            (alias, {name: self.world.null for name, _ in columns_of(source)})
+            for alias, source in sources
+        )
 
     def _relation(self, item: Any, scope: Scope) -> Iterator[_From]:
         alias = item.alias.aliasname if item.alias else item.relname
@@ -267,7 +276,7 @@ class Queries:
             for row in self.rows(cte.ctequery, scope):
                 yield row.when, ((alias, as_source(row, names)),)
             return
-        table = self._table(item.schemaname, item.relname)
+        table = self._table(item.schemaname, item.relname, scope)
         if table is None:
             self.world.unknown(f"relation {item.relname}")
             yield YES, ((alias, {}),)
@@ -284,15 +293,12 @@ class Queries:
             row_ = self.world.row(table)
             yield self.visible(row_, scope), ((alias, row_),)
 
-    def _table(self, schema: str | None, name: str) -> Table | None:
+    def _table(self, schema: str | None, name: str, scope: Scope) -> Table | None:
         if schema:
             return self.world.catalog.table(f"{schema}.{name}")
         known = {**self.world.catalog.platform, **self.world.catalog.tables}
-        for key in (f"{s}.{name}" for s in ("public", *self.world.catalog.schemas)):
-            if key in known:
-                return known[key]
-        matches = [t for t in known.values() if t.name == name]
-        return matches[0] if len(matches) == 1 else None
+        path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
+        return next((known[key] for s in path if (key := f"{s}.{name}") in known), None)
 
 
 def _alias(item: Any) -> tuple[str, tuple[str, ...]]:

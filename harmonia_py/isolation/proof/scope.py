@@ -13,7 +13,10 @@ Source = Row | dict[str, Term | Array]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Names in reach. ``definer`` says whether tables are read past their policies."""
+    """Names in reach. ``definer`` says whether tables are read past their policies.
+
+    ``path`` is the search path that a function sets itself, None for the caller's.
+    """
 
     role: str
     definer: bool = False
@@ -22,6 +25,7 @@ class Scope:
     queries: dict[str, object] = field(default_factory=dict)
     depth: int = 0
     visiting: frozenset[str] = frozenset()
+    path: tuple[str, ...] | None = None
 
     def inner(self, sources: tuple[tuple[str, Source], ...]) -> Scope:
         """Return the scope of a query inside this one: its own names come first."""
