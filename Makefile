@@ -43,7 +43,7 @@ isolation-bench: venv
 	PYTHONPATH=tests "$(BIN)/python" -m isolation_bench measure $(if $(SCHEMA),--schema $(SCHEMA))
 
 # Slow, and true only on a machine that does nothing else. A missed goal does not stop the rest.
-BENCHMARKS ?= load rls verify api secrets audit lifecycle
+BENCHMARKS ?= load rls looks verify api secrets audit lifecycle
 ON_15 ?= load rls audit lifecycle
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 performance: venv

@@ -15,6 +15,7 @@ __all__ = [
     "FLOOR",
     "PER_ROW",
     "STATEMENTS",
+    "SWAP",
     "USER",
     "Statement",
     "as_sent",
@@ -97,7 +98,7 @@ STATEMENTS = (
     _same("delete one", _DELETE, 1.5),
 )
 
-_SWAP = """
+SWAP = """
 do $$
 declare
     v_policy record;
@@ -127,7 +128,7 @@ language sql stable security definer set search_path = '' as $$
     )
 $$;
 grant execute on function private.bench_is_member(uuid) to authenticated;
-""" + _SWAP.replace("{condition}", "private.bench_is_member(organization_id)")
+""" + SWAP.replace("{condition}", "private.bench_is_member(organization_id)")
 
 #: Turns a copy of the database into the least that still looks up who asks: one index, and nothing
 #: about roles, permissions, owners, teams, bans, second factors or the state of the organization.
@@ -136,7 +137,7 @@ create view private.bench_memberships with (security_barrier) as
 select m.organization_id from public.memberships as m
 where m.user_id = (select auth.uid()) and m.status = 'active';
 grant select on private.bench_memberships to authenticated;
-""" + _SWAP.replace(
+""" + SWAP.replace(
     "{condition}",
     "organization_id = any(array(select m.organization_id from private.bench_memberships as m))",
 )
