@@ -1,0 +1,79 @@
+"""Files and channels that a role held anywhere opens, that a move reaches, that a row names."""
+
+from __future__ import annotations
+
+import pytest
+from fix_isolation import Judge
+
+#: A member with the second weakest role, of any organization.
+HELD = (
+    "exists (select from public.memberships as m where m.user_id = auth.uid()"
+    " and m.role = 'member' and m.status = 'active' and m.deleted_at is null)"
+)
+FOLDER = "private.is_member(((storage.foldername(name))[1])::uuid)"
+BUCKET = """
+insert into storage.buckets (id, name) values ('hz', 'hz');
+create policy hz_read on storage.objects for select to authenticated
+using (bucket_id = 'hz' and {read});
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "clause"),
+    [("select", "using"), ("insert", "with check"), ("update", "using"), ("delete", "using")],
+)
+@pytest.mark.parametrize(("of", "rules"), [(f"{FOLDER} and {HELD}", []), (HELD, ["storage"])])
+def test_no_role_counts_for_files_of_another_tenant(
+    judge: Judge, command: str, clause: str, of: str, rules: list[str]
+) -> None:
+    change = (
+        f"create policy hz on storage.objects for {command} to authenticated {clause}"
+        f" (bucket_id = 'hz' and {of})"
+    )
+    report = judge("helper", BUCKET.format(read=FOLDER) + change)
+    assert [f.rule for f in report.findings] == rules
+
+
+OWN = f"{FOLDER} and (storage.foldername(name))[2] = (select auth.uid())::text"
+
+
+@pytest.mark.parametrize(("check", "rules"), [(OWN, []), ("true", ["storage"])])
+def test_a_file_stays_where_its_owner_may_write(judge: Judge, check: str, rules: list[str]) -> None:
+    change = (
+        "create policy hz on storage.objects for update to authenticated"
+        f" using (bucket_id = 'hz' and {OWN}) with check (bucket_id = 'hz' and {check})"
+    )
+    report = judge("helper", BUCKET.format(read=OWN) + change)
+    assert [f.rule for f in report.findings] == rules
+    assert "storage bucket hz" not in [n.object for n in report.not_judged]
+
+
+PAPERS = """
+create table public.papers (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    path text not null {held}
+);
+alter table public.papers enable row level security;
+create policy look on public.papers for select to authenticated
+using (private.is_member(organization_id));
+create policy add on public.papers for insert to authenticated
+with check (private.has_role(organization_id, '{{owner,admin,member}}'));
+""" + BUCKET.format(
+    read="exists (select from public.papers as p where p.path = objects.name"
+    " and private.is_member(p.organization_id))"
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "rules"),
+    [
+        ("check (path like organization_id::text || '/%')", []),
+        ("", ["storage"]),
+    ],
+)
+def test_a_row_that_names_a_file_does_not_open_it(
+    judge: Judge, held: str, rules: list[str]
+) -> None:
+    report = judge("helper", PAPERS.format(held=held))
+    assert [f.rule for f in report.findings] == rules
