@@ -77,3 +77,37 @@ def test_a_row_that_names_a_file_does_not_open_it(
 ) -> None:
     report = judge("helper", PAPERS.format(held=held))
     assert [f.rule for f in report.findings] == rules
+
+
+IN_TOPIC = (
+    "(select realtime.topic()) like 'room:%' and private.is_member("
+    "split_part((select realtime.topic()), ':', 2)::uuid)"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (f"for select to authenticated using ({IN_TOPIC} and {HELD})", []),
+        (
+            f"for select to authenticated using (realtime.topic() like 'room:%' and {HELD})",
+            ["realtime"],
+        ),
+        (f"for insert to authenticated with check ({IN_TOPIC} and extension = 'presence')", []),
+        (
+            f"for insert to authenticated with check (extension = 'presence' or {IN_TOPIC})",
+            ["realtime"],
+        ),
+        (
+            "for insert to authenticated with check (extension <> 'broadcast' or (extension ="
+            f" 'broadcast' and {IN_TOPIC}))",
+            ["realtime"],
+        ),
+        (f"for select to authenticated using (extension = 'presence' or {IN_TOPIC})", ["realtime"]),
+    ],
+)
+def test_no_role_and_no_extension_opens_a_channel_of_another_tenant(
+    judge: Judge, change: str, rules: list[str]
+) -> None:
+    report = judge("helper", f"create policy hz on realtime.messages {change}")
+    assert [f.rule for f in report.findings] == rules
