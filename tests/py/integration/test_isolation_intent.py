@@ -59,6 +59,44 @@ def test_rows_of_nobody_are_nobodys_to_write(judge: Judge, change: str, rules: l
     assert [f.rule for f in judge("helper", TEMPLATES + change).findings] == rules
 
 
+REGIONS = """
+create table public.regions (code text primary key, name text not null);
+alter table public.regions enable row level security;
+create policy look on public.regions for select to authenticated using (true);
+create table private.staff (user_id uuid primary key references auth.users (id));
+create function private.is_staff() returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select from private.staff as s where s.user_id = (select auth.uid()))
+$$;
+alter type public.member_role add value 'curator';
+create policy change on public.regions for {command} to authenticated {clause} ({term});
+"""
+SEAT = (
+    "exists (select from public.memberships as m where m.user_id = (select auth.uid())"
+    " and m.status = 'active' and m.deleted_at is null {role})"
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "clause"), [("update", "using"), ("delete", "using"), ("insert", "with check")]
+)
+@pytest.mark.parametrize(
+    ("term", "rules"),
+    [
+        ("private.is_staff()", []),
+        (SEAT.format(role="and m.role::text = 'member'"), ["shared.rows"]),
+        (SEAT.format(role=""), ["shared.rows"]),
+        # No row of a tenant knows this role: the vendor's own people may have it.
+        (SEAT.format(role="and m.role::text = 'curator'"), []),
+    ],
+)
+def test_a_seat_in_one_tenant_does_not_write_what_all_share(
+    judge: Judge, command: str, clause: str, term: str, rules: list[str]
+) -> None:
+    change = REGIONS.format(command=command, clause=clause, term=term)
+    assert [f.rule for f in judge("helper", change).findings] == rules
+
+
 ARRIVAL = """
 create function private.arrive() returns trigger
 language plpgsql security definer set search_path = '' as $$
