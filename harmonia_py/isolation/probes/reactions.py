@@ -1,12 +1,18 @@
 """What triggers do elsewhere: a write to one's own rows must not reach another tenant's.
 
 A trigger function with its owner's rights sees every row. What it writes in answer to a row of
-one tenant belongs to that tenant, or to nobody.
+one tenant belongs to that tenant, or to nobody; and what belongs to nobody, and everybody reads,
+must not tell what the row holds.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from psycopg import sql
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function, Table
@@ -16,6 +22,15 @@ from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.tables.breaches import shown
 
 __all__ = ["borrowed", "probe"]
+
+#: What a body compares with a column of the row that was written, and that column.
+_SAME = re.compile(
+    r"""(?:lower\()?\s*(?:\w+\.)?"?(\w+)"?\s*\)?\s*=\s*(?:lower\()?\s*(?:new|old)\."?(\w+)|
+        (?:lower\()?\s*\b(?:new|old)\."?(\w+)"?\s*\)?\s*=\s*(?:lower\()?\s*(?:\w+\.)?"?(\w+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASSIGNED = re.compile(r"\bset\b.*?(?=\bwhere\b|;)", re.IGNORECASE | re.DOTALL)
+_READ = re.compile(r'\bnew\."?(\w+)', re.IGNORECASE)
 
 
 def probe(lab: Lab) -> list[Signal]:
@@ -30,29 +45,34 @@ def probe(lab: Lab) -> list[Signal]:
         functions = _writing(lab, table)
         if not functions:
             continue
-        plan = list(_writes(lab, table, actor))
+        plan = list(_writes(lab, table, actor, functions))
         for item, outcome in zip(plan, lab.run(plan), strict=True):
             if (reached := _reached(lab, table, item, outcome)) is not None:
                 out.append(_signal(table, functions[0], item, reached))
+                break
+            if (told := _told(lab, table, item, outcome)) is not None:
+                out.append(_signal(table, functions[0], item, told))
                 break
     return out
 
 
 def _writing(lab: Lab, table: Table) -> list[Function]:
-    """Return the trigger functions of a table that reach other tables with their owner's rights."""
+    """Return the trigger functions of a table that reach tables with their owner's rights."""
     names = [t.function.partition("(")[0] for t in table.triggers]
     found = (lab.catalog.functions.get(f"{name}()") for name in names)
-    return [f for f in found if f and f.definer and lab.refs.reach(f.source)[0] - {table.key}]
+    return [f for f in found if f and f.definer and lab.refs.reach(f.source)[0]]
 
 
-def _writes(lab: Lab, table: Table, actor: Actor) -> Iterator[Probe]:
-    """Yield an insert, an update and a delete of rows of the actor's own tenant, watched widely."""
+def _writes(lab: Lab, table: Table, actor: Actor, functions: list[Function]) -> Iterator[Probe]:
+    """Yield an insert, updates and a delete of rows of the actor's own tenant, watched widely."""
+    source = "\n".join(f.source for f in functions)
     spare = lab.fixtures.spares.get((table.key, "A"))
     if spare is not None and lab.tries("insert"):
         values = statements.with_user(lab, table, spare, actor)
-        text = statements.insert_sql(lab, table, actor, values)
-        if text is not None:
-            yield Probe(actor, text, watch=("*",), values=values, tag=("insert", "own", "A"))
+        for some in {str(v): v for v in (values, _unmarked(lab, table, source, values))}.values():
+            text = statements.insert_sql(lab, table, actor, some)
+            if text is not None:
+                yield _probe(lab, table, source, Probe(actor, text, values=some, tag="insert"))
     rows = [r.values for r in lab.fixtures.of(table.key, "A")][:1]
     column = statements.touch_column(lab, table, actor.role)
     if not rows or not table.can(actor.role, "SELECT"):
@@ -60,23 +80,138 @@ def _writes(lab: Lab, table: Table, actor: Actor) -> Iterator[Probe]:
     keys = lab.where_keys(table, rows)
     if column is not None and lab.tries("update"):
         text = statements.touch(lab, table, column, keys)
-        yield Probe(actor, text, watch=("*",), tag=("update", "own", "A"))
+        yield _probe(lab, table, source, Probe(actor, text, values=rows[0], tag="update"))
+        for name, value in _renewed(lab, table, actor, source).items():
+            text = lab.text(
+                sql.SQL("update {} set {} = {} where {}").format(
+                    table.sql,
+                    sql.Identifier(name),
+                    lab.literal(table, name, value),
+                    sql.SQL(keys),
+                )
+            )
+            written = rows[0] | {name: value}
+            yield _probe(lab, table, source, Probe(actor, text, values=written, tag="update"))
     if table.can(actor.role, "DELETE") and lab.tries("delete"):
         text = statements.erase(lab, table, keys)
-        yield Probe(actor, text, watch=("*",), tag=("delete", "own", "A"))
+        yield _probe(lab, table, source, Probe(actor, text, values=rows[0], tag="delete"))
+
+
+def _probe(lab: Lab, table: Table, source: str, item: Probe) -> Probe:
+    """Watch every table, and let a row of the other tenant be alike where the body compares."""
+    pre = tuple(_alike(lab, table, source, item.values))
+    return replace(item, watch=("*",), pre=pre, replica=bool(pre), tag=(item.tag, "own", "A"))
+
+
+def _alike(lab: Lab, table: Table, source: str, values: dict[str, Any]) -> Iterator[str]:
+    compared = _ASSIGNED.sub(" ", source)
+    found = {(m[0] or m[3], m[1] or m[2]) for m in _SAME.findall(compared)}
+    for key in sorted(lab.refs.reach(source)[0]) if lab.fixtures.replica else ():
+        target = lab.catalog.tables.get(key)
+        model = lab.model.of(key)
+        rows = [r.values for r in lab.fixtures.of(key, "B")][:1]
+        if target is None or model.kind not in ("tenant", "root") or not rows:
+            continue
+        fixed = {*target.primary_key, *model.path, *model.users}
+        for name, own in sorted(found):
+            if not target.has(name) or name in fixed or values.get(own) is None:
+                continue
+            if target.column(name).category in "SEN" and target.column(name).writable:
+                yield lab.text(
+                    sql.SQL("update {} set {} = {} where {}").format(
+                        target.sql,
+                        sql.Identifier(name),
+                        lab.literal(target, name, values[own]),
+                        sql.SQL(lab.where_keys(target, rows)),
+                    )
+                )
+
+
+def _renewed(lab: Lab, table: Table, actor: Actor, source: str) -> dict[str, Any]:
+    """Return other values for the columns that the body reads and the actor may change."""
+    model = lab.model.of(table.key)
+    spare = lab.fixtures.spares.get((table.key, "A"))
+    fixed = {*table.primary_key, *model.path, *model.users}
+    fixed |= {c for fk in table.foreign_keys for c in fk.columns}
+    return {
+        name: spare.values[name]
+        for name in dict.fromkeys(_READ.findall(source))
+        if spare is not None
+        and table.has(name)
+        and name not in fixed
+        and spare.values.get(name) is not None
+        and (actor.role, "UPDATE") in table.column(name).privileges
+    }
+
+
+def _unmarked(lab: Lab, table: Table, source: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the row without the marks that the body asks for: nothing says it is for all."""
+    asked = [c for c in table.columns if c.name in lab.refs.words(source) and c.name in values]
+    flags: dict[str, Any] = {c.name: False for c in asked if c.category == "B"}
+    times = {c.name: None for c in asked if c.category == "D" and not c.not_null}
+    return values | flags | times
 
 
 def _reached(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> str | None:
     """Say which row of another tenant changed, or which of its values came along."""
     for change in outcome.changes:
-        if change.table == table.key:
-            continue  # the table's own policies are tried elsewhere
         if lab.foreign(item.actor, change.table, change.scope, change.data):
-            done = "changed" if change.kind == "gone" else "made"
+            before = any(c.kind == "gone" and c.table == change.table for c in outcome.changes)
+            done = "changed" if before else "made"
             return f"{done} a row of {change.table}: {shown(change.data)}"
+        if change.table == table.key:
+            continue
         if change.kind == "new" and (value := borrowed(lab, item.actor, change.data, item.sql)):
             return f"put {value}, a value of another tenant, into a row of {change.table}"
     return None
+
+
+def _told(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> str | None:
+    """Say which value of the row came into rows of nobody that the other tenant's people read."""
+    if item.values != _unmarked(lab, table, "\n".join(_sources(lab, table)), item.values):
+        return None
+    for change in outcome.changes:
+        kind, target = lab.model.of(change.table).kind, lab.catalog.tables.get(change.table)
+        if change.kind != "new" or kind in ("tenant", "root", "user") or target is None:
+            continue
+        # Texts of one's own, not ids: those tell nothing by themselves.
+        token, data = lab.cast.a.token, str(change.data)
+        texts = [v for v in item.values.values() if isinstance(v, str) and token in v]
+        own = [v for v in texts if len(v) > len(token) + 3 and v in data]
+        people = lab.cast.members("B")
+        for actor in {a.name: a for a in (*people[:1], *people[-1:])}.values():
+            seen, open_ = (_read(lab, place, actor, item) for place in (target, table))
+            for value in own:
+                if value in seen and value not in open_:
+                    return f"put {value} into a row of {target.key}, where {actor.name} reads it"
+    return None
+
+
+def _sources(lab: Lab, table: Table) -> list[str]:
+    return [f.source for f in _writing(lab, table)]
+
+
+def _read(lab: Lab, table: Table, actor: Actor, written: Probe) -> str:
+    """Return all that somebody reads of a table once a row was written, triggers and all."""
+    names = [c.name for c in table.columns if (actor.role, "SELECT") in c.privileges]
+    if not names:
+        return ""
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    text = sql.SQL(
+        "select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t)) from (select {} from {}) as t"
+    ).format(columns, table.sql)
+    claims = (
+        lab.text(
+            sql.SQL("select pg_catalog.set_config({}, {}, true)").format(
+                sql.Literal(name), sql.Literal(value)
+            )
+        )
+        for name, value in written.actor.session().items()
+        if name.startswith("request.jwt")
+    )
+    item = Probe(actor, lab.text(text), rows=True, pre=(*claims, *written.pre, written.sql))
+    (outcome,) = lab.run([item])
+    return str(outcome.result) if outcome.ok else ""
 
 
 def borrowed(lab: Lab, actor: Actor, data: dict[str, object], given: str) -> str | None:
@@ -104,4 +239,5 @@ def _signal(table: Table, function: Function, item: Probe, evidence: str) -> Sig
         (table.key, function.key),
         group=function.key,
         title="{object}: a trigger reaches another tenant's rows ({commands})",
+        pre=item.pre,
     )

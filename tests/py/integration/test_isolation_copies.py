@@ -5,6 +5,7 @@ And who is nobody's guest: archived projects, clients with an account, words tha
 
 from __future__ import annotations
 
+import pytest
 from fix_isolation import Judge
 
 DUPLICATE = """
@@ -48,6 +49,45 @@ end $$;
 create trigger deliver after insert on public.contacts
 for each row execute function private.deliver();
 """
+
+MIRROR = """
+create function private.mirror() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    update public.contacts as c set full_name = new.full_name
+    where lower(c.email) = lower(new.email) and c.full_name <> new.full_name {same};
+    return new;
+end $$;
+create trigger mirror after update of full_name on public.contacts
+for each row execute function private.mirror();
+"""
+
+NEWS = """
+alter table public.contacts add column announced boolean not null default true;
+create table public.news (
+    id bigint generated always as identity primary key, said text not null {whose}
+);
+alter table public.news enable row level security;
+create policy look on public.news for select to authenticated using ({open});
+create function private.tell() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    {asked} insert into public.news (said {names}) values ('New: ' || new.full_name {values});
+    {done}
+    return new;
+end $$;
+create trigger tell after insert on public.contacts
+for each row execute function private.tell();
+"""
+OF_ALL = {"whose": "", "names": "", "values": "", "open": "true", "asked": "", "done": ""}
+OF_ONE = OF_ALL | {
+    "whose": ", organization_id uuid references public.organizations (id)",
+    "names": ", organization_id",
+    "values": ", new.organization_id",
+    "open": "private.is_member(organization_id)",
+}
+ASKED = OF_ALL | {"asked": "if new.announced then", "done": "end if;"}
+UNREAD = OF_ALL | {"open": "false"}
 
 TODAY = """
 create table public.usage_counters (
@@ -321,3 +361,20 @@ def test_a_person_without_a_profile_takes_somebody_else_s_invitation(judge: Judg
     assert [f.title for f in judge("helper", text.replace("{hers}", hers)).findings] == []
     (found,) = judge("helper", text.replace("{hers}", "")).findings
     assert found.object == "public.accept(text)"
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (MIRROR.format(same=""), ["trigger.writes"]),
+        (MIRROR.format(same="and c.organization_id = new.organization_id"), []),
+        (NEWS.format(**OF_ALL), ["trigger.writes"]),
+        (NEWS.format(**OF_ONE), []),
+        # A mark of the row says that it is for all; or nobody reads what was written.
+        (NEWS.format(**ASKED), []),
+        (NEWS.format(**UNREAD), []),
+    ],
+    ids=["alike", "alike in one", "told to all", "told to its own", "announced", "unread"],
+)
+def test_a_trigger_tells_no_other_tenant(judge: Judge, change: str, rules: list[str]) -> None:
+    assert [f.rule for f in judge("helper", change).findings] == rules
