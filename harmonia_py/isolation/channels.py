@@ -23,6 +23,7 @@ from harmonia_py.isolation.probes import (
     common,
     credentials,
     denied,
+    domains,
     dynamic,
     entitlements,
     escalation,
@@ -160,6 +161,7 @@ def _reactions(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 def _escalation(lab: Lab, seen: ChannelResult) -> ChannelResult:
     signals = [*escalation.probe(lab, seen.allowed), *own_seat.probe(lab), *signup.probe(lab)]
+    signals += domains.probe(lab)
     risen = {s.object for s in signals if s.rule == "escalation.profile"}
     return ChannelResult([*signals, *entitlements.probe(lab, risen)])
 

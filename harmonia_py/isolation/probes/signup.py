@@ -22,7 +22,7 @@ from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes.shares import sight
 from harmonia_py.isolation.references import literals
 
-__all__ = ["probe"]
+__all__ = ["arrival", "probe", "signed_up"]
 
 _KEY = re.compile(r"(?:->>?|\?)\s*'([^']+)'")
 _PERSON = uuid.UUID("5b0e6d0e-7c3a-4d55-9c8e-2f64a1b7d913")
@@ -37,15 +37,15 @@ def probe(lab: Lab) -> list[Signal]:
         return []
     # A form that sends something is the usual case; a trigger may insist on it.
     plain: dict[str, Any] = {}
-    usual = _signed_up(lab, look, plain)
+    usual = signed_up(lab, look, plain)
     if usual is None:
         plain = {key: f"hz-{key}"[:20] for key in keys}
-        usual = _signed_up(lab, look, plain)
+        usual = signed_up(lab, look, plain)
     if usual is None:
         return []
     told: dict[str, Signal] = {}
     for key, value in _forms(lab, keys):
-        seen = None if key in told else _signed_up(lab, look, plain | {key: value})
+        seen = None if key in told else signed_up(lab, look, plain | {key: value})
         if seen is None:
             continue
         actor, visible, stored = seen
@@ -92,17 +92,23 @@ def _forms(lab: Lab, keys: list[str]) -> Iterator[tuple[str, Any]]:
             yield key, value.lower() if value == "True" else value
 
 
-def _signed_up(
-    lab: Lab, look: str, form: dict[str, Any]
+def signed_up(
+    lab: Lab,
+    look: str,
+    form: dict[str, Any],
+    email: str = "hz-new@example.test",
+    *,
+    confirmed: bool = True,
 ) -> tuple[Actor, dict[str, int], dict[str, int]] | None:
     """Create a person as Supabase Auth does; return what they see and what there is."""
     user = str(_PERSON)
-    email = "hz-new@example.test"
     with lab.conn.transaction(force_rollback=True):
         try:
             with lab.conn.transaction():
                 lab.conn.execute("set local statement_timeout = '2s'")
-                row = lab.conn.execute(_insert(lab, user, email, form).encode()).fetchone()
+                row = lab.conn.execute(
+                    arrival(lab, user, email, form, confirmed=confirmed).encode()
+                ).fetchone()
                 total = lab.conn.execute(look.encode()).fetchone()
         except psycopg.Error:
             return None
@@ -129,7 +135,10 @@ def _signed_up(
     return actor, outcome.result, total[0]
 
 
-def _insert(lab: Lab, user: str, email: str, form: dict[str, Any]) -> str:
+def arrival(
+    lab: Lab, user: str, email: str, form: dict[str, Any], *, confirmed: bool = True
+) -> str:
+    """Compose what Supabase Auth stores for somebody new, whose address is confirmed or not."""
     users = lab.catalog.platform["auth.users"]
     full: dict[str, Any] = {
         "id": user,
@@ -137,7 +146,7 @@ def _insert(lab: Lab, user: str, email: str, form: dict[str, Any]) -> str:
         "aud": "authenticated",
         "role": "authenticated",
         "email": email,
-        "email_confirmed_at": "2026-01-01T00:00:00Z",
+        "email_confirmed_at": "2026-01-01T00:00:00Z" if confirmed else None,
         "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z",
         "raw_app_meta_data": {"provider": "email"},
@@ -162,7 +171,7 @@ def _signal(
     lab: Lab, function: str, actor: Actor, key: str, value: Any, more: list[str], look: str
 ) -> Signal:
     form = actor.claims["user_metadata"]
-    arrival = _insert(lab, str(actor.user), str(actor.claims["email"]), form)
+    came = arrival(lab, str(actor.user), str(actor.claims["email"]), form)
     return Signal(
         "escalation.signup",
         "escalation",
@@ -179,5 +188,5 @@ def _signal(
         tuple(more[:4]),
         group=f"{function} {key}",
         title="{object}: the sign-up form decides what a new person may see",
-        pre=("set local session_replication_role = origin", arrival),
+        pre=("set local session_replication_role = origin", came),
     )

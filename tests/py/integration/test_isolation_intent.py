@@ -59,6 +59,33 @@ def test_rows_of_nobody_are_nobodys_to_write(judge: Judge, change: str, rules: l
     assert [f.rule for f in judge("helper", TEMPLATES + change).findings] == rules
 
 
+DOMAIN = """
+alter table public.organizations add column domain text, add column by_domain boolean
+not null default false;
+create function private.join_by_domain() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    insert into public.memberships (organization_id, user_id, role)
+    select o.id, new.id, 'viewer' from public.organizations as o
+    where o.by_domain and o.domain = split_part(new.email, '@', 2) {confirmed};
+    return new;
+end $$;
+create trigger join_by_domain after insert or update of email_confirmed_at on auth.users
+for each row execute function private.join_by_domain();
+"""
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "rules"),
+    [("and new.email_confirmed_at is not null", []), ("", ["escalation.domain"])],
+)
+def test_an_address_nobody_confirmed_opens_no_tenant(
+    judge: Judge, confirmed: str, rules: list[str]
+) -> None:
+    report = judge("helper", DOMAIN.format(confirmed=confirmed))
+    assert [f.rule for f in report.findings] == rules
+
+
 REGIONS = """
 create table public.regions (code text primary key, name text not null);
 alter table public.regions enable row level security;
