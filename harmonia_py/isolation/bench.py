@@ -34,6 +34,7 @@ from harmonia_py.isolation.probes import (
     readers,
     records,
     refusals,
+    retries,
     rpc,
     selves,
     settings,
@@ -319,8 +320,9 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
         taken, opened = invitations.probe(lab)
         yield taken
         yield rpc.probe(lab, opened)[0]
-        yield namesakes.probe(lab)
         told = set(lab.model.public_functions)
+        yield retries.probe(lab, told)[0]
+        yield namesakes.probe(lab)
         yield dynamic.probe(lab, told)
         yield totals.probe(lab, told)
         yield settings.probe(lab)

@@ -42,6 +42,7 @@ from harmonia_py.isolation.probes import (
     realtime,
     records,
     refusals,
+    retries,
     returning,
     rpc,
     selves,
@@ -196,14 +197,16 @@ def _views(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 def _functions(lab: Lab, _: ChannelResult) -> ChannelResult:
     taken, opened = invitations.probe(lab)
-    signals, skipped = rpc.probe(lab, opened)
-    told = {s.object for s in signals} | set(lab.model.public_functions)
+    signals, silent = rpc.probe(lab, opened)
+    public = set(lab.model.public_functions)
+    again, served = retries.probe(lab, {s.object for s in signals} | public, silent)
+    told = {s.object for s in (*signals, *again)} | public
     return ChannelResult(
         [
-            *taken, *signals, *namesakes.probe(lab), *dynamic.probe(lab, told),
+            *taken, *signals, *again, *namesakes.probe(lab), *dynamic.probe(lab, told),
             *totals.probe(lab, told), *settings.probe(lab),
         ],
-        not_judged=skipped,
+        not_judged=rpc.left([key for key in silent if key not in served]),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
 from harmonia_py.isolation.probes.reactions import borrowed
 
-__all__ = ["call", "calls", "exposed", "judge", "plan", "probe"]
+__all__ = ["call", "calls", "exposed", "judge", "left", "plan", "probe"]
 
 _RUNS_TEXT = re.compile(r"\bexecute\b|\bquery_to_xml|\bset\b.*search_path", re.I)
 _SPEAKS = re.compile(r"\braise\s+(?:notice|info|warning|log|debug)\b", re.I)
@@ -50,10 +50,11 @@ def exposed(lab: Lab) -> list[Function]:
     ]
 
 
-def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[NotJudged]]:
+def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[str]]:
     """Call all functions as members, outsiders and anon, and judge each outcome.
 
-    ``heard`` are functions that another channel saw do their work.
+    ``heard`` are functions that another channel saw do their work. Those that refused every call
+    are returned as well.
     """
     signals: list[Signal] = []
     silent: list[str] = []
@@ -75,16 +76,15 @@ def probe(lab: Lab, heard: Collection[str] = ()) -> tuple[list[Signal], list[Not
         worked = worked or function.key in heard
         if not worked and (function.definer or function.language not in ("sql", "plpgsql")):
             silent.append(function.key)
-    left = []
-    if silent:
-        left.append(
-            NotJudged(
-                "functions",
-                "no call with synthesized arguments ran to its end, so only refusals were seen: "
-                + ", ".join(silent),
-            )
-        )
-    return signals, left
+    return signals, silent
+
+
+def left(silent: Collection[str]) -> list[NotJudged]:
+    """Say of which functions nothing but refusals was seen."""
+    if not silent:
+        return []
+    text = "no call with synthesized arguments ran to its end, so only refusals were seen: "
+    return [NotJudged("functions", text + ", ".join(silent))]
 
 
 def _actors(lab: Lab, function: Function) -> list[Actor]:
