@@ -8,16 +8,18 @@ person to correct; where they do not (``archived_at is null``) it stays a findin
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from harmonia_py.isolation.catalog import Catalog, Table
-from harmonia_py.isolation.model import TableModel
+from harmonia_py.isolation.fixtures.rows import Row
+from harmonia_py.isolation.model import TableModel, TenancyModel
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["declared", "opened"]
+__all__ = ["declared", "known_to_all", "opened"]
 
 _OPEN = re.compile(r"publi[cs]|visib|(^|_)(listed|shared|live|featured)($|_)", re.I)
 _SHUT = re.compile(r"(hidden|private|unlisted|draft)", re.I)
@@ -62,3 +64,23 @@ def opened(
     )
     found = {str(key) for (key,) in conn.execute(query)}
     return [r for r in rows if str([r.get(c) for c in table.primary_key]) in found]
+
+
+def known_to_all(
+    conn: psycopg.Connection[Any],
+    catalog: Catalog,
+    model: TenancyModel,
+    rows: Mapping[str, Sequence[Row]],
+    role: str,
+    value: str,
+) -> bool:
+    """Whether a row that is public by the model holds ``value`` where ``role`` may read it."""
+    for key, some in rows.items():
+        table = catalog.tables.get(key)
+        if table is None or not model.of(key).public_when:
+            continue
+        names = [c.name for c in table.readable(role)]
+        holding = [r.values for r in some if value in (str(r.values.get(n)) for n in names)]
+        if opened(conn, table, model.of(key), holding):
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""Calls made again: by a member of every role of the other tenant, where the strongest got nowhere.
+"""Calls made again: by every role, and once the rows are as a function wants them.
 
 A function that asks for a role without asking where somebody holds it refuses the strongest, who
 holds another one, and serves who has just that role anywhere.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
+from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import rpc
+from harmonia_py.isolation.probes.wanted import states
 
 __all__ = ["probe"]
 
@@ -39,6 +42,11 @@ def probe(
             if outcome.ok and item.tag[1].label != "B":
                 served.add(function.key)
             out += rpc.judge(lab, function, item, outcome)
+        for state in states(lab, function) if lab.fixtures.replica else ():
+            plan = list(_everybody(lab, function))
+            for item, outcome in zip(plan, lab.run(plan), strict=True):
+                found = rpc.judge(lab, function, item, outcome)
+                out += [replace(signal, pre=state) for signal in found]
     return out, served | {s.object for s in out}
 
 
@@ -51,9 +59,18 @@ def _privileged(lab: Lab, function: Function) -> bool:
 def _lesser(lab: Lab, function: Function, *, own: bool) -> Iterator[Probe]:
     """Yield a few calls by each role between the strongest and the weakest, which were tried."""
     for actor in lab.cast.members("A")[1:-1]:
-        for whose in ("B", "A") if own else ("B",):
-            made: Counter[str] = Counter()
-            for call, text in rpc.calls(lab, function, whose, actor):
-                made[call.label] += 1
-                if actor.role in function.executors and made[call.label] <= _CALLS:
-                    yield Probe(actor, text, rows=True, watch=("*",), tag=("execute", call))
+        for whose in "BA" if own else "B":
+            yield from _calls(lab, function, actor, whose)
+
+
+def _everybody(lab: Lab, function: Function) -> Iterator[Probe]:
+    for actor in lab.cast.members("A"):
+        yield from _calls(lab, function, actor, "B")
+
+
+def _calls(lab: Lab, function: Function, actor: Actor, whose: str) -> Iterator[Probe]:
+    made: Counter[str] = Counter()
+    for call, text in rpc.calls(lab, function, whose, actor):
+        made[call.label] += 1
+        if actor.role in function.executors and made[call.label] <= _CALLS:
+            yield Probe(actor, text, rows=True, watch=("*",), tag=("execute", call))

@@ -20,6 +20,7 @@ from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
 from harmonia_py.isolation.probes.reactions import borrowed
+from harmonia_py.isolation.publicity import known_to_all
 
 __all__ = ["call", "calls", "exposed", "judge", "left", "plan", "probe"]
 
@@ -213,6 +214,8 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             continue
         if owner not in ("A", "B") or call.bearer:
             continue  # who holds the secret is told, member or not
+        if _known(lab, actor, value):
+            continue
         yield Signal(
             f"{rule}.reads",
             "breach",
@@ -270,6 +273,11 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             group=function.key,
         )
         break
+
+
+def _known(lab: Lab, actor: Actor, value: str) -> bool:
+    rows = lab.fixtures.rows
+    return known_to_all(lab.conn, lab.catalog, lab.model, rows, actor.role, value)
 
 
 def _copies(lab: Lab, function: Function, item: Probe, key: str, value: str) -> Signal:
@@ -338,7 +346,9 @@ def _differences(
         if not baseline:
             continue
         for item, text in seen:
-            if text not in baseline and not _volatile(lab, function, item, text):
+            if text in baseline or any(_known(lab, item.actor, v) for v in item.tag[1].values):
+                continue
+            if not _volatile(lab, function, item, text):
                 yield Signal(
                     "rpc.differs",
                     "oracle",

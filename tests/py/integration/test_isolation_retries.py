@@ -31,3 +31,74 @@ def test_a_role_that_a_function_honours_wherever_it_is_held(judge: Judge, role: 
     assert not any("recent" in n.reason for n in sound.not_judged)
     (found,) = leaking.findings
     assert (found.object, found.actors) == ("public.recent(uuid)", (f"A.{role}",))
+
+
+TASKS = """
+create table public.tasks (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    title text not null,
+    status text not null default 'open' check (status in ('open', 'done', 'lost', 'kept')),
+    kept_at timestamptz,
+    shown boolean not null default false,
+    check ((status = 'kept') = (kept_at is not null))
+);
+alter table public.tasks enable row level security;
+create policy look on public.tasks for select to authenticated
+using (private.is_member(organization_id));
+create policy change on public.tasks for all to authenticated
+using (private.has_role(organization_id, '{owner}'));
+grant select on public.tasks to authenticated;
+"""
+BY_STATE = (
+    """
+create function public.tidy() returns void
+language sql security definer set search_path = '' as $$
+    delete from public.tasks as t where t.status = 'lost' and not t.shown {same}
+$$;
+""",
+    """
+create function public.tidy(p_task uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    delete from public.tasks as t where t.id = p_task and t.status in ('kept') {same};
+end $$;
+""",
+    """
+create function public.tidy(p_task uuid) returns text
+language plpgsql security definer set search_path = '' as $$
+begin
+    if exists (select from public.tasks as t where t.id = p_task and t.status = 'kept') then
+        raise exception 'it is kept' using errcode = '22023';
+    end if;
+    return (
+        select t.title from public.tasks as t
+        where t.id = p_task and t.shown and t.kept_at is null {same}
+    );
+end $$;
+""",
+)
+
+
+@pytest.mark.parametrize("body", BY_STATE)
+def test_a_function_that_only_looks_at_rows_in_one_state(judge: Judge, body: str) -> None:
+    same = "and private.has_role(t.organization_id, '{owner}')"
+    sound = judge("helper", TASKS + body.format(same=same))
+    leaking = judge("helper", TASKS + body.format(same=""))
+    assert [f.title for f in sound.findings] == []
+    (found,) = leaking.findings
+    assert (found.rule, found.kind) == ("rpc", "breach")
+    assert "update" in found.script
+
+
+def test_what_everybody_may_see_by_its_flag_is_open_to_functions_as_well(judge: Judge) -> None:
+    body = """
+    create policy listed on public.tasks for select to anon, authenticated using (is_public);
+    create function public.listed(p_task uuid) returns text
+    language sql stable security definer set search_path = '' as $$
+        select t.title from public.tasks as t
+        where t.id = p_task and t.is_public and t.status = 'kept'
+    $$;
+    """
+    report = judge("helper", TASKS.replace("shown", "is_public") + body)
+    assert [f.title for f in report.findings] == []
