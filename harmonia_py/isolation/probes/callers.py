@@ -268,12 +268,12 @@ def _instead(
     """Yield the usual call with another value in one place, and the shortest that has it."""
     arguments = list(function.arguments)
     values = [*usual[:place], value, *usual[place + 1 :]]
-    yield label, rpc.call(lab, function, arguments, values)
+    yield label, rpc.composed(lab, function, arguments, values)
     short = [n for n, a in enumerate(arguments) if n == place or not a.has_default]
     if len(short) < len(arguments):
         yield (
             label,
-            rpc.call(lab, function, [arguments[n] for n in short], [values[n] for n in short]),
+            rpc.composed(lab, function, [arguments[n] for n in short], [values[n] for n in short]),
         )
 
 

@@ -340,7 +340,7 @@ def present(
         else:
             value = choices(lab, door.function, argument, "B")[0][0]
         arguments.append((argument, value))
-    text = rpc.call(lab, door.function, [a for a, _ in arguments], [v for _, v in arguments])
+    text = rpc.composed(lab, door.function, [a for a, _ in arguments], [v for _, v in arguments])
     prepare = []
     for table, row in door.rows:
         settings = [

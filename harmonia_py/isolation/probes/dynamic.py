@@ -56,7 +56,7 @@ def _calls(lab: Lab, function: Function) -> Iterator[tuple[rpc.Call, str]]:
             # An error that merely repeats what it was given tells nothing.
             call = rpc.Call(f"SQL in {_said(argument)}", (piece,), specific=False, bearer=None)
             for values in _fillings(lab, function, others):
-                yield call, rpc.call(lab, function, [argument, *others], [piece, *values])
+                yield call, rpc.composed(lab, function, [argument, *others], [piece, *values])
 
 
 def _fillings(lab: Lab, function: Function, others: list[Argument]) -> Iterator[list[Any]]:

@@ -72,7 +72,7 @@ def _calls(lab: Lab, function: Function, m: Membership, actor: Actor) -> Iterato
     ]
     options = [_options(lab, function, m, a, actor) for a in wanted]
     for values in islice(product(*options), 8):
-        yield rpc.call(lab, function, wanted, list(values))
+        yield rpc.composed(lab, function, wanted, list(values))
 
 
 def _options(

@@ -35,7 +35,7 @@ def probe(
     out: list[Signal] = []
     served: set[str] = set()
     for function in rpc.exposed(lab):
-        if {function.key, function.name} & set(known) or not _privileged(lab, function):
+        if {function.key, function.name} & set(known) or not rpc.privileged(lab, function):
             continue
         plan = list(_lesser(lab, function, own=function.key in silent))
         for item, outcome in zip(plan, lab.run(plan), strict=True):
@@ -48,12 +48,6 @@ def probe(
                 found = rpc.judge(lab, function, item, outcome)
                 out += [replace(signal, pre=state) for signal in found]
     return out, served | {s.object for s in out}
-
-
-def _privileged(lab: Lab, function: Function) -> bool:
-    """Whether a function, or one that it calls and no policy does, has its owner's rights."""
-    inner = lab.refs.reach(function.source)[1] - lab.refs.helpers
-    return function.definer or any(lab.catalog.functions[key].definer for key in inner)
 
 
 def _lesser(lab: Lab, function: Function, *, own: bool) -> Iterator[Probe]:

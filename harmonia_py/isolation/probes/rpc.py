@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
-
-from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
-from harmonia_py.isolation.catalog import Argument, Function
+from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
-from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
+from harmonia_py.isolation.probes.calls import Call, calls, composed, privileged
 from harmonia_py.isolation.probes.reactions import borrowed
 from harmonia_py.isolation.publicity import known_to_all
 
-__all__ = ["call", "calls", "exposed", "judge", "left", "plan", "probe"]
+__all__ = ["Call", "calls", "composed", "exposed", "judge", "left", "plan", "privileged", "probe"]
 
 _RUNS_TEXT = re.compile(r"\bexecute\b|\bquery_to_xml|\bset\b.*search_path", re.I)
 _SPEAKS = re.compile(r"\braise\s+(?:notice|info|warning|log|debug)\b", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One way to call a function: whose values the arguments are and which were taken."""
-
-    label: str
-    values: tuple[str, ...]
-    specific: bool
-    bearer: str | None
 
 
 def exposed(lab: Lab) -> list[Function]:
@@ -119,87 +104,6 @@ def plan(lab: Lab, function: Function) -> Iterator[Probe]:
                 yield Probe(boss, text, rows=True, tag=("execute", call))
 
 
-def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tuple[Call, str]]:
-    """Yield calls whose arguments are ``label``'s ("?": of nobody), mixed and minimal."""
-    arguments = function.arguments
-    home = next(iter(actor.tenants), "A")
-    shapes: list[tuple[list[str], list[Argument]]] = [([label] * len(arguments), list(arguments))]
-    if label not in ("?", home) and len(arguments) > 1:
-        tenancy = [is_tenant(lab, a, function) for a in arguments]
-        if any(tenancy) and not all(tenancy):
-            shapes.append(([home if t else label for t in tenancy], list(arguments)))
-            shapes.append(([label if t else home for t in tenancy], list(arguments)))
-        # One foreign id among one's own: a check of the others does not cover it.
-        for position, argument in enumerate(arguments[:5]):
-            if argument.category in "USN" and not argument.labels:
-                one = [home] * len(arguments)
-                one[position] = label
-                shapes.append((one, list(arguments)))
-    if label != "?" and actor.user is not None and len(arguments) > 1:
-        # Whom it is about: the caller, where all the rest is somebody else's.
-        people = ["@" if is_person(a) else label for a in arguments]
-        if "@" in people and label in people:
-            shapes.append((people, list(arguments)))
-    if any(a.has_default for a in arguments):
-        needed = [a for a in arguments if not a.has_default]
-        shapes.append(([label] * len(needed), needed))
-    seen: set[str] = set()
-    for labels, used in shapes:
-        offered = [
-            [(own_name(actor, a), False, None)]
-            if whose == "@"
-            else choices(lab, function, a, whose, home)
-            for a, whose in zip(used, labels, strict=True)
-        ]
-        for index in range(min(max(map(len, offered), default=1), 4)):
-            picks = [options[min(index, len(options) - 1)] for options in offered]
-            text = call(lab, function, used, [p[0] for p in picks])
-            if text in seen:
-                continue
-            seen.add(text)
-            values = tuple(str(v) for p in picks for v in _flat(p[0]))
-            specific = (
-                bool(used)
-                and any(p[1] for p in picks)
-                and all(p[1] or a.category not in "S" for a, p in zip(used, picks, strict=True))
-            )
-            bearer = next((p[2] for p in picks if p[2]), None)
-            yield Call("".join(sorted(set(labels))) or "-", values, specific, bearer), text
-
-
-def _flat(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [x for v in value.values() for x in _flat(v)]
-    if isinstance(value, list):
-        return [x for v in value for x in _flat(v)]
-    return [value]
-
-
-def call(lab: Lab, function: Function, used: list[Argument], values: list[Any]) -> str:
-    """Compose a call with named arguments, as PostgREST makes it."""
-    parts = []
-    for argument, value in zip(used, values, strict=True):
-        if argument.category == "C" and isinstance(value, dict):
-            shown: sql.Composable = sql.SQL(
-                "pg_catalog.jsonb_populate_record(null::{}, {})"
-            ).format(sql.SQL(argument.type), sql.Literal(Jsonb(value)))
-        elif argument.type in ("json", "jsonb"):
-            shown = sql.SQL("{}::{}").format(sql.Literal(Jsonb(value)), sql.SQL(argument.type))
-        else:
-            shown = sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(argument.type))
-        if argument.name:
-            shown = sql.SQL("{} => {}").format(sql.Identifier(argument.name), shown)
-        parts.append(shown)
-    inner = sql.SQL("{}({})").format(function.sql, sql.SQL(", ").join(parts))
-    if function.kind == "p":
-        return lab.text(sql.SQL("call {}").format(inner))
-    if function.returns == "record" and not function.returns_set:
-        return lab.text(sql.SQL("select pg_catalog.to_jsonb({})").format(inner))
-    return lab.text(
-        sql.SQL("select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x)) from {} as x").format(inner)
-    )
-
-
 def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterator[Signal]:
     """Yield what one call gave away or changed."""
     actor, call = item.actor, item.tag[1]
@@ -241,7 +145,7 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             copied = None
             if change.kind == "new" and not former and not call.bearer:
                 copied = borrowed(lab, actor, change.data, item.sql)
-            if copied is not None:
+            if copied is not None and not _named(lab, copied, given):
                 yield _copies(lab, function, item, change.table, copied)
                 break
             continue
@@ -278,6 +182,17 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
 def _known(lab: Lab, actor: Actor, value: str) -> bool:
     rows = lab.fixtures.rows
     return known_to_all(lab.conn, lab.catalog, lab.model, rows, actor.role, value)
+
+
+def _named(lab: Lab, user: str, given: set[str]) -> bool:
+    """Whether a call names a person, by an address or another value that the person has."""
+    people = ["auth.users", *(k for k, t in lab.model.tables.items() if t.kind == "user")]
+    return user in lab.fixtures.users and any(
+        user in held and held & given
+        for key in people
+        for row in lab.fixtures.rows.get(key, ())
+        if (held := set(map(str, row.values.values())))
+    )
 
 
 def _copies(lab: Lab, function: Function, item: Probe, key: str, value: str) -> Signal:
@@ -327,10 +242,10 @@ def _differences(
     """Compare what an outsider gets for real foreign ids and for ids of nobody."""
     if not _reads_rows(lab, function):
         return  # the answer follows from the arguments alone
-    results: dict[tuple[str, bool], list[tuple[Probe, str]]] = {}
+    results: dict[tuple[str, tuple[str, ...], bool], list[tuple[Probe, str]]] = {}
     for item, outcome in zip(attempts, outcomes, strict=True):
         call: Call = item.tag[1]
-        if not call.specific or not outcome.ok or call.label not in ("B", "?") or call.bearer:
+        if not call.specific or not outcome.ok or "" not in call.asked or call.bearer:
             continue
         if item.actor.name.startswith("B.") or item.actor.former:
             continue
@@ -338,11 +253,12 @@ def _differences(
         for value in call.values:
             if len(value) > 3:
                 shown = shown.replace(value, "#")
-        results.setdefault((item.actor.name, call.label == "?"), []).append((item, shown))
-    for (name, nobody), seen in results.items():
+        key = (item.actor.name, call.asked, "?" in call.owners)
+        results.setdefault(key, []).append((item, shown))
+    for (name, asked, nobody), seen in results.items():
         if nobody:
             continue
-        baseline = {text for _, text in results.get((name, True), [])}
+        baseline = {text for _, text in results.get((name, asked, True), [])}
         if not baseline:
             continue
         for item, text in seen:

@@ -25,6 +25,7 @@ _NAMED = re.compile(
     r'(?:\s+(?:as\s+)?(?!(?:where|on|set|join|left|inner|cross|using|group|order|limit|for)\b)"?(\w+)"?)?',
     re.I,
 )
+_WITHIN = r"(?:[\w.]+\s*\(\s*)*"
 _CALL = re.compile(r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?\s*\(')
 
 
@@ -73,11 +74,13 @@ def _compared(lab: Lab, text: str, argument: str) -> Iterator[Use]:
     name = re.escape(argument)
     column = r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
     matches = [
-        # Also within a call: lower(value), coalesce(value, what is there).
+        # Also within calls: lower(column) = lower(value), coalesce(value, what is there).
         *re.finditer(
-            rf'{column}(?:::\w+)?\s*=\s*(?:[\w.]+\(\s*)*(?:\w+\.)?"?{name}"?(?!\w)', text, re.I
+            rf'{column}(?:::\w+)?\s*\)*\s*(?:=|\bi?like\b)\s*{_WITHIN}(?:\w+\.)?"?{name}"?(?!\w)',
+            text,
+            re.I,
         ),
-        *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*=\s*{column}', text, re.I),
+        *re.finditer(rf'(?<![\w."]){name}(?:::\w+)?\s*\)*\s*=\s*{_WITHIN}{column}', text, re.I),
     ]
     # Of times, also those between which a row must lie.
     limits = [
@@ -158,7 +161,7 @@ def _bare(text: str) -> str:
 
 def _known(lab: Lab, schema: str | None, name: str) -> Table | None:
     keys = [f"{schema}.{name}"] if schema else [f"{s}.{name}" for s in lab.catalog.schemas]
-    return next((lab.catalog.tables[k] for k in keys if k in lab.catalog.tables), None)
+    return next((t for k in keys if (t := lab.catalog.table(k))), None)
 
 
 def items(text: str) -> list[str]:

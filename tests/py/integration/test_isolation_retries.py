@@ -102,3 +102,67 @@ def test_what_everybody_may_see_by_its_flag_is_open_to_functions_as_well(judge: 
     """
     report = judge("helper", TASKS.replace("shown", "is_public") + body)
     assert [f.title for f in report.findings] == []
+
+
+KNOWN = """
+create function public.known(p_org uuid, p_address text) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select private.is_member(p_org) and exists (
+        select from public.contacts as c where lower(trim(c.email)) = lower(p_address) {same}
+    )
+$$;
+revoke execute on function public.known(uuid, text) from public, anon;
+grant execute on function public.known(uuid, text) to authenticated;
+"""
+SEATS = """
+create function public.seats(p_address text) returns setof text
+language sql stable security definer set search_path = '' as $$
+    select o.name from auth.users as u
+    join public.memberships as m on m.user_id = u.id
+    join public.organizations as o on o.id = m.organization_id
+    where lower(p_address) = lower(u.email) {same}
+$$;
+revoke execute on function public.seats(text) from public, anon;
+grant execute on function public.seats(text) to authenticated;
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "same", "kind"),
+    [
+        (KNOWN, "and c.organization_id = p_org", "oracle"),
+        (SEATS, "and private.is_member(o.id)", "breach"),
+    ],
+)
+def test_an_address_that_is_compared_however_it_is_spelled(
+    judge: Judge, function: str, same: str, kind: str
+) -> None:
+    sound = judge("helper", function.format(same=same))
+    leaking = judge("helper", function.format(same=""))
+    assert [f.title for f in sound.findings] == []
+    assert [f.kind for f in leaking.findings] == [kind]
+
+
+def test_a_person_who_is_named_by_an_address_may_be_seated(judge: Judge) -> None:
+    report = judge(
+        "helper",
+        """
+        create function public.seat(p_org uuid, p_address text) returns void
+        language plpgsql security definer set search_path = '' as $$
+        declare
+            v_user uuid;
+        begin
+            if not private.has_role(p_org, '{owner}') then
+                raise exception 'not yours' using errcode = '42501';
+            end if;
+            select u.id into v_user from auth.users as u where lower(u.email) = lower(p_address);
+            if v_user is not null then
+                insert into public.memberships (organization_id, user_id)
+                values (p_org, v_user) on conflict do nothing;
+            end if;
+        end $$;
+        revoke execute on function public.seat(uuid, text) from public, anon;
+        grant execute on function public.seat(uuid, text) to authenticated;
+        """,
+    )
+    assert [f.title for f in report.findings] == []
