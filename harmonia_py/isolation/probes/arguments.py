@@ -9,6 +9,7 @@ from typing import Any
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes.documents import payloads
 from harmonia_py.isolation.probes.permissions import held
 from harmonia_py.isolation.probes.uses import uses
 
@@ -105,7 +106,7 @@ def _choices(
     if label == "?":
         return [(_unknown(argument), argument.category in "USN", None)]
     if argument.type in ("json", "jsonb"):
-        return _payloads(lab, function, argument, label, home)
+        return [(document, False, None) for document in payloads(lab, function, label, home)]
     if argument.type == lab.model.tenant_type and is_tenant(lab, argument, function):
         return [(lab.cast.tenant(label).id, True, None)]
     if asked := _asked(lab, function, argument):
@@ -119,7 +120,7 @@ def _choices(
         return [c for i, c in enumerate(found) if c not in found[:i]][:3]
     tenant = lab.cast.tenant(label)
     base = argument.type
-    if base == "uuid":
+    if base in ("uuid", "uuid[]"):
         # Rows of what the function itself names come first.
         near = lab.refs.direct(function.source)[0]
         first: list[str] = []
@@ -132,10 +133,9 @@ def _choices(
                 if table.column(last).base == "uuid":
                     (first if key in near else rest).append(str(rows[0].values.get(last)))
         ids = [*first[:3], *rest]
-        picks: list[tuple[Any, bool, str | None]] = [(i, True, None) for i in dict.fromkeys(ids)]
-        return picks[:4] or [(_NOBODY, False, None)]
-    if base == "uuid[]":
-        return [([tenant.id], True, None)]
+        many = base.endswith("[]")
+        picks: list[Choice] = [([i] if many else i, True, None) for i in dict.fromkeys(ids)]
+        return picks[:4] or [([_NOBODY] if many else _NOBODY, False, None)]
     if argument.labels:
         return [(v, False, None) for v in argument.labels[:2]]
     if argument.category == "C":
@@ -312,7 +312,7 @@ def is_secret(table: Table, name: str) -> bool:
 
 def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> list[Choice]:
     """Return values of the columns that the function compares with the argument, or sets to it."""
-    if not argument.name or argument.labels or argument.category not in "USNTD":
+    if not argument.name or argument.labels or argument.category not in "USNTDA":
         return []
     out: list[Choice] = []
     found = uses(lab, function, argument.name)
@@ -320,7 +320,9 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
         found.sort(key=lambda use: not use.stored)
     for use in found:
         kind = use.column
-        if kind.type != argument.type and not kind.category == argument.category in "SD":
+        many = argument.type.endswith("[]")
+        same = kind.type == argument.type.removesuffix("[]")
+        if not same and not kind.category == argument.category in "SD":
             continue
         rows = lab.fixtures.of(use.table.key, label)
         some = [r.values for r in (*rows[:1], *rows[-1:])]
@@ -333,38 +335,6 @@ def _by_use(lab: Lab, function: Function, argument: Argument, label: str) -> lis
             if (value := row.get(kind.name)) is not None:
                 # A day is asked for by the day alone.
                 day = argument.type == "date"
-                out.append((str(value)[:10] if day else value, True, secret))
+                one = str(value)[:10] if day else value
+                out.append(([one] if many else one, True, secret))
     return out
-
-
-_WRITTEN = re.compile(
-    r'\b(?:insert\s+into|update|delete\s+from)\s+(?:"?\w+"?\s*\.\s*)?"?(\w+)"?', re.I
-)
-
-
-def _payloads(
-    lab: Lab, function: Function, argument: Argument, label: str, home: str
-) -> list[Choice]:
-    """Compose objects of the keys that the function looks up in its argument."""
-    tenant = lab.cast.tenant(label)
-    names = {
-        t.path[0] for t in lab.model.tables.values() if t.kind == "tenant" and len(t.path) == 1
-    }
-    keys = set(re.findall(r"->>?\s*'(\w+)'", function.source))
-    written = [m.group(1) for m in _WRITTEN.finditer(function.source)]
-    whole = "populate_record" in function.source or "to_record" in function.source
-    out: list[Choice] = []
-    tables = [lab.catalog.tables[k] for k in sorted(lab.refs.reach(function.source)[0])
-              if k in lab.catalog.tables]  # fmt: skip
-    tables.sort(key=lambda t: written.index(t.name) if t.name in written else len(written))
-    for table in tables[:2]:
-        rows = lab.fixtures.of(table.key, label)
-        wanted = {c.name for c in table.columns} if whole else keys
-        if not rows or not wanted & {c.name for c in table.columns}:
-            continue
-        base = {k: rows[0].values.get(k, tenant.id if k in names else "hz") for k in sorted(wanted)}
-        out.append((base, False, None))
-        for key in names & set(base):
-            out.append((base | {key: lab.cast.tenant(home).id}, False, None))
-    plain = dict.fromkeys(sorted(names), tenant.id) | {"name": "hz", "title": "hz"}
-    return [*out[:3], (plain, False, None), ({}, False, None)]

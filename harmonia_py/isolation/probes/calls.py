@@ -12,9 +12,18 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Function
 from harmonia_py.isolation.lab import Lab
-from harmonia_py.isolation.probes.arguments import choices, is_person, is_tenant, own_name
+from harmonia_py.isolation.probes.arguments import (
+    Choice,
+    choices,
+    is_person,
+    is_tenant,
+    own_name,
+)
 
 __all__ = ["Call", "calls", "composed", "privileged"]
+
+#: Whose an argument is that holds several values: the caller's, then the other tenant's.
+_BOTH = "&"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,11 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
                 one = [home] * len(arguments)
                 one[position] = label
                 shapes.append((one, list(arguments)))
+    if label not in ("?", home) and actor.tenants:
+        # One's own row first, then the other tenant's: a check of the first is no check of all.
+        together = [_BOTH if _holds_many(a) else home for a in arguments]
+        if _BOTH in together:
+            shapes.append((together, list(arguments)))
     if label != "?" and actor.user is not None and len(arguments) > 1:
         # Whom it is about: the caller, where all the rest is somebody else's.
         people = ["@" if is_person(a) else label for a in arguments]
@@ -63,11 +77,11 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
     seen: set[str] = set()
     for labels, used in shapes:
         offered = [
-            [(own_name(actor, a), False, None)]
-            if whose == "@"
-            else choices(lab, function, a, whose, home)
+            _offered(lab, function, actor, a, whose, (home, label))
             for a, whose in zip(used, labels, strict=True)
         ]
+        if not all(offered):
+            continue
         for index in range(min(max(map(len, offered), default=1), 4)):
             picks = [options[min(index, len(options) - 1)] for options in offered]
             text = composed(lab, function, used, [p[0] for p in picks])
@@ -81,8 +95,34 @@ def calls(lab: Lab, function: Function, label: str, actor: Actor) -> Iterator[tu
                 and all(p[1] or a.category not in "S" for a, p in zip(used, picks, strict=True))
             )
             bearer = next((p[2] for p in picks if p[2]), None)
-            label_ = "".join(sorted(set(labels))) or "-"
+            label_ = "".join(sorted(set("".join(labels).replace(_BOTH, home + label)))) or "-"
             yield Call(label_, values, specific, bearer, tuple(labels)), text
+
+
+def _holds_many(argument: Argument) -> bool:
+    return argument.category == "A" or argument.type in ("json", "jsonb")
+
+
+def _offered(
+    lab: Lab,
+    function: Function,
+    actor: Actor,
+    argument: Argument,
+    whose: str,
+    sides: tuple[str, str],
+) -> list[Choice]:
+    """Return what may be given for an argument that should be somebody's."""
+    home, _ = sides
+    if whose == "@":
+        return [(own_name(actor, argument), False, None)]
+    if whose != _BOTH:
+        return choices(lab, function, argument, whose, home)
+    mine, theirs = (choices(lab, function, argument, side, home) for side in sides)
+    return [
+        ([*own[0], *other[0]], own[1] and other[1], other[2])
+        for own, other in zip(mine, theirs, strict=False)
+        if isinstance(own[0], list) and isinstance(other[0], list) and own[0] != other[0]
+    ]
 
 
 def _flat(value: Any) -> list[Any]:
