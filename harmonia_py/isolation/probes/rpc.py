@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function
@@ -15,6 +16,7 @@ from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes.calls import Call, calls, composed, privileged
 from harmonia_py.isolation.probes.reactions import borrowed
+from harmonia_py.isolation.probes.wanted import without
 from harmonia_py.isolation.publicity import known_to_all
 
 __all__ = ["Call", "calls", "composed", "exposed", "judge", "left", "plan", "privileged", "probe"]
@@ -249,10 +251,7 @@ def _differences(
             continue
         if item.actor.name.startswith("B.") or item.actor.former:
             continue
-        shown = str(outcome.result)
-        for value in call.values:
-            if len(value) > 3:
-                shown = shown.replace(value, "#")
+        shown = _masked(item, outcome)
         key = (item.actor.name, call.asked, "?" in call.owners)
         results.setdefault(key, []).append((item, shown))
     for (name, asked, nobody), seen in results.items():
@@ -263,6 +262,8 @@ def _differences(
             continue
         for item, text in seen:
             if text in baseline or any(_known(lab, item.actor, v) for v in item.tag[1].values):
+                continue
+            if any(asked) and not _theirs(lab, function, item, text):
                 continue
             if not _volatile(lab, function, item, text):
                 yield Signal(
@@ -294,11 +295,25 @@ def _reads_rows(lab: Lab, function: Function) -> bool:
     )
 
 
-def _volatile(lab: Lab, function: Function, item: Probe, text: str) -> bool:
-    """Whether the function says something else each time it is asked the same."""
-    (again,) = lab.run([item])
-    shown = str(again.result)
+def _theirs(lab: Lab, function: Function, item: Probe, text: str) -> bool:
+    """Whether an answer about one's own tenant is another once the other tenant's rows are gone."""
+    pre = without(lab, function)
+    if not pre or not lab.fixtures.replica:
+        return False
+    (outcome,) = lab.run([replace(item, pre=pre, replica=True, watch=())])
+    return outcome.ok and _masked(item, outcome) != text
+
+
+def _masked(item: Probe, outcome: Outcome) -> str:
+    """Return an answer without what was given."""
+    shown = str(outcome.result)
     for value in item.tag[1].values:
         if len(value) > 3:
             shown = shown.replace(value, "#")
-    return shown != text or function.returns in ("uuid", "timestamp with time zone")
+    return shown
+
+
+def _volatile(lab: Lab, function: Function, item: Probe, text: str) -> bool:
+    """Whether the function says something else each time it is asked the same."""
+    (again,) = lab.run([item])
+    return _masked(item, again) != text or function.returns in ("uuid", "timestamp with time zone")

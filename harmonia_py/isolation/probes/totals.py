@@ -12,7 +12,8 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
-from harmonia_py.isolation.probes import rpc, statements
+from harmonia_py.isolation.probes import rpc
+from harmonia_py.isolation.probes.wanted import theirs, without
 
 __all__ = ["probe"]
 
@@ -42,18 +43,7 @@ def probe(lab: Lab, known: set[str]) -> list[Signal]:
 def _clear(lab: Lab, function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Compose what gives the other tenant's amounts a weight, and what takes its rows away."""
     weigh: list[str] = []
-    clear: list[str] = []
-    for key in sorted(lab.refs.reach(function.source)[0]):
-        table = lab.catalog.tables.get(key)
-        if table is None or not table.is_base or not table.primary_key:
-            continue
-        if lab.model.of(key).kind != "tenant" or any(m.table == key for m in lab.model.memberships):
-            continue
-        rows = lab.fixtures.of(key, "B")
-        if not rows:
-            continue
-        where = lab.where_keys(table, [r.values for r in rows])
-        clear.append(statements.erase(lab, table, where))
+    for table, where in theirs(lab, function):
         # A sum of what defaults to nothing would not tell.
         amounts = [c for c in table.columns if c.category == "N" and c.default == "0"]
         if amounts:
@@ -62,7 +52,7 @@ def _clear(lab: Lab, function: Function) -> tuple[tuple[str, ...], tuple[str, ..
             )
             text = sql.SQL("update {} set {} where {}").format(table.sql, sets, sql.SQL(where))
             weigh.append(lab.text(text))
-    return tuple(weigh), tuple(clear)
+    return tuple(weigh), without(lab, function)
 
 
 def _differs(

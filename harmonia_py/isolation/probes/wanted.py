@@ -14,8 +14,9 @@ from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.demands import SOMETHING, Demand, demands
 from harmonia_py.isolation.fixtures.rows import Row
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 
-__all__ = ["states"]
+__all__ = ["kept", "states", "theirs", "without"]
 
 
 _DEFERRED = "set constraints all deferred"
@@ -32,13 +33,13 @@ def states(lab: Lab, function: Function) -> Iterator[tuple[str, ...]]:
     for some in (unmet, [d for d in unmet if not d.branch]):
         if some and some not in done:
             done.append(some)
-            with _kept(lab, list(_updates(lab, some))) as texts:
+            with kept(lab, list(_updates(lab, some))) as texts:
                 if texts:
                     yield texts
 
 
 @contextmanager
-def _kept(lab: Lab, updates: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
+def kept(lab: Lab, updates: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
     """Change each row in the first way that it allows, for a while; yields what was done."""
     lab.watch_all()
     before = _written(lab)
@@ -158,3 +159,21 @@ def _chosen(lab: Lab, table: Table, demand: Demand) -> Any:
     usual = {"D": "2026-01-02T00:00:00Z", "S": "hz", "N": 1, "B": True}
     kind = table.column(demand.column).category
     return next((v for v in held if v is not None), usual.get(kind))
+
+
+def theirs(lab: Lab, function: Function) -> Iterator[tuple[Table, str]]:
+    """Yield the tables that a function reaches, with a condition that names B's rows of each."""
+    for key in sorted(lab.refs.reach(function.source)[0]):
+        table = lab.catalog.tables.get(key)
+        if table is None or not table.is_base or not table.primary_key:
+            continue
+        if lab.model.of(key).kind != "tenant" or any(m.table == key for m in lab.model.memberships):
+            continue
+        rows = lab.fixtures.of(key, "B")
+        if rows:
+            yield table, lab.where_keys(table, [r.values for r in rows])
+
+
+def without(lab: Lab, function: Function) -> tuple[str, ...]:
+    """Compose what takes B's rows out of the tables that a function reaches."""
+    return tuple(statements.erase(lab, table, where) for table, where in theirs(lab, function))
