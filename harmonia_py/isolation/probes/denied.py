@@ -10,6 +10,8 @@ from dataclasses import replace
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import home
+from harmonia_py.isolation.probes.naming import named
 
 __all__ = ["probe"]
 
@@ -66,6 +68,9 @@ def probe(
                 lab.model.of(table.key).kind == "root"
                 or (table.key, "A") not in lab.fixtures.spares
             ):
+                continue
+            if _if_named(lab, table, command):
+                others["no row that decides names who may do it"].append(f"{command} {table.key}")
                 continue
             signals.append(
                 Signal(
@@ -134,6 +139,17 @@ def _hangs_on(lab: Lab, table: Table, command: str) -> bool:
         and lab.refs.direct(text)[0] - seats - {table.key}
         for text in texts
     )
+
+
+def _if_named(lab: Lab, table: Table, command: str) -> bool:
+    """Whether a member can do it once the rows that decide name this member."""
+    keys = {table.key, *lab.refs.by_table[table.key][0]}
+    for actor in lab.cast.members("A"):
+        for _ in named(lab, keys, actor.user):
+            plan = [p for p in home.plan(lab, table, actor) if p.tag[1] == command]
+            if any(home.reached(p, o) for p, o in zip(plan, lab.run(plan), strict=True)):
+                return True
+    return False
 
 
 def _shaped(lab: Lab, table: Table) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import home
 from harmonia_py.isolation.probes.arguments import is_tenant
+from harmonia_py.isolation.probes.naming import named
 from harmonia_py.isolation.probes.uses import items
 from harmonia_py.isolation.references import literals
 
@@ -53,7 +54,11 @@ def _flags(lab: Lab, table: Table) -> Iterator[Signal]:
             asking = _asking(lab, table, command, column)
             if lab.tries(command) and asking and not _apart(lab, table, command, column, asking):
                 item = _unnoticed(lab, table, command, column, values)
-                if item is not None and _matters(lab, table, command, column, item):
+                if (
+                    item is not None
+                    and _matters(lab, table, command, column, item)
+                    and not _if_named(lab, table, command, column, values)
+                ):
                     yield _flag(table, command, column, values, item)
                     break
 
@@ -147,15 +152,7 @@ def _unnoticed(
     seen: dict[str, set[int]] = defaultdict(set)
     shown: Probe | None = None
     for value in values:
-        update = sql.SQL("update {} set {} = {}").format(
-            table.sql, sql.Identifier(column.name), lab.literal(table, column.name, value)
-        )
-        plan = [
-            p
-            for actor in actors
-            for p in home.plan(lab, table, actor, (lab.text(update),))
-            if p.tag[1] == command
-        ]
+        plan = _plan(lab, table, command, column, value, actors)
         if not plan:
             return None
         for item, outcome in zip(plan, lab.run(plan), strict=True):
@@ -167,6 +164,32 @@ def _unnoticed(
             if count and value == values[0] and "A" in home_of:
                 shown = item  # the weakest member comes last, and the marked row first
     return shown if all(len(counts) == 1 for counts in seen.values()) else None
+
+
+def _plan(
+    lab: Lab, table: Table, command: str, column: Column, value: Any, actors: Sequence[Actor]
+) -> list[Probe]:
+    update = sql.SQL("update {} set {} = {}").format(
+        table.sql, sql.Identifier(column.name), lab.literal(table, column.name, value)
+    )
+    texts = (lab.text(update),)
+    plan = (p for actor in actors for p in home.plan(lab, table, actor, texts))
+    return [p for p in plan if p.tag[1] == command]
+
+
+def _if_named(lab: Lab, table: Table, command: str, column: Column, values: Sequence[Any]) -> bool:
+    """Whether a member notices once the rows that decide name this member."""
+    keys = {table.key, *lab.refs.by_table[table.key][0]}
+    for actor in lab.cast.members("A"):
+        for _ in named(lab, keys, actor.user):
+            counts = set()
+            for value in values:
+                plan = _plan(lab, table, command, column, value, [actor])
+                found = zip(plan, lab.run(plan), strict=True)
+                counts.add(tuple(home.weight(item, outcome) for item, outcome in found))
+            if len(counts) > 1:
+                return True
+    return False
 
 
 def _flag(table: Table, command: str, column: Column, values: list[Any], item: Probe) -> Signal:
