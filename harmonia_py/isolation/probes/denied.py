@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from harmonia_py.isolation.catalog import Table
@@ -145,10 +146,11 @@ def _if_named(lab: Lab, table: Table, command: str) -> bool:
     """Whether a member can do it once the rows that decide name this member."""
     keys = {table.key, *lab.refs.by_table[table.key][0]}
     for actor in lab.cast.members("A"):
-        for _ in named(lab, keys, actor.user):
-            plan = [p for p in home.plan(lab, table, actor) if p.tag[1] == command]
-            if any(home.reached(p, o) for p, o in zip(plan, lab.run(plan), strict=True)):
-                return True
+        with closing(named(lab, keys, actor.user)) as states:
+            for _ in states:
+                plan = [p for p in home.plan(lab, table, actor) if p.tag[1] == command]
+                if any(home.reached(p, o) for p, o in zip(plan, lab.run(plan), strict=True)):
+                    return True
     return False
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -181,14 +182,15 @@ def _if_named(lab: Lab, table: Table, command: str, column: Column, values: Sequ
     """Whether a member notices once the rows that decide name this member."""
     keys = {table.key, *lab.refs.by_table[table.key][0]}
     for actor in lab.cast.members("A"):
-        for _ in named(lab, keys, actor.user):
-            counts = set()
-            for value in values:
-                plan = _plan(lab, table, command, column, value, [actor])
-                found = zip(plan, lab.run(plan), strict=True)
-                counts.add(tuple(home.weight(item, outcome) for item, outcome in found))
-            if len(counts) > 1:
-                return True
+        with closing(named(lab, keys, actor.user)) as states:
+            for _ in states:
+                counts = set()
+                for value in values:
+                    plan = _plan(lab, table, command, column, value, [actor])
+                    found = zip(plan, lab.run(plan), strict=True)
+                    counts.add(tuple(home.weight(item, outcome) for item, outcome in found))
+                if len(counts) > 1:
+                    return True
     return False
 
 

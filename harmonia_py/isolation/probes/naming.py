@@ -6,7 +6,7 @@ that nobody gets something, each member is put where the rows name people.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 from psycopg import sql
 
@@ -19,7 +19,9 @@ __all__ = ["named"]
 _Place = tuple[Table, str]
 
 
-def named(lab: Lab, keys: Collection[str], user: str | None) -> Iterator[tuple[str, ...]]:
+def named(
+    lab: Lab, keys: Collection[str], user: str | None
+) -> Generator[tuple[str, ...], None, None]:
     """Let rows of tenant A name a member while they are looked at: everywhere, then in one place.
 
     ``keys`` are the tables that decide. Yields the statements that brought it about.
