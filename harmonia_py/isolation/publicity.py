@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
 from harmonia_py.isolation.catalog import Catalog, Table
-from harmonia_py.isolation.fixtures.rows import Row
 from harmonia_py.isolation.model import TableModel, TenancyModel
 from harmonia_py.isolation.references import References, literals
+
+if TYPE_CHECKING:  # the fixtures ask this module
+    from harmonia_py.isolation.fixtures.rows import Row
 
 __all__ = ["declared", "known_to_all", "opened"]
 
