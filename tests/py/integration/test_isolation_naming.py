@@ -73,3 +73,40 @@ def test_a_flag_is_noticed_by_whom_no_row_names(judge: Judge) -> None:
     assert [f.title for f in idle.findings] == [
         "public.marks: a policy asks for released, and it makes no difference"
     ]
+
+
+CODES = """
+create table public.rooms (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    title text not null,
+    unique (organization_id, id)
+);
+create table public.codes (
+    room_id uuid primary key,
+    organization_id uuid not null,
+    code text not null default 'x',
+    foreign key (organization_id, room_id)
+    references public.rooms (organization_id, id) on delete cascade
+);
+create function private.coded() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    insert into public.codes (room_id, organization_id) values (new.id, new.organization_id);
+    return new;
+end $$;
+create trigger coded after insert on public.rooms
+for each row execute function private.coded();
+alter table public.rooms enable row level security;
+alter table public.codes enable row level security;
+create policy look on public.rooms for select to authenticated
+using (private.is_member(organization_id));
+create policy add on public.rooms for insert to authenticated
+with check (private.has_role(organization_id, '{owner}'));
+revoke all on public.rooms, public.codes from anon, authenticated;
+grant select, insert on public.rooms to authenticated;
+"""
+
+
+def test_a_key_that_is_taken_is_no_word_of_a_trigger(judge: Judge) -> None:
+    assert [f.title for f in judge("helper", CODES).findings] == []

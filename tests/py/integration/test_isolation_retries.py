@@ -61,7 +61,7 @@ $$;
 create function public.tidy(p_task uuid) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
-    delete from public.tasks as t where t.id = p_task and t.status in ('kept') {same};
+    delete from public.tasks as t where t.id = p_task and t.status in ('lost') {same};
 end $$;
 """,
     """
