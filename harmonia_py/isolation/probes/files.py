@@ -172,15 +172,35 @@ def _recorded(lab: Lab, table: Table, label: str) -> list[tuple[str, str | None]
 
 
 def naming(lab: Lab, table: Table) -> Iterator[tuple[str, str]]:
-    """Yield the columns that policies compare with an object's name."""
-    text = "\n".join(f"{p.using} {p.check}" for p in table.policies)
-    for key in sorted(lab.refs.direct(text)[0]):
-        for column in lab.catalog.tables[key].columns:
-            name = rf'(?:\w+\.)?"?{re.escape(column.name)}"?'
-            if column.category == "S" and re.search(
-                rf"{name} = \(?objects\.name\b|\bobjects\.name = \(?{name}(?!\w)", text
-            ):
-                yield key, column.name
+    """Yield the columns that policies, or the helpers they ask, compare with an object's name."""
+    policies = "\n".join(f"{p.using} {p.check}" for p in table.policies)
+    texts = [(policies, r"objects\.name"), *_asked(lab, policies)]
+    found = {
+        (key, column.name)
+        for text, said in texts
+        for key in lab.refs.direct(text)[0]
+        for column in lab.catalog.tables[key].columns
+        if column.category == "S" and _compared(text, column.name, said)
+    }
+    yield from sorted(found)
+
+
+def _compared(text: str, column: str, said: str) -> bool:
+    name = rf'(?:\w+\.)?"?\b{re.escape(column)}"?'
+    pattern = rf"{name} = \(?(?:{said})(?!\w)|(?<![\w.])(?:{said}) = \(?{name}(?!\w)"
+    return re.search(pattern, text) is not None
+
+
+def _asked(lab: Lab, policies: str) -> Iterator[tuple[str, str]]:
+    """Yield the bodies of helpers that are given an object's name, and what they call it."""
+    for key in sorted(lab.refs.direct(policies)[1]):
+        function = lab.catalog.functions[key]
+        for given in re.findall(rf'\b{re.escape(function.name)}"?\(([^()]*)\)', policies):
+            for place, argument in enumerate(given.split(",")):
+                if re.fullmatch(r"\s*(?:objects\.)?name\s*", argument):
+                    word = function.arguments[place].name if place < len(function.arguments) else ""
+                    names = rf"(?:\w+\.)?{re.escape(word)}|\${place + 1}"
+                    yield function.source, names if word else rf"\${place + 1}"
 
 
 def _by_file(table: Table, bucket: str) -> bool:

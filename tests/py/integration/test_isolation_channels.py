@@ -64,7 +64,19 @@ with check (private.has_role(organization_id, '{{owner,admin,member}}'));
     " and private.is_member(p.organization_id))"
 )
 
+OPENED = """
+create function private.opened(p_name text) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select from public.papers as p
+        where p.path = p_name and private.is_member(p.organization_id)
+    )
+$$;
+alter policy hz_read on storage.objects using (bucket_id = 'hz' and private.opened(name));
+"""
 
+
+@pytest.mark.parametrize("helper", ["", OPENED])
 @pytest.mark.parametrize(
     ("held", "rules"),
     [
@@ -73,9 +85,9 @@ with check (private.has_role(organization_id, '{{owner,admin,member}}'));
     ],
 )
 def test_a_row_that_names_a_file_does_not_open_it(
-    judge: Judge, held: str, rules: list[str]
+    judge: Judge, held: str, rules: list[str], helper: str
 ) -> None:
-    report = judge("helper", PAPERS.format(held=held))
+    report = judge("helper", PAPERS.format(held=held) + helper)
     assert [f.rule for f in report.findings] == rules
 
 
