@@ -7,6 +7,7 @@ must not tell what the row holds.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,13 +24,12 @@ from harmonia_py.isolation.probes.tables.breaches import shown
 
 __all__ = ["borrowed", "probe"]
 
-#: What a body compares with a column of the row that was written, and that column.
-_SAME = re.compile(
-    r"""(?:lower\()?\s*(?:\w+\.)?"?(\w+)"?\s*\)?\s*=\s*(?:lower\()?\s*(?:new|old)\."?(\w+)|
-        (?:lower\()?\s*\b(?:new|old)\."?(\w+)"?\s*\)?\s*=\s*(?:lower\()?\s*(?:\w+\.)?"?(\w+)""",
-    re.IGNORECASE | re.VERBOSE,
-)
+#: A column of the row that was written, and what a body compares with it before and after.
+_WRITTEN = re.compile(r'\b(?:new|old)\."?(\w+)', re.IGNORECASE)
+_BEFORE = re.compile(r'(\w+)"?\s*\)?\s*=\s*(?:lower\()?\s*$', re.IGNORECASE)
+_AFTER = re.compile(r'"?\s*\)?\s*=\s*(?:lower\()?\s*(?:\w+\.)?"?(\w+)', re.IGNORECASE)
 _ASSIGNED = re.compile(r"\bset\b.*?(?=\bwhere\b|;)", re.IGNORECASE | re.DOTALL)
+_RENEWED = "update "  # of all columns at once
 _READ = re.compile(r'\bnew\."?(\w+)', re.IGNORECASE)
 
 
@@ -46,7 +46,12 @@ def probe(lab: Lab) -> list[Signal]:
         if not functions:
             continue
         plan = list(_writes(lab, table, actor, functions))
-        for item, outcome in zip(plan, lab.run(plan), strict=True):
+        outcomes = lab.run(plan)
+        if any(i.tag[0] == _RENEWED and not o.ok for i, o in zip(plan, outcomes, strict=True)):
+            # Something minds one of the new values: each by itself.
+            singly = list(_renewals(lab, table, actor, functions, together=False))
+            plan, outcomes = [*plan, *singly], [*outcomes, *lab.run(singly)]
+        for item, outcome in zip(plan, outcomes, strict=True):
             if (reached := _reached(lab, table, item, outcome)) is not None:
                 out.append(_signal(table, functions[0], item, reached))
                 break
@@ -79,22 +84,33 @@ def _writes(lab: Lab, table: Table, actor: Actor, functions: list[Function]) -> 
         return
     keys = lab.where_keys(table, rows)
     if column is not None and lab.tries("update"):
-        text = statements.touch(lab, table, column, keys)
-        yield _probe(lab, table, source, Probe(actor, text, values=rows[0], tag="update"))
-        for name, value in _renewed(lab, table, actor, source).items():
-            text = lab.text(
-                sql.SQL("update {} set {} = {} where {}").format(
-                    table.sql,
-                    sql.Identifier(name),
-                    lab.literal(table, name, value),
-                    sql.SQL(keys),
-                )
-            )
-            written = rows[0] | {name: value}
-            yield _probe(lab, table, source, Probe(actor, text, values=written, tag="update"))
+        renewed = list(_renewals(lab, table, actor, functions, together=True))
+        yield from renewed
+        if not renewed:
+            text = statements.touch(lab, table, column, keys)
+            yield _probe(lab, table, source, Probe(actor, text, values=rows[0], tag="update"))
     if table.can(actor.role, "DELETE") and lab.tries("delete"):
         text = statements.erase(lab, table, keys)
         yield _probe(lab, table, source, Probe(actor, text, values=rows[0], tag="delete"))
+
+
+def _renewals(
+    lab: Lab, table: Table, actor: Actor, functions: list[Function], *, together: bool
+) -> Iterator[Probe]:
+    """Yield updates that give the columns which the body reads other values."""
+    source = "\n".join(f.source for f in functions)
+    rows = [r.values for r in lab.fixtures.of(table.key, "A")][:1]
+    renewed = _renewed(lab, table, actor, source)
+    changes = [renewed] if together else [{name: value} for name, value in renewed.items()]
+    for values in changes if rows and renewed else ():
+        assigned = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), lab.literal(table, name, value))
+            for name, value in values.items()
+        )
+        keys = sql.SQL(lab.where_keys(table, rows))
+        text = lab.text(sql.SQL("update {} set {} where {}").format(table.sql, assigned, keys))
+        tag = _RENEWED if together else "update"
+        yield _probe(lab, table, source, Probe(actor, text, values=rows[0] | values, tag=tag))
 
 
 def _probe(lab: Lab, table: Table, source: str, item: Probe) -> Probe:
@@ -103,9 +119,20 @@ def _probe(lab: Lab, table: Table, source: str, item: Probe) -> Probe:
     return replace(item, watch=("*",), pre=pre, replica=bool(pre), tag=(item.tag, "own", "A"))
 
 
+@functools.lru_cache(maxsize=256)
+def _compared(source: str) -> frozenset[tuple[str, str]]:
+    """Return (column, column of the written row) for each comparison in a body."""
+    text = _ASSIGNED.sub(" ", source)
+    found: set[tuple[str, str]] = set()
+    for match in _WRITTEN.finditer(text):
+        before = _BEFORE.search(text[max(0, match.start() - 80) : match.start()])
+        after = _AFTER.match(text[match.end() : match.end() + 80])
+        found |= {(side[1], match[1]) for side in (before, after) if side}
+    return frozenset(found)
+
+
 def _alike(lab: Lab, table: Table, source: str, values: dict[str, Any]) -> Iterator[str]:
-    compared = _ASSIGNED.sub(" ", source)
-    found = {(m[0] or m[3], m[1] or m[2]) for m in _SAME.findall(compared)}
+    found = _compared(source)
     for key in sorted(lab.refs.reach(source)[0]) if lab.fixtures.replica else ():
         target = lab.catalog.tables.get(key)
         model = lab.model.of(key)
@@ -179,10 +206,12 @@ def _told(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> str | None:
         texts = [v for v in item.values.values() if isinstance(v, str) and token in v]
         own = [v for v in texts if len(v) > len(token) + 3 and v in data]
         people = lab.cast.members("B")
-        for actor in {a.name: a for a in (*people[:1], *people[-1:])}.values():
-            seen, open_ = (_read(lab, place, actor, item) for place in (target, table))
-            for value in own:
-                if value in seen and value not in open_:
+        for actor in {a.name: a for a in (*people[:1], *people[-1:])}.values() if own else ():
+            seen = _read(lab, target, actor, item)
+            told = [value for value in own if value in seen]
+            open_ = _read(lab, table, actor, item) if told else ""
+            for value in told:
+                if value not in open_:
                     return f"put {value} into a row of {target.key}, where {actor.name} reads it"
     return None
 
@@ -230,8 +259,8 @@ def _signal(table: Table, function: Function, item: Probe, evidence: str) -> Sig
         "critical",
         item.actor.name,
         table.key,
-        item.tag[0],
-        f"{item.tag[0]} of a row of one's own {evidence}",
+        item.tag[0].strip(),
+        f"{item.tag[0].strip()} of a row of one's own {evidence}",
         "A trigger answers a write of one tenant in the rows of another.",
         f"Let {function.key} compare the tenant of what it writes with that of the row.",
         item.sql,
