@@ -107,7 +107,7 @@ class Bench:
 
     def _gives_nothing(self, mutant: Mutant) -> bool:
         """Whether a grant changes no privilege that anybody can use."""
-        with self.lab.conn.transaction(force_rollback=True):
+        with self.lab.rolled_back():
             for text in mutant.statements:
                 self.lab.conn.execute(text.encode())
             return _same_grants(mutant, self.lab.catalog, _reread(self.lab, mutant))
@@ -130,7 +130,7 @@ class Bench:
         lab = self.lab
         catalog, refs = lab.catalog, lab.refs
         try:
-            with lab.conn.transaction(force_rollback=True):
+            with lab.rolled_back():
                 for text in mutant.statements:
                     lab.conn.execute(text.encode())
                 lab.catalog = _reread(lab, mutant)
@@ -225,7 +225,7 @@ class Bench:
             seen.extend((p.sql, o.code + o.message, len(o.changes)) for p, o in ends)
             return outcomes
 
-        with lab.conn.transaction(force_rollback=True):
+        with lab.rolled_back():
             for text in statements:
                 lab.conn.execute(text.encode())
             lab.run = heard  # type: ignore[method-assign]
@@ -255,7 +255,7 @@ class Bench:
         if mutant.object not in self._refused:
             self._refused[mutant.object] = redundancy.refused(self.lab, mutant.object)
         calls, before = self._refused[mutant.object]
-        with self.lab.conn.transaction(force_rollback=True):
+        with self.lab.rolled_back():
             for text in mutant.statements:
                 self.lab.conn.execute(text.encode())
             after = self.lab.run(calls)
@@ -284,7 +284,7 @@ class Bench:
     def _shown(self, piece: str, mutant: Mutant) -> frozenset[_Name]:
         """Return all that the probes of an object show after a change of a function."""
         try:
-            with self.lab.conn.transaction(force_rollback=True):
+            with self.lab.rolled_back():
                 for text in mutant.statements:
                     self.lab.conn.execute(text.encode())
                 return self._all(piece, mutant.commands)

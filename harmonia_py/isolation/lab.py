@@ -264,7 +264,7 @@ class Lab:
         return self._before[table.key]
 
     def forget(self, key: str) -> None:
-        """Drop the state of a table whose rows were rolled back; it is taken anew when watched."""
+        """Drop the state of a table whose rows were changed; it is taken anew when watched."""
         self._before.pop(key, None)
         self._all = False
         self.conn.execute("delete from pg_temp.hx_before where relation = %s", (key,))
@@ -292,6 +292,16 @@ class Lab:
     # Running ---------------------------------------------------------------------------
 
     @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """Undo all that is done in the block, and what is noted of the tables with it."""
+        before, everything = dict(self._before), self._all
+        try:
+            with self.conn.transaction(force_rollback=True):
+                yield
+        finally:
+            self._before, self._all = before, everything
+
+    @contextmanager
     def after(self, statements: Sequence[str], watch: Iterable[str] = ()) -> Iterator[bool]:
         """Run statements once, triggers and foreign keys off, for all probes in the block.
 
@@ -299,8 +309,8 @@ class Lab:
         that are watched. Yields whether they could be run.
         """
         for table in filter(None, map(self.catalog.table, watch)):
-            self.before(table)  # as it was seeded: what is kept in the block is lost after it
-        with self.conn.transaction(force_rollback=True):
+            self.before(table)  # as it was seeded
+        with self.rolled_back():
             try:
                 with self.conn.transaction():
                     self.conn.execute("set local session_replication_role = replica")

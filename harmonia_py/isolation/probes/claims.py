@@ -201,7 +201,7 @@ def _stored(lab: Lab) -> list[Signal]:
     out: list[Signal] = []
     for actor in _outsiders(lab):
         meta = _values(lab, lab.refs.everything, array=False)
-        with lab.conn.transaction(force_rollback=True):
+        with lab.rolled_back():
             lab.conn.execute(
                 sql.SQL("update auth.users set raw_user_meta_data = {} where id = {}").format(
                     sql.Literal(Jsonb(meta, dumps=json.dumps)), sql.Literal(actor.user)

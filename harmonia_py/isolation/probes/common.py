@@ -67,19 +67,16 @@ def _shared(lab: Lab, table: Table, column: Column) -> Iterator[tuple[dict[str, 
             r=sql.Literal(Jsonb({n: values[n] for n in names})),
         )
     )
-    try:
-        with lab.conn.transaction(force_rollback=True):
-            lab.conn.execute("set local session_replication_role = replica")
-            try:
-                lab.conn.execute(text.encode())
-            except psycopg.IntegrityError:
-                yield None
-                return
-            lab.conn.execute("set local session_replication_role = origin")
-            lab.forget(table.key)
-            yield values, text
-    finally:
+    with lab.rolled_back():
+        lab.conn.execute("set local session_replication_role = replica")
+        try:
+            lab.conn.execute(text.encode())
+        except psycopg.IntegrityError:
+            yield None
+            return
+        lab.conn.execute("set local session_replication_role = origin")
         lab.forget(table.key)
+        yield values, text
 
 
 def _seen_by_all(lab: Lab, table: Table) -> bool:

@@ -175,7 +175,7 @@ def _stored(lab: Lab, body: Function, name: str, kind: str) -> dict[str, str]:
             flags=re.I,
         )
         try:
-            with lab.conn.transaction(force_rollback=True):
+            with lab.rolled_back():
                 (value,) = lab.conn.execute(f"select ({made})::text".encode()).fetchone() or (None,)
         except psycopg.Error:
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 from harmonia_py.isolation.actors import Actor
@@ -42,11 +43,15 @@ def probe(
             if outcome.ok and item.tag[1].label != "B":
                 served.add(function.key)
             out += rpc.judge(lab, function, item, outcome)
-        for state in states(lab, function) if lab.fixtures.replica else ():
-            plan = list(_everybody(lab, function))
-            for item, outcome in zip(plan, lab.run(plan), strict=True):
-                found = rpc.judge(lab, function, item, outcome)
-                out += [replace(signal, pre=state) for signal in found]
+        if not lab.fixtures.replica:
+            continue
+        # Closed at once, whatever happens: a state is kept for as long as it is looked at.
+        with closing(states(lab, function)) as kept:
+            for state in kept:
+                plan = list(_everybody(lab, function))
+                for item, outcome in zip(plan, lab.run(plan), strict=True):
+                    found = rpc.judge(lab, function, item, outcome)
+                    out += [replace(signal, pre=state) for signal in found]
     return out, served | {s.object for s in out}
 
 

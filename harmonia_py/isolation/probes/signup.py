@@ -102,7 +102,7 @@ def signed_up(
 ) -> tuple[Actor, dict[str, int], dict[str, int]] | None:
     """Create a person as Supabase Auth does; return what they see and what there is."""
     user = str(_PERSON)
-    with lab.conn.transaction(force_rollback=True):
+    with lab.rolled_back():
         try:
             with lab.conn.transaction():
                 lab.conn.execute("set local statement_timeout = '2s'")

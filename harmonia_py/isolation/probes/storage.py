@@ -27,15 +27,13 @@ def probe(lab: Lab) -> tuple[list[Signal], list[NotJudged]]:
     table = lab.catalog.platform.get(KEY)
     if table is None or not table.policies or not lab.wants(KEY):
         return [], []
-    with lab.conn.transaction(force_rollback=True):
+    with lab.rolled_back():
         items = seed(lab, table)
         if not items:
             return [], [NotJudged(KEY, "no object could be seeded")]
+        lab.forget(KEY)
         lab.before(table)
-        try:
-            return _probe(lab, table, items)
-        finally:
-            lab.forget(KEY)
+        return _probe(lab, table, items)
 
 
 def _actors(lab: Lab) -> list[Actor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,10 +19,7 @@ from harmonia_py.isolation.probes import statements
 __all__ = ["kept", "states", "theirs", "without"]
 
 
-_DEFERRED = "set constraints all deferred"
-
-
-def states(lab: Lab, function: Function) -> Iterator[tuple[str, ...]]:
+def states(lab: Lab, function: Function) -> Generator[tuple[str, ...], None, None]:
     """Keep each state while it is looked at, and yield the statements that brought it about.
 
     All that is asked for, then without what only decides where the function goes on.
@@ -43,18 +40,12 @@ def kept(lab: Lab, updates: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]
     """Change each row in the first way that it allows, for a while; yields what was done."""
     lab.watch_all()
     before = _written(lab)
-    changed: set[str] = set()
-    try:
-        with lab.conn.transaction(force_rollback=True):
-            texts = _done(lab, updates)
-            now = _written(lab)
-            changed = {key for key in now if now[key] is None or now[key] != before.get(key)}
-            for key in changed:
+    with lab.rolled_back():
+        texts = _done(lab, updates)
+        for key, now in _written(lab).items():
+            if now is None or now != before.get(key):
                 lab.forget(key)
-            yield texts
-    finally:
-        for key in changed:
-            lab.forget(key)
+        yield texts
 
 
 def _done(lab: Lab, updates: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -63,3 +63,24 @@ def test_a_forgotten_table_is_watched_again(isolation_databases: dict[str, Datab
         (again,) = lab.run([probe])
     assert {c.table for c in seen.changes} == {"public.contacts"}
     assert len(again.changes) == len(seen.changes)
+
+
+@pytest.mark.parametrize("watch", ["public.contacts", "*"])
+def test_what_is_noted_of_a_table_is_rolled_back_with_its_rows(
+    isolation_databases: dict[str, Database], watch: str
+) -> None:
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        renamed = RENAMED.format(lab.cast.a.id)
+        probe = Probe(lab.cast.get("A.owner"), renamed, watch=(watch,), replica=True)
+        (first,) = lab.run([probe])
+        with lab.rolled_back():
+            lab.conn.execute(DONE["removed"].format(lab.cast.a.id).encode())
+            lab.forget("public.contacts")
+            (inside,) = lab.run([probe])
+        (after,) = lab.run([probe])
+    assert inside.changes == ()
+    assert first.changes
+    assert [c.data for c in after.changes] == [c.data for c in first.changes]
