@@ -134,7 +134,7 @@ def _many(lab: Lab, text: str) -> Iterator[Circumstance]:
             if table is None or not theirs:
                 continue
             keys = [c for c in table.primary_key if str(theirs[0].get(c)) not in lab.fixtures.users]
-            copies = [theirs[0] | {c: str(uuid.uuid4()) for c in keys} for _ in range(int(limit))]
+            copies = [theirs[0] | {c: _copied(c, n) for c in keys} for n in range(int(limit))]
             if all(table.column(c).base == "uuid" for c in keys):
                 insert = sql.SQL(
                     "insert into {t} select * from "
@@ -142,6 +142,10 @@ def _many(lab: Lab, text: str) -> Iterator[Circumstance]:
                 ).format(t=table.sql, r=sql.Literal(Jsonb(copies)))
                 what = f"{whose} {limit} of {table.key}"
                 yield Circumstance(what, table.key, (lab.text(insert),))
+
+
+def _copied(column: str, number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"copy {number} {column}"))
 
 
 def _values(table: Table, column: Column) -> tuple[str, ...]:

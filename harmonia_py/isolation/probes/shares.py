@@ -80,7 +80,7 @@ class _Trial:
         self.values = dict(values) | {share.user: outsider.user}
         for name in table.primary_key:
             if len(table.primary_key) == 1 and table.column(name).base == "uuid":
-                self.values[name] = str(uuid.uuid4())
+                self.values[name] = str(uuid.uuid5(uuid.NAMESPACE_OID, f"share {table.key}"))
 
     def signals(self) -> Iterator[Signal]:
         """Yield what is wrong; nothing can be said of a share that opens nothing."""
