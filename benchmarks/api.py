@@ -154,10 +154,10 @@ def exactness(api: PostgREST, database: Database, token: str, limit: int) -> dic
 def main() -> None:
     """Run everything and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=4)
-    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--seconds", type=report.at_least_one, default=3)
+    parser.add_argument("--rounds", type=report.at_least_one, default=5)
+    parser.add_argument("--connections", type=report.at_least_one, default=4)
+    parser.add_argument("--limit", type=report.at_least_one, default=300)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()

@@ -121,8 +121,8 @@ def single(pgbench: str, database: Database, script: str, seconds: int) -> float
 def main() -> None:
     """Measure in turns and keep the best: a busy moment of the machine is not the record's cost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=report.at_least_one, default=2)
+    parser.add_argument("--rounds", type=report.at_least_one, default=8)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()

@@ -237,7 +237,7 @@ def purge_under_traffic(
 def main() -> None:
     """Build both databases and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=report.at_least_one, default=1_000_000)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()

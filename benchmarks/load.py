@@ -15,16 +15,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from psycopg import sql
 
-from benchmarks import postgres, report
-from harmonia_py import dsn, migrations
+from benchmarks import postgres, report, tenants
+from harmonia_py import dsn
 from harmonia_py.connection import Connection
 from harmonia_py.engines import Database, EmbeddedEngine
-from harmonia_py.project import find
-from harmonia_py.seed.generate import GeneratePlan, generate
+from harmonia_py.seed.generate import generate
 
 ROWS_PER_SECOND = 50_000
 MIGRATE_SECONDS = 3.0
@@ -33,12 +31,11 @@ TABLES = ("companies", "contacts", "deals")
 
 def migrate(engine: EmbeddedEngine, rounds: int) -> tuple[float, int]:
     """Return the seconds of the best round on an empty, prepared database, and the files."""
-    folder = find(start=Path(__file__).parent).migrations
     best, files = float("inf"), 0
     for _ in range(rounds):
         with engine.database() as database:
             started = time.perf_counter()
-            files = len(migrations.apply(database.owner_dsn, folder).applied)
+            files = tenants.apply(database)
             best = min(best, time.perf_counter() - started)
     return best, files
 
@@ -86,24 +83,17 @@ def _blocks(connection: Connection, table: str, size: int = 1 << 20) -> Iterator
 def main() -> int:
     """Print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--organizations", type=int, default=1_000)
-    parser.add_argument("--contacts", type=int, default=1_000_000)
-    parser.add_argument("--connections", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    tenants.add_options(parser, organizations=1_000, contacts=1_000_000)
+    parser.add_argument("--connections", type=report.at_least_one, default=2)
+    parser.add_argument("--rounds", type=report.at_least_one, default=5)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
-    plan = GeneratePlan(
-        organizations=options.organizations,
-        contacts=options.contacts,
-        companies=options.contacts // 10,
-        deals=options.contacts // 10,
-        activities=0,
-    )
     with EmbeddedEngine(options.pg_bin) as engine:
         seconds, files = migrate(engine, options.rounds)
         with engine.database() as database:
-            migrations.apply(database.owner_dsn, find(start=Path(__file__).parent).migrations)
+            tenants.apply(database)
+            plan = tenants.plan(options)
             done = generate(database.owner_dsn, plan, connections=options.connections)
             rows = sum(done.rows.values())
             bare = rows / floor(database, options.connections)

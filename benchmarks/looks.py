@@ -13,15 +13,11 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
-from benchmarks import postgres, report
+from benchmarks import postgres, report, tenants
 from benchmarks.frontend import DEAF, FLOOR, STATEMENTS, SWAP
 from benchmarks.rls import join, parameters, timed, undisturbed
-from harmonia_py import migrations
 from harmonia_py.engines import EmbeddedEngine
-from harmonia_py.project import find
-from harmonia_py.seed.generate import GeneratePlan, generate
 
 PASSES, ROUNDS, WARM_UP = 5, 50, 8
 NAMES = (
@@ -173,22 +169,12 @@ WAYS = {
 def main() -> int:
     """Print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--organizations", type=int, default=300)
-    parser.add_argument("--contacts", type=int, default=100_000)
+    tenants.add_options(parser, organizations=300, contacts=100_000)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine, ExitStack() as open_:
-        database = engine.create_database("bench_looks")
-        migrations.apply(database.owner_dsn, find(start=Path(__file__).parent).migrations)
-        plan = GeneratePlan(
-            organizations=options.organizations,
-            contacts=options.contacts,
-            companies=options.contacts // 10,
-            deals=options.contacts // 10,
-            activities=0,
-        )
-        generate(database.owner_dsn, plan)
+        database = tenants.build(engine, "bench_looks", options)
         join(database)
         copies = {}
         for number, (way, text) in enumerate(WAYS.items()):

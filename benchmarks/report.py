@@ -16,14 +16,30 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["add_option", "keep", "made_by", "publish", "table"]
+__all__ = ["add_option", "at_least_one", "keep", "made_by", "publish", "table"]
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Declare ``--into PAGE``."""
     parser.add_argument(
-        "--into", type=Path, metavar="PAGE", help="also keep the figures in this page"
+        "--into", type=_page, metavar="PAGE", help="also keep the figures in this page"
     )
+
+
+def at_least_one(text: str) -> int:
+    """Read an argument that counts something: of nothing there is nothing to measure."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _page(text: str) -> Path:
+    # Before an hour of measuring, not after it.
+    page = Path(text)
+    if not page.is_file():
+        raise argparse.ArgumentTypeError(f"there is no page {text}")
+    return page
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -34,12 +34,11 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from benchmarks import postgres, report
+from benchmarks import postgres, report, tenants
 from benchmarks.frontend import (
     DEAF,
     FLOOR,
@@ -52,10 +51,7 @@ from benchmarks.frontend import (
     tables,
     whole_scans,
 )
-from harmonia_py import migrations
 from harmonia_py.engines import Database, EmbeddedEngine
-from harmonia_py.project import find
-from harmonia_py.seed.generate import GeneratePlan, generate
 
 Connection = psycopg.Connection[Any]
 #: All statements are gone through this many times: what disturbs the machine for a second then
@@ -81,20 +77,10 @@ HEAD = (
 
 
 def prepare(
-    engine: EmbeddedEngine, *, organizations: int, contacts: int
+    engine: EmbeddedEngine, options: argparse.Namespace
 ) -> tuple[Database, Database, Database, Database]:
     """Build the database, fill it, and copy it for the least, deaf and per-row policies."""
-    database = engine.create_database("bench_rls")
-    project = find(start=Path(__file__).parent)
-    migrations.apply(database.owner_dsn, project.migrations)
-    plan = GeneratePlan(
-        organizations=organizations,
-        contacts=contacts,
-        companies=contacts // 10,
-        deals=contacts // 10,
-        activities=0,
-    )
-    generate(database.owner_dsn, plan)
+    database = tenants.build(engine, "bench_rls", options)
     join(database)
     floor, deaf, peer = (
         _changed(engine, database, name, text)
@@ -270,13 +256,12 @@ def compare(database: Database, floor: Database, deaf: Database, peer: Database)
 def main() -> int:
     """Print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--organizations", type=int, default=1_000)
-    parser.add_argument("--contacts", type=int, default=1_000_000)
+    tenants.add_options(parser, organizations=1_000, contacts=1_000_000)
     postgres.add_option(parser)
     report.add_option(parser)
     options = parser.parse_args()
     with EmbeddedEngine(options.pg_bin) as engine:
-        databases = prepare(engine, organizations=options.organizations, contacts=options.contacts)
+        databases = prepare(engine, options)
         table, code = compare(*databases)
         major = databases[0].server_version // 10_000
         text = report.made_by(engine.label) + table

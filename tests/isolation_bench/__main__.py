@@ -7,10 +7,12 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import report
-from isolation_bench.variants import KINDS, schemas, variants
+from isolation_bench.peer_tools import TOOLS
+from isolation_bench.variants import KINDS, Variant, schemas, variants
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,15 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=help_text)
         command.add_argument("--schema", choices=schemas(), help="only this schema")
         command.add_argument("--pg-bin", help="PostgreSQL binaries of the embedded engine")
-        command.add_argument(
-            "--only",
-            action="append",
-            default=[],
-            help="only variants whose id contains this (repeatable)",
-        )
-        command.add_argument("--json", help="also write the results to this file")
+        if name != "validate":  # a set is proven as a whole, schema by schema
+            command.add_argument(
+                "--only",
+                action="append",
+                default=[],
+                help="only variants whose id contains this (repeatable)",
+            )
         if name in ("measure", "peers"):
-            command.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+            command.add_argument("--json", help="also write the results to this file")
+            command.add_argument(
+                "--jobs", type=report.at_least_one, default=2, help="runs at the same time"
+            )
         if name == "measure":
             command.add_argument(
                 "--broken-only", action="store_true", help="only the schemas without rows"
@@ -45,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
                 help="judge by the harmonia.toml that --init writes on the clean schema",
             )
         if name == "peers":
-            command.add_argument("--tool", action="append", help="only this tool (repeatable)")
+            command.add_argument(
+                "--tool", action="append", choices=TOOLS, help="only this tool (repeatable)"
+            )
             command.add_argument(
                 "--home", default=".harmonia/peers", help="where the tools are installed"
             )
@@ -56,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("files", nargs="+", help="files written by --json")
     report.add_option(command)
     options = parser.parse_args(arguments)
+    # Nothing to run is nothing to report, and looks like success.
+    if getattr(options, "only", None) and not any(_chosen(options)):
+        parser.error(f"no variant has {' or '.join(options.only)} in its id")
     if options.command == "table":
         return _table(options)
     if options.command == "list":
@@ -71,11 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
     return peers.run(options)
 
 
+def _chosen(options: argparse.Namespace) -> Iterator[Variant]:
+    return variants(schema=options.schema, only=options.only)
+
+
 def _list(options: argparse.Namespace) -> int:
-    for variant in variants(schema=options.schema):
-        if not options.only or any(part in variant.id for part in options.only):
-            fields = ("id", "channel", "object", "says")
-            print(json.dumps({key: getattr(variant, key) for key in fields}))
+    for variant in _chosen(options):
+        fields = ("id", "channel", "object", "says")
+        print(json.dumps({key: getattr(variant, key) for key in fields}))
     return 0
 
 

@@ -171,11 +171,7 @@ def measure_schema(
             with bench.clone(schema, variant) as target:
                 return judge(variant, clean, verify(target, folder), tool)
 
-        chosen = [
-            variant
-            for variant in variants.variants(schema=schema)
-            if not only or any(part in variant.id for part in only)
-        ]
+        chosen = list(variants.variants(schema=schema, only=only))
         with ThreadPoolExecutor(jobs) as pool:
             return [clean_result(schema, clean, tool), *pool.map(one, chosen)]
 

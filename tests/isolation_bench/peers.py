@@ -244,11 +244,7 @@ def run(options: argparse.Namespace) -> int:
         bench = Bench(engine)
         try:
             for schema in chosen:
-                wanted = [
-                    v
-                    for v in variants.variants(schema=schema)
-                    if not options.only or any(part in v.id for part in options.only)
-                ]
+                wanted = list(variants.variants(schema=schema, only=options.only))
                 comparison = Comparison(bench, peers, schema, Path(parent), ledger)
                 comparison.run(peer_tools.names(options.tool), wanted, options.jobs)
         finally:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,15 +114,19 @@ def schemas() -> tuple[str, ...]:
     return tuple(sorted(path.name for path in SCHEMAS.iterdir() if path.is_dir()))
 
 
-def variants(*, schema: str | None = None, kind: str | None = None) -> Iterator[Variant]:
-    """Yield the variants, optionally only those of one schema or of one kind."""
+def variants(
+    *, schema: str | None = None, kind: str | None = None, only: Collection[str] = ()
+) -> Iterator[Variant]:
+    """Yield the variants: those of one schema, of one kind, or whose id has one of some parts."""
     for name in schemas():
         if schema not in (None, name):
             continue
         for folder in KINDS:
             if kind in (None, folder):
                 for path in sorted((SCHEMAS / name / folder).glob("*.sql")):
-                    yield parse(path)
+                    variant = parse(path)
+                    if not only or any(part in variant.id for part in only):
+                        yield variant
 
 
 def migrations(folder: Path) -> tuple[Path, ...]:

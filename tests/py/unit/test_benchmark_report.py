@@ -57,6 +57,27 @@ def test_published_figures_are_printed_and_kept(
     assert wanted in page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rounds", "0"], "0 is less than 1"),
+        (["--rounds", "many"], "invalid at_least_one value"),
+        (["--into", "nowhere/page.md"], "there is no page nowhere/page.md"),
+    ],
+)
+def test_what_cannot_be_measured_or_kept_is_refused_before(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=report.at_least_one, default=5)
+    report.add_option(parser)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert parser.parse_args(["--rounds", "1"]).rounds == 1
+
+
 def test_the_command_is_named_without_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["x.py", "--rows", "5", "--into", "page.md", "--quick"])
     line = report.made_by("PostgreSQL 18.6")

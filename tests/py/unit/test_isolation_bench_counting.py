@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from isolation_bench import peer_tools, peers
+from isolation_bench.__main__ import main
 from isolation_bench.actors import claims_of, substitute
 from isolation_bench.measure import Verdict, channels, clean_result, judge, table
 from isolation_bench.result import Result
@@ -26,6 +27,31 @@ def a_verdict(exit_code: int, *findings: dict[str, Any]) -> Verdict:
 OLD = {"id": "HX-1", "object": "public.tags", "title": "old"}
 NEW = {"id": "HX-2", "object": "public.notes", "title": "new"}
 ELSEWHERE = {"id": "HX-3", "object": "public.tags", "title": "elsewhere"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--only", "no such leak"], "no variant has no such leak in its id"),
+        (["measure", "--schema", "fleet", "--only", "helpdesk/"], "no variant has helpdesk/"),
+        (["measure", "--jobs", "0"], "0 is less than 1"),
+        (["peers", "--tool", "nobody"], "invalid choice: 'nobody'"),
+        (["validate", "--only", "x"], "unrecognized arguments"),
+    ],
+)
+def test_a_run_of_nothing_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_chosen_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(variants(schema="fleet")).id
+    assert main(["list", "--only", name]) == 0
+    assert name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
