@@ -29,6 +29,9 @@ __all__ = [
     "with_user",
 ]
 
+#: How a seat's state is written in the model where its column is a boolean.
+_FLAGS: dict[str, Any] = {"true": True, "false": False}
+
 
 def select(lab: Lab, table: Table, actor: Actor) -> Probe | None:
     """Read every row, as fingerprints of the columns the role may read."""
@@ -70,12 +73,29 @@ def inserts(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
     if not actor.tenants or label not in actor.tenants:
         # Attacks: in one's own name, in the victim's, and as little as possible.
         shapes = [s for s in shapes if s[0] in ("self", "other", "minimal")]
+        shapes += _seats_by_role(lab, table, named)
     for name, values in shapes:
         text = insert_sql(lab, table, actor, values)
         if text:
             tag = ("insert", name, label)
             out.append(Probe(actor, text, watch=(table.key,), values=values, tag=tag))
     return out
+
+
+def _seats_by_role(
+    lab: Lab, table: Table, named: dict[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Vary a seat by its role: a policy that takes the founder's word for it wants one role only.
+
+    The state is the one that lets in, because what only asks to be let in harms nobody.
+    """
+    out = []
+    for m in lab.model.memberships:
+        if m.table != table.key or not m.role or lab.model.tenant_table == table.key:
+            continue
+        live = {m.status: _FLAGS.get(m.active or "", m.active)} if m.status else {}
+        out += [("self", named | live | {m.role: role}) for role in m.roles]
+    return [shape for shape in out if shape[1] != named]
 
 
 def _as_before(
@@ -213,8 +233,10 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
             text = f"{head} where {lab.where_keys(table, [rows[0].values])}"
             out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, victim)))
         out.append(Probe(actor, head, watch=(table.key,), tag=("update", name + " blind", victim)))
-        if name == "move out" and (more := _along(lab, table, actor, column.name, theirs[0])):
-            text = head + more
+        # A row of one person alone may go to somebody who has none: nothing else is carried along.
+        along = _along(lab, table, actor, column.name, theirs[0]) if theirs else ""
+        if name == "move out" and along:
+            text = head + along
             out.append(Probe(actor, text, watch=(table.key,), tag=("update", "move along", victim)))
         if name == "steal in":
             signed = [

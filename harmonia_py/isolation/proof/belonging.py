@@ -35,8 +35,12 @@ class Belonging:
         self.world, self.model, self.translator = world, model, translator
         self._words: frozenset[str] | None = None
 
-    def legitimate(self, row: Row, role: str, command: str) -> Any:
-        """Return the formula under which the caller may reach ``row``."""
+    def legitimate(self, row: Row, role: str, command: str, *, new: bool = False) -> Any:
+        """Return the formula under which the caller may reach ``row``.
+
+        A ``new`` row lets nobody in before it is there: else whoever writes a seat for himself
+        would belong by that very seat.
+        """
         table = self.model.of(row.table.key)
         allowed = []
         if command == "select" and table.public_when:
@@ -50,7 +54,7 @@ class Belonging:
                 if command == "select":
                     allowed += self._shares_tenant(target)
             else:
-                allowed += self._belongs(target)
+                allowed += self._belongs(target, but=row if new else None)
         if table.kind == "user":
             for name in table.users:
                 allowed += self.is_caller(row.column(name))
@@ -124,10 +128,12 @@ class Belonging:
         claims = self.world.claims
         return [_is(user, claims[path]) for path in _ADDRESSES if path in claims]
 
-    def _belongs(self, tenant: Term) -> list[Any]:
+    def _belongs(self, tenant: Term, but: Row | None = None) -> list[Any]:
         allowed = []
         for membership in (*self.model.memberships, *self.model.grants):
             for row in self.world.rows.get(membership.table, ()):
+                if row is but:
+                    continue
                 theirs = row.column(membership.tenant)
                 same = z3.And(
                     theirs.value == tenant.value, z3.Not(theirs.null), z3.Not(tenant.null)

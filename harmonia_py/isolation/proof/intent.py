@@ -28,13 +28,14 @@ class Intent:
         self.world: World = belonging.world
         self.model: TenancyModel = belonging.model
 
-    def meant(self, row: Row, tenant: Term | None, command: str) -> Any:
+    def meant(self, row: Row, tenant: Term | None, command: str, *, new: bool = False) -> Any:
         """Return the formula of access that the model does not know but a person may have meant.
 
         A row elsewhere that names both the caller and this row, or what this row is a part of (a
         share, an assignment, the carer of a client), a column of the row itself that names the
         caller, or a flag that makes the row readable. Who is only written to, at an address, is
-        invited: that opens what the letter is about, and not the whole tenant.
+        invited: that opens what the letter is about, and not the whole tenant. A ``new`` seat that
+        names the caller is no such column: it is what is asked for.
         """
         anchors = [*self._anchors(row), *([(YES, tenant)] if tenant is not None else [])]
         whole = self.model.of(row.table.key).kind == "root"
@@ -55,7 +56,11 @@ class Intent:
                 found += [z3.And(z3.Or(known, invited), more) for more in self._special(other)]
         found += self._told_by_token()
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
-        found += [c for t in named for c in self.belonging.is_caller(t)]
+        seats = {m.user for m in self.model.memberships if new and m.table == row.table.key}
+        signed = [t for t in named if not any(t is row.columns.get(c) for c in seats)]
+        found += [c for t in signed for c in self.belonging.is_caller(t)]
+        if seats and tenant is not None:
+            found += self._founded(tenant)
         if command == "select":
             found += self._published(row)
             found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
@@ -66,6 +71,16 @@ class Intent:
             ]
             found += self._labelled(row)
         return z3.Or(*found) if found else NO
+
+    def _founded(self, tenant: Term) -> Iterator[Any]:
+        """Yield when the tenant's own row names the caller, who may take the first seat."""
+        for row in self.world.rows.get(self.model.tenant_table or "", ()):
+            key = row.column(self.model.tenant_key)
+            same = z3.And(key.value == tenant.value, z3.Not(key.null))
+            for name, term in row.columns.items():
+                if not term.is_bool and name != self.model.tenant_key:
+                    for mine in self.belonging.is_caller_by_id(term):
+                        yield z3.And(same, mine)
 
     def _told_by_token(self) -> Iterator[Any]:
         """Yield what the server has put into the token to mark the platform's own staff.

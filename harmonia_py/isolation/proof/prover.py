@@ -129,9 +129,10 @@ def _answer(
         texts = tuple(
             sorted((p.permissive, _text(p, clause)) for p in table.policies_for(command, role))
         )
-        # Reading may be wider than writing (public rows, colleagues); otherwise the same
-        # clauses are the same question.
-        question = (role, command == "select", texts)
+        # Reading may be wider than writing (public rows, colleagues), and a seat that is only
+        # being written lets nobody in yet; otherwise the same clauses are the same question.
+        seat = clause == "check" and any(m.table == table.key for m in model.memberships)
+        question = (role, command == "select", seat, texts)
         if question not in known:
             template = _template(model, table, question)
             if template is not None and template not in templates:
@@ -155,7 +156,7 @@ def _template(
     What holds for any quoted text holds for each, so one proof serves all tables of a shape.
     Texts that name a claim or a setting mean something and are never generalized.
     """
-    role, reads, texts = question
+    role, reads, seat, texts = question
     seen: dict[str, int] = {}
     shape = tuple((permissive, _general(text, seen)) for permissive, text in texts)  # type: ignore[attr-defined]
     joined = " ".join(text for _, text in shape)
@@ -163,7 +164,7 @@ def _template(
     if any(mark in joined for mark in ("->", "#>", "current_setting", table.name)):
         return None
     named = tuple((c.name, c.not_null, c.base) for c in table.columns if c.name in joined)
-    return role, reads, shape, said.kind, said.path, said.users, said.public_when, named
+    return role, reads, seat, shape, said.kind, said.path, said.users, said.public_when, named
 
 
 def _generalized(table: Table) -> Table:
@@ -226,7 +227,8 @@ def _ask(
         world.facts.append(world.uid.null)
     if not alone:
         prover.parents(row)
-    legitimate = prover.belonging.legitimate(row, role, command)
+    new = clause == "check"
+    legitimate = prover.belonging.legitimate(row, role, command, new=new)
     steps = prover.belonging.steps(row, model.of(table.key))
     tenant = steps[-1] if steps else None
     if "role" in world.claims:
@@ -247,7 +249,7 @@ def _ask(
     if verdict == z3.unknown:
         return Proof(table.key, command, role, "unknown", "the solver gave up in time")
     solver.push()
-    solver.add(z3.Not(prover.intent.meant(row, tenant, command)))
+    solver.add(z3.Not(prover.intent.meant(row, tenant, command, new=new)))
     solver.add(*(z3.Not(step.null) for step in steps))  # what leads to nobody is no tenant's
     convincing = solver.check() == z3.sat
     if not convincing:
