@@ -25,7 +25,8 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     former = {(s.object, s.command) for s in signals if s.rule.startswith("lifecycle.own")}
     outlived = worst | {s.object for s in signals if s.rule.startswith("lifecycle.")}
     records = {(s.object, s.command) for s in signals if s.rule == "record"}
-    nobody = {s.object for s in signals if s.rule == "denied.everybody"}
+    nobody = {s.object for s in signals if s.rule in ("denied.everybody", "denied.recursion")}
+    selves = {s.object for s in signals if s.rule == "escalation.self"}
     risen = {(s.object, s.command) for s in signals if s.rule.startswith("escalation.")}
     inert = {s.object for s in signals if s.rule == "helper.inert"}
     files = {(s.group, s.command) for s in signals if s.rule == "storage"}
@@ -40,6 +41,9 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             echo = bool(inert & _asked(lab, signal.object))
         if signal.rule in ("permission.denied", "denied.role"):
             echo = signal.object in nobody
+        if signal.rule == "escalation.profile" and signal.object in selves:
+            # One's seat is one's profile: what the seat says was found to be one's own already.
+            echo = signal.group in _seat_columns(lab)
         if signal.rule == "lifecycle.storage":
             echo = (signal.group, signal.command) in files
         if signal.rule == "grant.beyond_rls" and signal.object in worst:
@@ -83,3 +87,13 @@ def _passes_on(lab: Lab, signal: Signal, worst: set[str]) -> bool:
         return False
     tables, called = lab.refs.reach(function.source)
     return not any(lab.catalog.functions[f].definer for f in called) and bool(worst & tables)
+
+
+def _seat_columns(lab: Lab) -> set[str]:
+    """Return the columns, with their tables, that say what a seat is worth and until when."""
+    return {
+        f"{m.table}.{column}"
+        for m in lab.model.memberships
+        for column in (m.role, m.status, m.deleted, m.expires, *m.ended)
+        if column
+    }

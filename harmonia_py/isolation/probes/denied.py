@@ -73,6 +73,9 @@ def probe(
             if _if_named(lab, table, command):
                 others["no row that decides names who may do it"].append(f"{command} {table.key}")
                 continue
+            if any("42P17" in d for d in said):
+                signals.append(_endless(table, command, said))
+                continue
             signals.append(
                 Signal(
                     "denied.everybody",
@@ -92,7 +95,7 @@ def probe(
                     title="{object}: nobody can {commands} although policies say so",
                 )
             )
-    broken = {s.object for s in signals if s.command == "select"}
+    broken = {s.object for s in signals if s.command == "select" and s.rule == "denied.everybody"}
     if len(broken) >= 3:
         # One cause: a helper that is never true takes every table with it.
         signals = [
@@ -107,6 +110,24 @@ def probe(
     signals += _outliers(lab, allowed)
     signals += _ungranted(lab)
     return signals, left
+
+
+def _endless(table: Table, command: str, said: Sequence[str]) -> Signal:
+    """Say that policies read tables whose policies read them back: no helper is to blame."""
+    return Signal(
+        "denied.recursion",
+        "denied",
+        "high",
+        "every member",
+        table.key,
+        command,
+        "; ".join(said)[:300],
+        "Policies read tables whose own policies read the first ones again, and PostgreSQL gives"
+        " up.",
+        "Put one of the sub-queries into a security definer function: its reads ask no policy.",
+        group="recursion",
+        title="{object}: policies that ask each other without end let nobody in ({commands})",
+    )
 
 
 def _special(lab: Lab, table: Table, command: str) -> str | None:

@@ -15,6 +15,8 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.infer import ends_of
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
+from harmonia_py.isolation.probes.sight import answering
+from harmonia_py.isolation.probes.sight import look as counted
 from harmonia_py.isolation.shares import Share
 
 __all__ = ["probe", "sight"]
@@ -39,27 +41,15 @@ def probe(lab: Lab) -> list[Signal]:
 
 def sight(lab: Lab) -> str:
     """Compose the statement that counts what is visible in every table that isolates rows."""
-    parts = []
-    for table in lab.catalog.reachable():
-        if not table.is_base or table.parent:
-            continue
-        if lab.model.of(table.key).kind not in ("tenant", "root", "user"):
-            continue
-        if ("authenticated", "SELECT") in table.privileges or table.readable("authenticated"):
-            parts.append(
-                sql.SQL("{}, (select pg_catalog.count({}) from {})").format(
-                    sql.Literal(table.key),
-                    sql.SQL("*")
-                    if ("authenticated", "SELECT") in table.privileges
-                    else sql.Identifier(table.readable("authenticated")[0].name),
-                    table.sql,
-                )
-            )
-    if not parts:
-        return ""
-    return lab.text(
-        sql.SQL("select pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts[:45]))
-    )
+    tables = [
+        t
+        for t in lab.catalog.reachable()
+        if t.is_base
+        and not t.parent
+        and lab.model.of(t.key).kind in ("tenant", "root", "user")
+        and t.readable("authenticated")
+    ]
+    return counted(lab, answering(lab, tables))
 
 
 class _Trial:

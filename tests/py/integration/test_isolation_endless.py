@@ -1,0 +1,57 @@
+"""Policies that ask each other without end: what they hide, and what they are called."""
+
+from __future__ import annotations
+
+from fix_isolation import Judge
+
+PEOPLE = """
+create type public.job as enum ('pupil', 'teacher');
+create table public.people (
+    id uuid primary key references auth.users (id), job public.job not null default 'pupil',
+    nickname text
+);
+create table public.courses (
+    id uuid primary key default gen_random_uuid(),
+    led_by uuid not null references public.people (id)
+);
+create table public.places (
+    course_id uuid references public.courses (id), person_id uuid references public.people (id),
+    primary key (course_id, person_id)
+);
+create table public.marks (
+    id uuid primary key default gen_random_uuid(), mark integer,
+    person_id uuid not null references public.people (id)
+);
+create function public.teaches() returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select 1 from public.people p where p.id = auth.uid() and p.job = 'teacher')
+$$;
+alter table public.people enable row level security;
+alter table public.courses enable row level security;
+alter table public.places enable row level security;
+alter table public.marks enable row level security;
+create policy own on public.people for select using (id = auth.uid() or public.teaches());
+create policy own on public.marks for select using (person_id = auth.uid() or public.teaches());
+create policy look on public.courses for select using (
+    public.teaches() or id in (select course_id from public.places where person_id = auth.uid()));
+create policy look on public.places for select using (
+    person_id = auth.uid() {back});
+"""
+BACK = "or course_id in (select id from public.courses where led_by = auth.uid())"
+RENAME = "create policy change on public.people for update using (id = auth.uid());"
+
+
+def test_policies_without_end_hide_no_escalation(judge: Judge) -> None:
+    """Two tables answer nobody; that one makes oneself a teacher shows in the others."""
+    report = judge("empty", PEOPLE.format(back=BACK) + RENAME)
+    found = {f.rule: f for f in report.findings}
+    assert found["escalation.profile"].object == "public.people"
+    assert set(found["denied.recursion"].members) == {"public.courses", "public.places"}
+    assert "denied.everybody" not in found
+
+
+def test_who_may_not_write_his_job_raises_nobody(judge: Judge) -> None:
+    safe = RENAME + "revoke update on public.people from authenticated;"
+    safe += "grant update (nickname) on public.people to authenticated;"
+    report = judge("empty", PEOPLE.format(back="") + safe)
+    assert [f.rule for f in report.findings if f.rule != "lifecycle.own_rows"] == []
