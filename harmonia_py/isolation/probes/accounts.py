@@ -5,6 +5,7 @@ Asked only where the policies look at accounts or at factors, themselves or thro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from psycopg import sql
@@ -23,7 +24,11 @@ _ENDS = {"deleted_at": "now()", "banned_until": "now() + interval '1 year'"}
 def probe(lab: Lab) -> list[Signal]:
     """Look at what the strongest member of A sees, as things are and after each change."""
     boss = next(iter(lab.cast.members("A")), None)
-    if boss is None or not lab.fixtures.replica or not _words(lab) & {"users", "mfa_factors"}:
+    if (
+        boss is None
+        or not lab.fixtures.replica
+        or not (_asked(lab, "users") or _asked(lab, "mfa_factors"))
+    ):
         return []
     what = look(lab, sample(lab, "A", set()))
     return [*_ended(lab, boss, what), *_factors(lab, boss, what)] if what else []
@@ -33,7 +38,7 @@ def endings(lab: Lab, actor: Actor) -> Iterator[tuple[str, str]]:
     """Yield each column of an account that policies look at, and what ends the account by it."""
     users = lab.catalog.platform.get("auth.users")
     for column, value in _ENDS.items():
-        if users is not None and users.has(column) and {"users", column} <= _words(lab):
+        if users is not None and users.has(column) and _asked(lab, "users", column):
             yield (
                 column,
                 lab.text(
@@ -44,14 +49,30 @@ def endings(lab: Lab, actor: Actor) -> Iterator[tuple[str, str]]:
             )
 
 
-def _words(lab: Lab) -> frozenset[str]:
-    """Return every word of the policies and of the helpers that they ask."""
-    key = "words of policies"
+def _asked(lab: Lab, table: str, column: str = "") -> bool:
+    """Whether a policy, or a helper that it asks, names a table of accounts (and its column).
+
+    In one text: many projects have a table of users themselves, and mark rows of others as deleted.
+    """
+    qualified = re.compile(rf'\bauth"?\s*\.\s*"?{table}\b', re.I)
+    ours = any(t.name == table for t in lab.catalog.tables.values())
+    return any(
+        (qualified.search(text) if ours else table in lab.refs.words(text))
+        and (not column or column in lab.refs.words(text))
+        for text in _texts(lab)
+    )
+
+
+def _texts(lab: Lab) -> list[str]:
+    """Return the policies of each table, and each helper that they ask."""
+    key = "texts of policies"
     if key not in lab.memo:
-        policies = "\n".join(lab.refs.policy_text(t) for t in lab.catalog.tables.values())
-        lab.memo[key] = lab.refs.words(lab.refs.closure_text(policies))
-    words: frozenset[str] = lab.memo[key]
-    return words
+        policies = [lab.refs.policy_text(t) for t in lab.catalog.tables.values()]
+        _, functions = lab.refs.reach("\n".join(policies))
+        sources = [lab.catalog.functions[f].source for f in sorted(functions)]
+        lab.memo[key] = [*policies, *sources]
+    texts: list[str] = lab.memo[key]
+    return texts
 
 
 def _ended(lab: Lab, boss: Actor, text: str) -> Iterator[Signal]:
@@ -67,7 +88,7 @@ def _ended(lab: Lab, boss: Actor, text: str) -> Iterator[Signal]:
 
 def _factors(lab: Lab, boss: Actor, text: str) -> Iterator[Signal]:
     other = next((a for a in lab.cast.members("B")), None)
-    if "mfa_factors" not in _words(lab) or other is None:
+    if not _asked(lab, "mfa_factors") or other is None:
         return
     weak = boss.with_claims(boss.name, aal="aal1")
     for theirs in factor(lab, other):

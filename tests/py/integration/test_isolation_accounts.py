@@ -35,3 +35,16 @@ def test_policies_that_look_at_accounts_look_at_the_callers(
     judge: Judge, also: str, rules: list[str]
 ) -> None:
     assert [f.rule for f in judge("helper", HELPER.format(also=also)).findings] == rules
+
+
+def test_a_table_of_users_and_a_mark_elsewhere_are_no_look_at_accounts(judge: Judge) -> None:
+    """Policies ask for a user, and a membership may be deleted: nothing asks about the account."""
+    report = judge(
+        "helper",
+        "create table public.users (id uuid primary key references auth.users (id), nick text);"
+        "alter table public.users enable row level security;"
+        "create policy own on public.users for select using (id = (select auth.uid()));"
+        "alter policy select_member on public.deals using (private.is_member(organization_id)"
+        " and exists (select 1 from public.users u where u.id = (select auth.uid())))",
+    )
+    assert "lifecycle.account" not in {f.rule for f in report.findings}
