@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fix_isolation import Judge
 
 from harmonia_py.engines import Database
 from harmonia_py.isolation import runner
@@ -61,3 +62,59 @@ def test_what_no_row_can_satisfy_is_said(plain_database: Database) -> None:
         with runner.laboratory(conn) as lab:
             assert list(lab.fixtures.errors) == ["public.t"]
         conn.rollback()
+
+
+ASSISTANTS = """
+create table public.offices (id uuid primary key default gen_random_uuid(), said text);
+create table public.staff (
+    id uuid primary key references auth.users (id), job text not null default 'clerk'
+    check (job in ('chief', 'clerk')), office_id uuid references public.offices (id),
+    helps {type} not null default '{{}}'
+);
+create table public.letters (
+    id uuid primary key default gen_random_uuid(), said text,
+    office_id uuid not null references public.offices (id)
+);
+create function public.office() returns uuid language sql stable security definer
+set search_path = '' as $$ select office_id from public.staff where id = auth.uid() $$;
+create function public.job() returns text language sql stable security definer
+set search_path = '' as $$ select job from public.staff where id = auth.uid() $$;
+alter table public.offices enable row level security;
+alter table public.staff enable row level security;
+alter table public.letters enable row level security;
+create policy p on public.offices for select using (id = public.office());
+create policy p on public.staff for select using (office_id = public.office());
+create policy p on public.letters using (office_id = public.office() and public.job() = 'chief');
+"""
+
+
+@pytest.mark.parametrize(("kind", "powers"), [("uuid[]", False), ("text[]", True)])
+def test_only_a_list_of_texts_may_hold_permissions(
+    plain_database: Database, kind: str, *, powers: bool
+) -> None:
+    """A list of ids says whom somebody helps; a word that policies ask for is no id."""
+    with plain_database.connect_admin() as conn:
+        conn.execute(ASSISTANTS.format(type=kind).encode())
+        with runner.laboratory(conn) as lab:
+            assert lab.fixtures.errors == {}
+            first = lab.fixtures.of("public.staff", "A")[0]
+            assert ("chief" in first.values["helps"]) is powers
+        conn.rollback()
+
+
+def test_a_person_without_rows_on_the_other_side_is_no_error(judge: Judge) -> None:
+    """Pairs of rows name two sides: where only one of them is there, the run goes on."""
+    pairs = """
+    create table public.links (
+        id uuid primary key default gen_random_uuid(),
+        asked_by uuid references public.people (id),
+        one uuid not null references public.things (id),
+        two uuid not null references public.things (id), unique (one, two)
+    );
+    """
+    around = """
+    create table public.things (id uuid primary key default gen_random_uuid(), said text);
+    create table public.people (id uuid primary key references auth.users (id), said text);
+    """
+    report = judge("empty", around + pairs)
+    assert report.exit_code() == 5
