@@ -16,7 +16,7 @@ from pglast import enums
 from pglast.stream import RawStream
 
 from harmonia_py.isolation.catalog import Catalog, Column, Function, Table
-from harmonia_py.isolation.references import References
+from harmonia_py.isolation.references import References, elements
 from harmonia_py.isolation.routines import statements
 from harmonia_py.isolation.suggestions import suggestions
 
@@ -217,7 +217,7 @@ def _constants(node: Any) -> list[str]:
     if isinstance(node, ast.TypeCast):
         found = _constants(node.arg)
         if node.typeName.arrayBounds and len(found) == 1:
-            return [part.strip('" ') for part in found[0].strip("{}").split(",")]
+            return elements(found[0])
         return found
     if isinstance(node, ast.A_ArrayExpr):
         return _constants(node.elements or ())

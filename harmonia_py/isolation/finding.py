@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from harmonia_py.isolation.actors import Actor
@@ -155,10 +155,6 @@ class Report:
     def safe(self) -> bool:
         """Whether nothing at all was found and nothing failed to be judged by error."""
         return not self.findings and not self.errors
-
-    def with_coverage(self, coverage: Sequence[Coverage]) -> Report:
-        """Return the same report with other coverage (a prover adds ``proven``)."""
-        return replace(self, coverage=tuple(coverage))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data: the object of ``--output json``."""

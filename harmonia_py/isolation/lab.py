@@ -7,7 +7,7 @@ its own, as the actor, and looks at the tables afterwards as the bypass role.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -232,6 +232,18 @@ class Lab:
             str(data.get(c)) == actor.user for c in self.model.of(table).users
         )
 
+    def speaking(self, actor: Actor) -> tuple[str, ...]:
+        """Return what makes the rest of a transaction's statements the actor's, but for the role.
+
+        Defaults of what is written before a probe may ask who is calling.
+        """
+        call = sql.SQL("select pg_catalog.set_config({}, {}, true)")
+        return tuple(
+            self.text(call.format(sql.Literal(name), sql.Literal(value)))
+            for name, value in actor.session().items()
+            if name.startswith("request.jwt")
+        )
+
     # State -----------------------------------------------------------------------------
 
     def state_sql(self, table: Table) -> str:
@@ -448,6 +460,14 @@ class Lab:
             notices,
         )
 
+    def where(self, table: Table, values: Mapping[str, Any]) -> str:
+        """Return a condition (without ``where``): each column has its value, which none is null."""
+        parts = (
+            sql.SQL("{} = {}").format(sql.Identifier(c), self.literal(table, c, value))
+            for c, value in values.items()
+        )
+        return self.text(sql.SQL(" and ").join(parts))
+
     def where_keys(self, table: Table, rows: Iterable[dict[str, Any]]) -> str:
         """Return a condition (without ``where``) that names the given rows."""
         columns = table.primary_key or tuple(c.name for c in table.columns if c.category in "USN")
@@ -457,11 +477,7 @@ class Lab:
         present = [c for c in columns if row.get(c) is not None]
         key = ("where", table.key, tuple((c, str(row[c])) for c in present))
         if key not in self.memo:
-            parts = (
-                sql.SQL("{} = {}").format(sql.Identifier(c), self.literal(table, c, row[c]))
-                for c in present
-            )
-            self.memo[key] = self.text(sql.SQL("({})").format(sql.SQL(" and ").join(parts)))
+            self.memo[key] = f"({self.where(table, {c: row[c] for c in present})})"
         text: str = self.memo[key]
         return text
 

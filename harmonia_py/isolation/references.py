@@ -8,7 +8,7 @@ from functools import cached_property
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
-__all__ = ["References", "literals"]
+__all__ = ["References", "elements", "literals"]
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
 # The token's subject, as policies and helpers of all kinds take it.
@@ -28,6 +28,13 @@ _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 def literals(text: str) -> list[str]:
     """Return the quoted strings of an SQL expression, in order, unescaped."""
     return [m.replace("''", "'") for m in _LITERAL.findall(text)]
+
+
+def elements(text: str) -> list[str]:
+    """Take an array's output form apart: ``{a,"b c"}``."""
+    inside = text.strip()[1:-1]
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', inside)
+    return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
 
 
 _CONSTANT = frozenset(

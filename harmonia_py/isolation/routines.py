@@ -13,7 +13,7 @@ from pglast.parser import ParseError, parse_plpgsql_json
 
 from harmonia_py.isolation.catalog import Function
 
-__all__ = ["statements"]
+__all__ = ["plpgsql", "statements"]
 
 _DECLARED = re.compile(r"\bdeclare\b(.*?)\bbegin\b", re.I | re.S)
 _QUALIFIED = re.compile(r"\b(?!pg_catalog\.)\w+\s*\.\s*\w+\b(?:%\w+)?")
@@ -47,16 +47,23 @@ def _trees(text: str) -> tuple[Any, ...]:
     return ()
 
 
-def _block(source: str, names: tuple[str, ...]) -> Any:
-    # No types are resolved: the header declares the names, and what is not known is a text.
-    header = ", ".join(f'"{name}" text' for name in names)
-    known = _DECLARED.sub(lambda m: _QUALIFIED.sub("text", m.group(0)), source)
+def plpgsql(source: str, names: tuple[str, ...], returns: str) -> Any:
+    """Return the tree of a body of PL/pgSQL; ParseError or ValueError where it is none.
+
+    The parser resolves no types: the header only has to declare the parameters.
+    """
+    header = "" if returns == "trigger" else ", ".join(f'"{name}" text' for name in names)
     tag = "$harmonia_body$"
+    text = f"create function f({header}) returns {returns} language plpgsql as {tag}{source}{tag}"
+    return json.loads(parse_plpgsql_json(text))
+
+
+def _block(source: str, names: tuple[str, ...]) -> Any:
+    # What type a variable has is of no use here, and may not be known to the parser.
+    known = _DECLARED.sub(lambda m: _QUALIFIED.sub("text", m.group(0)), source)
     for returns in ("setof text", "text", "void", "trigger"):
-        given = "" if returns == "trigger" else header
-        text = f"create function f({given}) returns {returns} language plpgsql as {tag}{known}{tag}"
         try:
-            return json.loads(parse_plpgsql_json(text))
+            return plpgsql(known, names, returns)
         except (ParseError, ValueError):
             continue
     return None

@@ -15,6 +15,7 @@ from psycopg import sql
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.proof import Proof
 from harmonia_py.isolation.proof.witness import Cell, Witness
 from harmonia_py.isolation.references import literals
@@ -110,8 +111,7 @@ class Scene:
             )
             return Attack(f"{text} where {where} having count(*) > 0", pre, actor)
         if command == "delete":
-            text = self.lab.text(sql.SQL("delete from {}").format(self.table.sql))
-            return Attack(text, pre, actor)
+            return Attack(statements.erase(self.lab, self.table), pre, actor)
         update = self._update(subject)
         return Attack(update, pre, actor) if update else None
 
@@ -126,9 +126,7 @@ class Scene:
         if not columns:
             return None
         column = min(columns, key=lambda c: (c.name in keys, c.name in self.witness.rows[0][1]))
-        value = self.lab.literal(self.table, column.name, subject[column.name])
-        statement = sql.SQL("update {} set {} = {}")
-        return self.lab.text(statement.format(self.table.sql, sql.Identifier(column.name), value))
+        return statements.change(self.lab, self.table, {column.name: subject[column.name]})
 
     def _move(self, subject: dict[str, Any], others: Sequence[str]) -> Attack | None:
         """Let a member of tenant A make its own rows into rows like the one in question."""
@@ -138,16 +136,8 @@ class Scene:
         ]
         if not members or not all(self._may(self.table.column(c), "UPDATE") for c in names):
             return None
-        assignments = (
-            sql.SQL("{} = {}").format(
-                sql.Identifier(c), self.lab.literal(self.table, c, subject[c])
-            )
-            for c in names
-        )
-        statement = sql.SQL("update {} set {}").format(
-            self.table.sql, sql.SQL(", ").join(assignments)
-        )
-        return Attack(self.lab.text(statement), tuple(others) or ("select 1",), members[0])
+        statement = statements.change(self.lab, self.table, {c: subject[c] for c in names})
+        return Attack(statement, tuple(others) or ("select 1",), members[0])
 
     def _variations(self, subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the row in question as it came out, and as the policies' constants suggest it."""

@@ -13,6 +13,7 @@ from psycopg import sql
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.assurance import factor
 from harmonia_py.isolation.probes.sight import look, sample
 
@@ -41,10 +42,11 @@ def endings(lab: Lab, actor: Actor) -> Iterator[tuple[str, str]]:
         if users is not None and users.has(column) and _asked(lab, "users", column):
             yield (
                 column,
-                lab.text(
-                    sql.SQL("update {} set {} = pg_catalog.{} where id = {}").format(
-                        users.sql, sql.Identifier(column), sql.SQL(value), sql.Literal(actor.user)
-                    )
+                statements.change(
+                    lab,
+                    users,
+                    {column: sql.SQL(f"pg_catalog.{value}")},
+                    lab.where(users, {"id": actor.user}),
                 ),
             )
 

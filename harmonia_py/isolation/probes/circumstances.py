@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -16,6 +17,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.infer import ends_of, tells_state
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.arguments import choices
 from harmonia_py.isolation.probes.doors import is_address
 from harmonia_py.isolation.probes.ranks import roles_table
@@ -87,12 +89,8 @@ def addressed(lab: Lab, function: Function, table: Table, label: str) -> Iterato
     named = next((str(o) for o in options if str(o) in lab.fixtures.users), None)
     if mail is not None and named is not None:
         value = sql.SQL("(select pg_catalog.lower(u.email) from auth.users as u where u.id = {})")
-        yield lab.text(
-            sql.SQL("update {} set {} = {} where {}").format(
-                table.sql, sql.Identifier(mail.name), value.format(sql.Literal(named)),
-                sql.SQL(lab.where_keys(table, [rows[0].values])),
-            )
-        )  # fmt: skip
+        keys = lab.where_keys(table, [rows[0].values])
+        yield statements.change(lab, table, {mail.name: value.format(sql.Literal(named))}, keys)
 
 
 def _in_use(lab: Lab, function: Function) -> Iterator[Circumstance]:
@@ -109,12 +107,10 @@ def _in_use(lab: Lab, function: Function) -> Iterator[Circumstance]:
             options = [str(o[0]) for o in choices(lab, function, argument, "A")]
             own = next((o for o in options if o not in lab.model.roles), None)
             if own is not None:
-                text = sql.SQL("update {} set {} = {} where {}::text = {} and {}::text = {}")
-                yield Circumstance("a member holds the role", table.key, (lab.text(text.format(
-                    lab.catalog.tables[seats.table].sql, sql.Identifier(seats.role or ""),
-                    sql.Literal(own), sql.Identifier(seats.user), sql.Literal(members[-1].user),
-                    sql.Identifier(seats.tenant), sql.Literal(lab.cast.a.id),
-                )),))  # fmt: skip
+                held = lab.catalog.tables[seats.table]
+                seat = lab.where(held, {seats.user: members[-1].user, seats.tenant: lab.cast.a.id})
+                text = statements.change(lab, held, {seats.role or "": own}, seat)
+                yield Circumstance("a member holds the role", table.key, (text,))
                 return
 
 
@@ -165,12 +161,8 @@ def _tenant(lab: Lab) -> Iterator[Circumstance]:
     values = _values(root, column)[1:] or lab.model.tenant_closed
     for value in values:
         shown = "2020-01-01T00:00:00Z" if column.category == "D" else value
-        text = lab.text(
-            sql.SQL("update {} set {} = {} where {}::text = {}").format(
-                root.sql, sql.Identifier(column.name), lab.literal(root, column.name, shown),
-                sql.Identifier(lab.model.tenant_key), sql.Literal(lab.cast.a.id),
-            )
-        )  # fmt: skip
+        keys = lab.where(root, {lab.model.tenant_key: lab.cast.a.id})
+        text = statements.change(lab, root, {column.name: shown}, keys)
         yield Circumstance(f"{root.key}.{column.name} is {value}", root.key, (text,))
 
 
@@ -191,17 +183,10 @@ def _long_ago(lab: Lab, table: Table, ends: str) -> Circumstance:
 
 
 def _set(lab: Lab, table: Table, column: Column, value: str) -> Circumstance:
-    text = _update(lab, table, {column.name: lab.literal(table, column.name, value)})
+    text = _update(lab, table, {column.name: value})
     return Circumstance(f"{table.key}.{column.name} is {value}", table.key, (text,))
 
 
-def _update(lab: Lab, table: Table, values: Mapping[str, sql.Composable]) -> str:
-    settings = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()
-    )
-    return lab.text(
-        sql.SQL("update {} set {} where {}::text = {}").format(
-            table.sql, settings, sql.Identifier(lab.model.of(table.key).path[0]),
-            sql.Literal(lab.cast.a.id),
-        )
-    )  # fmt: skip
+def _update(lab: Lab, table: Table, values: Mapping[str, Any]) -> str:
+    theirs = lab.where(table, {lab.model.of(table.key).path[0]: lab.cast.a.id})
+    return statements.change(lab, table, values, theirs)

@@ -12,8 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from psycopg import sql
-
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import NotJudged, Signal
 from harmonia_py.isolation.lab import Lab, Probe
@@ -79,15 +77,8 @@ def _without_shares(lab: Lab) -> list[str]:
 def _close(lab: Lab, root: Table, column: Column, value: str) -> str:
     if column.category == "D":
         value = "2020-01-01T00:00:00Z"
-    return lab.text(
-        sql.SQL("update {} set {} = {} where {} = {}").format(
-            root.sql,
-            sql.Identifier(column.name),
-            lab.literal(root, column.name, value),
-            sql.Identifier(lab.model.tenant_key),
-            lab.literal(root, lab.model.tenant_key, lab.cast.a.id),
-        )
-    )
+    keys = lab.where(root, {lab.model.tenant_key: lab.cast.a.id})
+    return statements.change(lab, root, {column.name: value}, keys)
 
 
 def _asked(lab: Lab, root: Table, column: Column) -> bool:

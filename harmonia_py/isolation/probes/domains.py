@@ -12,6 +12,7 @@ from psycopg import sql
 from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.shares import sight
 from harmonia_py.isolation.probes.signup import arrival, signed_up
 
@@ -26,8 +27,8 @@ def probe(lab: Lab) -> list[Signal]:
     look = sight(lab)
     for function in _functions(lab) if look and lab.fixtures.replica else ():
         for table, column in list(_columns(lab, function))[:_MOST]:
-            for statements in _named(lab, function, table, column):
-                if (signal := _tried(lab, function, table, column, statements, look)) is not None:
+            for ways in _named(lab, function, table, column):
+                if (signal := _tried(lab, function, table, column, ways, look)) is not None:
                     return [signal]
     return []
 
@@ -57,20 +58,18 @@ def _columns(lab: Lab, function: Function) -> Iterator[tuple[Table, Column]]:
 
 def _named(lab: Lab, function: Function, table: Table, column: Column) -> Iterator[list[str]]:
     """Yield how a row of B comes to name the domain: by itself, and with its marks set."""
-    where = sql.SQL(lab.where_keys(table, [lab.fixtures.of(table.key, "B")[0].values]))
+    where = lab.where_keys(table, [lab.fixtures.of(table.key, "B")[0].values])
     value = sql.SQL("array[{}]" if column.type == "text[]" else "{}").format(sql.Literal(_DOMAIN))
     words = lab.refs.words(lab.refs.closure_text(function.source))
     marks = [
         (c.name, sql.SQL("true" if c.category == "B" else "now()"))
         for c in table.columns
-        if c.category in "BD" and c.name in words and c.writable and c.name not in ("created_at",)
+        # A time that is always there says nothing of a state.
+        if c.category == "B" or (c.category == "D" and not c.not_null)
+        if c.name in words and c.writable
     ]
     for also in ([], marks) if marks else ([],):
-        sets = sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(name), given)
-            for name, given in ((column.name, value), *also)
-        )
-        yield [lab.text(sql.SQL("update {} set {} where {}").format(table.sql, sets, where))]
+        yield [statements.change(lab, table, {column.name: value, **dict(also)}, where)]
 
 
 def _tried(

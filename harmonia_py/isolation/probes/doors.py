@@ -13,12 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Column, Function, Table
 from harmonia_py.isolation.lab import Lab, Probe
-from harmonia_py.isolation.probes import rpc
+from harmonia_py.isolation.probes import rpc, statements
 from harmonia_py.isolation.probes.arguments import choices
 from harmonia_py.isolation.probes.times import moved
 from harmonia_py.isolation.probes.uses import handed_on
@@ -104,12 +103,8 @@ def _twin(lab: Lab, table: Table, row: dict[str, Any]) -> Iterator[str]:
     theirs = lab.fixtures.of(table.key, "B")
     rest = [c for c in table.primary_key if c not in path]
     if len(path) == 1 and len(rest) == 1 and len(table.primary_key) == 2 and theirs:
-        yield lab.text(
-            sql.SQL("update {} set {} = {} where {}").format(
-                table.sql, sql.Identifier(rest[0]), lab.literal(table, rest[0], row[rest[0]]),
-                sql.SQL(lab.where_keys(table, [theirs[0].values])),
-            )
-        )  # fmt: skip
+        keys = lab.where_keys(table, [theirs[0].values])
+        yield statements.change(lab, table, {rest[0]: row[rest[0]]}, keys)
 
 
 def doors(lab: Lab, function: Function, label: str = "B") -> list[Door]:
@@ -255,31 +250,21 @@ def _left(lab: Lab, held: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
     seats, boss = lab.model.membership, lab.cast.members("A")[0]
     members = lab.catalog.tables.get(seats.table) if seats else None
     if seats and members and any(boss.user in values.values() for values in held.values()):
-        theirs = sql.SQL(" where {}::text = {}").format(
-            sql.Identifier(seats.user), sql.Literal(boss.user)
-        )
-        gone = sql.SQL("delete from {}").format(members.sql) + theirs
-        yield "its maker was removed", (lab.text(gone),)
-        away = sql.SQL("update {} set {} = {}").format(
-            members.sql, sql.Identifier(seats.tenant),
-            lab.literal(members, seats.tenant, _seat(lab, seats.table, seats.tenant)),
-        ) + theirs  # fmt: skip
-        yield "its maker belongs elsewhere", (lab.text(away),)
+        theirs = lab.where(members, {seats.user: boss.user})
+        yield "its maker was removed", (statements.erase(lab, members, theirs),)
+        elsewhere = {seats.tenant: _seat(lab, seats.table, seats.tenant)}
+        away = statements.change(lab, members, elsewhere, theirs)
+        yield "its maker belongs elsewhere", (away,)
         for value in seats.inactive[:2] if seats.status else ():
-            text = sql.SQL("update {} set {} = {}").format(
-                members.sql, sql.Identifier(seats.status or ""),
-                lab.literal(members, seats.status or "", value),
-            ) + theirs  # fmt: skip
-            yield f"its maker is {value}", (lab.text(text),)
+            ended = statements.change(lab, members, {seats.status or "": value}, theirs)
+            yield f"its maker is {value}", (ended,)
     root = lab.catalog.tables.get(lab.model.tenant_table or "")
     for value in lab.model.tenant_closed if root and lab.model.tenant_status else ():
         column = root.column(lab.model.tenant_status or "") if root else None
         if root and column:
             shown = _PAST if column.category == "D" else value
-            text = sql.SQL("update {} set {} = {}").format(
-                root.sql, sql.Identifier(column.name), lab.literal(root, column.name, shown)
-            )
-            yield f"its tenant is {value}", (lab.text(text),)
+            closed = statements.change(lab, root, {column.name: shown})
+            yield f"its tenant is {value}", (closed,)
 
 
 def is_address(column: Column, row: dict[str, Any]) -> bool:
@@ -343,14 +328,9 @@ def present(
     text = rpc.composed(lab, door.function, [a for a, _ in arguments], [v for _, v in arguments])
     prepare = []
     for table, row in door.rows:
-        settings = [
-            sql.SQL("{} = {}").format(sql.Identifier(c), lab.literal(table, c, v))
-            for c, v in values.get(table.key, {}).items()
-        ]
-        if settings:
-            where = sql.SQL(lab.where_keys(table, [row]))
-            head = sql.SQL("update {} set {} where {}")
-            prepare.append(lab.text(head.format(table.sql, sql.SQL(", ").join(settings), where)))
+        if changed := values.get(table.key):
+            keys = lab.where_keys(table, [row])
+            prepare.append(statements.change(lab, table, changed, keys))
     return Probe(actor, text, rows=True, watch=("*",), pre=tuple(prepare), replica=True)
 
 

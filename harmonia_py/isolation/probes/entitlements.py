@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from psycopg import sql
-
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.references import literals
 
 __all__ = ["probe"]
@@ -106,14 +105,8 @@ def _same(stored: Any, wanted: Any) -> bool:
 def _update(lab: Lab, table: Table, column: Column, value: Any, actor: Actor) -> str:
     model = lab.model.of(table.key)
     own = lab.cast.a.id if model.kind == "root" else actor.user
-    return lab.text(
-        sql.SQL("update {} set {} = {} where {} = {}").format(
-            table.sql,
-            sql.Identifier(column.name),
-            lab.literal(table, column.name, value),
-            sql.Identifier(model.path[0]),
-            lab.literal(table, model.path[0], own),
-        )
+    return statements.change(
+        lab, table, {column.name: value}, lab.where(table, {model.path[0]: own})
     )
 
 

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg import sql
-
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
 from harmonia_py.isolation.finding import Signal
@@ -87,15 +85,7 @@ def _manages(lab: Lab, table: Table, m: Any, actor: Actor) -> bool:
 def _update(
     lab: Lab, table: Table, m: Any, actor: Actor, column: str, value: Any, user: str | None
 ) -> Probe:
-    text = lab.text(
-        sql.SQL("update {} set {} = {} where {} = {}").format(
-            table.sql,
-            sql.Identifier(column),
-            lab.literal(table, column, value),
-            sql.Identifier(m.user),
-            sql.Literal(user),
-        )
-    )
+    text = statements.change(lab, table, {column: value}, lab.where(table, {m.user: user}))
     return Probe(actor, text, watch=(table.key,))
 
 
@@ -103,11 +93,7 @@ def _set(
     lab: Lab, table: Table, m: Any, actor: Actor, column: str, value: Any, what: str
 ) -> list[Signal]:
     item = _update(lab, table, m, actor, column, value, actor.user)
-    blind = lab.text(
-        sql.SQL("update {} set {} = {}").format(
-            table.sql, sql.Identifier(column), lab.literal(table, column, value)
-        )
-    )
+    blind = statements.change(lab, table, {column: value})
     plan = [item, Probe(actor, blind, watch=(table.key,))]
     for tried, outcome in zip(plan, lab.run(plan), strict=True):
         rose = [
@@ -163,15 +149,8 @@ def _profiles(lab: Lab) -> list[Signal]:
                 if column.name not in words or not column.writable:
                     continue
                 for value in _wanted(lab, table, column):
-                    change = lab.text(
-                        sql.SQL("update {} set {} = {} where {} = {}").format(
-                            table.sql,
-                            sql.Identifier(column.name),
-                            lab.literal(table, column.name, value),
-                            sql.Identifier(users[0]),
-                            sql.Literal(actor.user),
-                        )
-                    )
+                    own = lab.where(table, {users[0]: actor.user})
+                    change = statements.change(lab, table, {column.name: value}, own)
                     plan.append(
                         Probe(
                             actor,

@@ -55,29 +55,15 @@ def _writes(lab: Lab, key: str, column: str, actor: Actor, named: list[Item]) ->
                 yield Probe(actor, text, watch=(key,), tag=item)
         may = (actor.role, "UPDATE") in table.column(column).privileges
         if rows and may and table.can(actor.role, "SELECT"):
-            text = lab.text(
-                sql.SQL("update {} set {} = {} where {}").format(
-                    table.sql,
-                    sql.Identifier(column),
-                    lab.literal(table, column, item.name),
-                    sql.SQL(lab.where_keys(table, rows)),
-                )
-            )
+            keys = lab.where_keys(table, rows)
+            text = statements.change(lab, table, {column: item.name}, keys)
             yield Probe(actor, text, watch=(key,), tag=item)
 
 
 def _uses(lab: Lab, written: Probe) -> Iterator[Probe]:
     """Yield what the row may open, once it is there; defaults of it may name the caller."""
     item, actor = written.tag, written.actor
-    claims = [
-        lab.text(
-            sql.SQL("select pg_catalog.set_config({}, {}, true)").format(
-                sql.Literal(name), sql.Literal(value)
-            )
-        )
-        for name, value in actor.session().items()
-        if name.startswith("request.jwt")
-    ]
+    claims = lab.speaking(actor)
     # A policy may fail on the path of some other object.
     alone = lab.text(
         sql.SQL("delete from storage.objects where id <> {}").format(sql.Literal(item.id))

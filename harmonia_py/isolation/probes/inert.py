@@ -20,7 +20,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Function, Policy, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
-from harmonia_py.isolation.probes import home
+from harmonia_py.isolation.probes import home, statements
 from harmonia_py.isolation.probes.arguments import is_tenant
 from harmonia_py.isolation.probes.naming import named
 from harmonia_py.isolation.probes.uses import items
@@ -170,10 +170,7 @@ def _unnoticed(
 def _plan(
     lab: Lab, table: Table, command: str, column: Column, value: Any, actors: Sequence[Actor]
 ) -> list[Probe]:
-    update = sql.SQL("update {} set {} = {}").format(
-        table.sql, sql.Identifier(column.name), lab.literal(table, column.name, value)
-    )
-    texts = (lab.text(update),)
+    texts = (statements.change(lab, table, {column.name: value}),)
     plan = (p for actor in actors for p in home.plan(lab, table, actor, texts))
     return [p for p in plan if p.tag[1] == command]
 

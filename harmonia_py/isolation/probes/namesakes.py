@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from psycopg import sql
-
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
-from harmonia_py.isolation.probes import rpc
+from harmonia_py.isolation.probes import rpc, statements
 from harmonia_py.isolation.probes.circumstances import addressed, worked_on
 
 __all__ = ["probe"]
@@ -58,13 +56,11 @@ def _twins(lab: Lab, function: Function, tables: Sequence[Table], boss: Actor) -
         mine, theirs = (lab.fixtures.of(table.key, label) for label in "AB")
         if len(rest) == 1 and len(table.primary_key) == 2 and mine and theirs:
             pre.append(
-                lab.text(
-                    sql.SQL("update {} set {} = {} where {}").format(
-                        table.sql,
-                        sql.Identifier(rest[0]),
-                        lab.literal(table, rest[0], theirs[0].values[rest[0]]),
-                        sql.SQL(lab.where_keys(table, [mine[0].values])),
-                    )
+                statements.change(
+                    lab,
+                    table,
+                    {rest[0]: theirs[0].values[rest[0]]},
+                    lab.where_keys(table, [mine[0].values]),
                 )
             )
             watch.append(table.key)

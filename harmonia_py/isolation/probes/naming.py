@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator
 
-from psycopg import sql
-
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.wanted import kept
 
 __all__ = ["named"]
@@ -45,11 +44,8 @@ def _updates(lab: Lab, place: _Place, user: str) -> Iterator[list[str]]:
     """Yield the ways to let each row name the user; for the first, another may have to give way."""
     table, column = place
     for number, row in enumerate(lab.fixtures.of(table.key, "A")):
-        where = sql.SQL(lab.where_keys(table, [row.values]))
-        name, value = sql.Identifier(column), sql.Literal(user)
-        update = sql.SQL("update {} set {} = {} where {}").format(table.sql, name, value, where)
-        delete = sql.SQL("delete from {} where {} = {} and not ({})").format(
-            table.sql, name, value, where
-        )
-        ways = [update] if number else [update, sql.SQL("; ").join([delete, update])]
-        yield [lab.text(way) for way in ways]
+        where = lab.where_keys(table, [row.values])
+        update = statements.change(lab, table, {column: user}, where)
+        named = f"{lab.where(table, {column: user})} and not ({where})"
+        delete = statements.erase(lab, table, named)
+        yield [update] if number else [update, f"{delete}; {update}"]

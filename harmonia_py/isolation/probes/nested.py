@@ -172,12 +172,7 @@ def _parents(lab: Lab, table: Table) -> Iterator[tuple[str, ...]]:
         for column in parent.columns:
             if column.name in words:
                 for value in values_of(parent, column):
-                    change = sql.SQL("update {} set {} = {}").format(
-                        parent.sql,
-                        sql.Identifier(column.name),
-                        lab.literal(parent, column.name, value),
-                    )
-                    yield (lab.text(change),)
+                    yield (statements.change(lab, parent, {column.name: value}),)
 
 
 def _join(table: Table, actor: Actor, item: Probe, opened: list[str]) -> Signal:

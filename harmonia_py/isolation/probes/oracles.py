@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from psycopg import sql
-
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import ForeignKey, Table, Unique
 from harmonia_py.isolation.finding import Signal
@@ -275,13 +273,5 @@ def _write(
         return None
     if not all((actor.role, "UPDATE") in table.column(c).privileges for c in values):
         return None
-    settings = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(c), lab.literal(table, c, v))
-        for c, v in values.items()
-    )
-    text = lab.text(
-        sql.SQL("update {} set {} where {}").format(
-            table.sql, settings, sql.SQL(lab.where_keys(table, [rows[0].values]))
-        )
-    )
+    text = statements.change(lab, table, values, lab.where_keys(table, [rows[0].values]))
     return Probe(actor, text, watch=(table.key,))

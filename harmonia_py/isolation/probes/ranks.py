@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Function, Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.uses import uses
 
 __all__ = ["Custom", "custom", "roles_table"]
@@ -84,12 +85,10 @@ def _custom(lab: Lab) -> Custom | None:
         {source.tenant: lab.cast.a.id, source.role: ROLE, source.permission: k}
         for k in sorted(keys)
     ]
-    seat = sql.SQL("update {} set {} = {} where {}::text = {} and {}::text = {}").format(
-        lab.catalog.tables[seats.table].sql, sql.Identifier(seats.role), sql.Literal(ROLE),
-        sql.Identifier(seats.user), sql.Literal(actor.user),
-        sql.Identifier(seats.tenant), sql.Literal(lab.cast.a.id),
-    )  # fmt: skip
-    pre = (_insert(lab, table, [row]), _insert(lab, held, rows), lab.text(seat))
+    members_table = lab.catalog.tables[seats.table]
+    own_seat = lab.where(members_table, {seats.user: actor.user, seats.tenant: lab.cast.a.id})
+    seat = statements.change(lab, members_table, {seats.role: ROLE}, own_seat)
+    pre = (_insert(lab, table, [row]), _insert(lab, held, rows), seat)
     return Custom(actor, pre, table, rank, own)
 
 

@@ -58,16 +58,9 @@ def _given(
     members = lab.catalog.table(seats.table) if seats else None
     if seats is None or seats.role is None or table is None or members is None:
         return None
-    role, tenant = sql.Literal(ROLE), sql.Literal(lab.cast.a.id)
-    seat = sql.SQL("update {} set {} = {} where {}::text = {} and {}::text = {}").format(
-        members.sql,
-        sql.Identifier(seats.role),
-        role,
-        sql.Identifier(seats.user),
-        sql.Literal(actor.user),
-        sql.Identifier(seats.tenant),
-        tenant,
-    )
+    tenant = sql.Literal(lab.cast.a.id)
+    own_seat = lab.where(members, {seats.user: actor.user, seats.tenant: lab.cast.a.id})
+    seat = statements.change(lab, members, {seats.role: ROLE}, own_seat)
     names = sql.SQL(", ").join(
         sql.Identifier(n) for n in (source.tenant or "", source.role, source.permission)
     )
@@ -83,7 +76,7 @@ def _given(
         for whose, name, key in held
     )
     grant = sql.SQL("insert into {} ({}) values {}").format(table.sql, names, rows)
-    return lab.text(seat), lab.text(grant)
+    return seat, lab.text(grant)
 
 
 def _possible(lab: Lab, actor: Actor, pre: tuple[str, ...]) -> bool:

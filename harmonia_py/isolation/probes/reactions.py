@@ -103,12 +103,7 @@ def _renewals(
     renewed = _renewed(lab, table, actor, source)
     changes = [renewed] if together else [{name: value} for name, value in renewed.items()]
     for values in changes if rows and renewed else ():
-        assigned = sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(name), lab.literal(table, name, value))
-            for name, value in values.items()
-        )
-        keys = sql.SQL(lab.where_keys(table, rows))
-        text = lab.text(sql.SQL("update {} set {} where {}").format(table.sql, assigned, keys))
+        text = statements.change(lab, table, values, lab.where_keys(table, rows))
         tag = _RENEWED if together else "update"
         yield _probe(lab, table, source, Probe(actor, text, values=rows[0] | values, tag=tag))
 
@@ -144,14 +139,8 @@ def _alike(lab: Lab, table: Table, source: str, values: dict[str, Any]) -> Itera
             if not target.has(name) or name in fixed or values.get(own) is None:
                 continue
             if target.column(name).category in "SEN" and target.column(name).writable:
-                yield lab.text(
-                    sql.SQL("update {} set {} = {} where {}").format(
-                        target.sql,
-                        sql.Identifier(name),
-                        lab.literal(target, name, values[own]),
-                        sql.SQL(lab.where_keys(target, rows)),
-                    )
-                )
+                keys = lab.where_keys(target, rows)
+                yield statements.change(lab, target, {name: values[own]}, keys)
 
 
 def _renewed(lab: Lab, table: Table, actor: Actor, source: str) -> dict[str, Any]:
@@ -229,16 +218,8 @@ def _read(lab: Lab, table: Table, actor: Actor, written: Probe) -> str:
     text = sql.SQL(
         "select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t)) from (select {} from {}) as t"
     ).format(columns, table.sql)
-    claims = (
-        lab.text(
-            sql.SQL("select pg_catalog.set_config({}, {}, true)").format(
-                sql.Literal(name), sql.Literal(value)
-            )
-        )
-        for name, value in written.actor.session().items()
-        if name.startswith("request.jwt")
-    )
-    item = Probe(actor, lab.text(text), rows=True, pre=(*claims, *written.pre, written.sql))
+    pre = (*lab.speaking(written.actor), *written.pre, written.sql)
+    item = Probe(actor, lab.text(text), rows=True, pre=pre)
     (outcome,) = lab.run([item])
     return str(outcome.result) if outcome.ok else ""
 

@@ -102,19 +102,13 @@ class _Trial:
             if thing is None or self.lab.model.of(fk.target).kind not in ("tenant", "user"):
                 continue
             for column in ends_of(thing)[0]:
-                key = sql.SQL(" and ").join(
-                    sql.SQL("{} = {}").format(
-                        sql.Identifier(there), self.lab.literal(thing, there, self.values.get(here))
-                    )
-                    for here, there in zip(fk.columns, fk.ref_columns, strict=True)
-                )
-                mark = sql.SQL("update {} set {} = '2026-01-02' where {}").format(
-                    thing.sql, sql.Identifier(column), key
-                )
-                if self._kept_by_members(thing, self.lab.text(mark)):
+                ends = zip(fk.columns, fk.ref_columns, strict=True)
+                key = self.lab.where(thing, {there: self.values.get(here) for here, there in ends})
+                mark = statements.change(self.lab, thing, {column: "2026-01-02"}, key)
+                if self._kept_by_members(thing, mark):
                     continue
                 item = self._probe(self.share.live(), self.look)
-                item.pre = (self.lab.text(mark), *item.pre)
+                item.pre = (mark, *item.pre)
                 if still := self._more(self.lab.run([item])[0], alone) & opened:
                     yield self._signal(
                         "lifecycle.shared", "select", item,
@@ -205,11 +199,8 @@ class _Trial:
         rows = self.lab.fixtures.of(key, "B")
         if column is None or not rows:
             return None
-        value = self.lab.literal(table, column.name, rows[0].values.get(column.name))
-        text = sql.SQL("update {} set {} = {}").format(
-            table.sql, sql.Identifier(column.name), value
-        )
-        return self._probe(changes, self.lab.text(text), watch=(key,))
+        text = statements.change(self.lab, table, {column.name: rows[0].values.get(column.name)})
+        return self._probe(changes, text, watch=(key,))
 
     def _insert(self, changes: dict[str, Any]) -> str:
         row = self.values | changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import sql
@@ -15,6 +16,7 @@ from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.references import literals
 
 __all__ = [
+    "change",
     "deletes",
     "erase",
     "handovers",
@@ -175,20 +177,25 @@ def overwrite(lab: Lab, table: Table, role: str, row: Row) -> str | None:
     column = constant_column(table, role, touch_column(lab, table, role))
     if column is None:
         return None
-    value = lab.literal(table, column.name, row.values.get(column.name))
-    return lab.text(
-        sql.SQL("update {} set {} = {}").format(table.sql, sql.Identifier(column.name), value)
+    return change(lab, table, {column.name: row.values.get(column.name)})
+
+
+def change(lab: Lab, table: Table, values: Mapping[str, Any], where: str = "true") -> str:
+    """Compose an update, without any WHERE clause by default; a value may be SQL."""
+    settings = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(
+            sql.Identifier(name),
+            value if isinstance(value, sql.Composable) else lab.literal(table, name, value),
+        )
+        for name, value in values.items()
     )
+    head = lab.text(sql.SQL("update {} set {}").format(table.sql, settings))
+    return head if where == "true" else f"{head} where {where}"
 
 
 def touch(lab: Lab, table: Table, column: Column, where: str = "true") -> str:
     """Compose an update that writes a column back unchanged."""
-    name = sql.Identifier(column.name)
-    return lab.text(
-        sql.SQL("update {} set {} = {} where {}").format(table.sql, name, name, sql.SQL(where))
-        if where != "true"
-        else sql.SQL("update {} set {} = {}").format(table.sql, name, name)
-    )
+    return change(lab, table, {column.name: sql.Identifier(column.name)}, where)
 
 
 def erase(lab: Lab, table: Table, where: str = "true") -> str:
@@ -224,11 +231,7 @@ def moves(lab: Lab, table: Table, actor: Actor, own: str, victim: str) -> list[P
     for name, rows, value in (("move out", mine, away), ("steal in", theirs, home)):
         if value is None or not rows:
             continue
-        head = lab.text(
-            sql.SQL("update {} set {} = {}").format(
-                table.sql, sql.Identifier(column.name), lab.literal(table, column.name, value)
-            )
-        )
+        head = change(lab, table, {column.name: value})
         if table.can(actor.role, "SELECT"):
             text = f"{head} where {lab.where_keys(table, [rows[0].values])}"
             out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, victim)))
@@ -296,11 +299,7 @@ def handovers(lab: Lab, table: Table, actor: Actor, own: str) -> list[Probe]:
         return []
     out = []
     for name, user in (("hand over", other), ("take over", actor.user)):
-        text = lab.text(
-            sql.SQL("update {} set {} = {}").format(
-                table.sql, sql.Identifier(column), lab.literal(table, column, user)
-            )
-        )
+        text = change(lab, table, {column: user})
         out.append(Probe(actor, text, watch=(table.key,), tag=("update", name, own)))
     return out
 

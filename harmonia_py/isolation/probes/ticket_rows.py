@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.lab import Lab
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.accounts import endings
 from harmonia_py.isolation.probes.times import moved, times
 from harmonia_py.isolation.tickets import Ticket
@@ -79,19 +80,13 @@ class Rows:
         if self.ticket.seat.maker is None or seats is None:
             return
         table = self.lab.catalog.tables[seats.table]
-        theirs = self.lab.text(
-            sql.SQL("{}::text = {} and {}::text = {}").format(
-                sql.Identifier(seats.user), sql.Literal(self.boss.user),
-                sql.Identifier(seats.tenant), sql.Literal(self._seat(seats.tenant)),
-            )
-        )  # fmt: skip
-        gone = self.lab.text(sql.SQL("delete from {} where ").format(table.sql)) + theirs
+        place = {seats.user: self.boss.user, seats.tenant: self._seat(seats.tenant)}
+        theirs = self.lab.where(table, place)
+        gone = statements.erase(self.lab, table, theirs)
         yield "whoever made it was removed", (*self.live(), gone)
-        away = sql.SQL("update {} set {} = {} where ").format(
-            table.sql, sql.Identifier(seats.tenant),
-            self.lab.literal(table, seats.tenant, self._seat(seats.tenant, "A")),
-        )  # fmt: skip
-        yield "whoever made it belongs elsewhere", (*self.live(), self.lab.text(away) + theirs)
+        elsewhere = {seats.tenant: self._seat(seats.tenant, "A")}
+        away = statements.change(self.lab, table, elsewhere, theirs)
+        yield "whoever made it belongs elsewhere", (*self.live(), away)
         changes: list[tuple[str, str, Any]] = []
         if seats.status and seats.inactive:
             changes.append((seats.inactive[0], seats.status, seats.inactive[0]))
@@ -100,10 +95,8 @@ class Rows:
             if self._idle():
                 changes.append(("given an empty role", seats.role, _EMPTY))
         for what, column, value in changes:
-            head = sql.SQL("update {} set {} = {} where ").format(
-                table.sql, sql.Identifier(column), self.lab.literal(table, column, value)
-            )
-            pre = (*self.live(), *self._idle(), self.lab.text(head) + theirs)
+            changed = statements.change(self.lab, table, {column: value}, theirs)
+            pre = (*self.live(), *self._idle(), changed)
             yield f"whoever made it was {what}", pre
 
     def closed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -115,19 +108,9 @@ class Rows:
         column = root.column(model.tenant_status)
         for value in model.tenant_closed:
             shown = "2020-01-01T00:00:00Z" if column.category == "D" else value
-            yield (
-                f"the tenant is {value}",
-                (
-                    self.lab.text(
-                        sql.SQL("update {} set {} = {} where {} = {}").format(
-                            root.sql, sql.Identifier(column.name),
-                            self.lab.literal(root, column.name, shown),
-                            sql.Identifier(model.tenant_key),
-                            self.lab.literal(root, model.tenant_key, self.lab.cast.b.id),
-                        )
-                    ),
-                ),
-            )  # fmt: skip
+            keys = self.lab.where(root, {model.tenant_key: self.lab.cast.b.id})
+            closed = statements.change(self.lab, root, {column.name: shown}, keys)
+            yield f"the tenant is {value}", (closed,)
 
     def values(
         self, *, shift: int = 0, label: str = "B", delay: timedelta = timedelta()

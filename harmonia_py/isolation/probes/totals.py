@@ -12,7 +12,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
-from harmonia_py.isolation.probes import rpc
+from harmonia_py.isolation.probes import rpc, statements
 from harmonia_py.isolation.probes.wanted import theirs, without
 
 __all__ = ["probe"]
@@ -47,11 +47,8 @@ def _clear(lab: Lab, function: Function) -> tuple[tuple[str, ...], tuple[str, ..
         # A sum of what defaults to nothing would not tell.
         amounts = [c for c in table.columns if c.category == "N" and c.default == "0"]
         if amounts:
-            sets = sql.SQL(", ").join(
-                sql.SQL("{} = 1234").format(sql.Identifier(c.name)) for c in amounts
-            )
-            text = sql.SQL("update {} set {} where {}").format(table.sql, sets, sql.SQL(where))
-            weigh.append(lab.text(text))
+            values = {c.name: sql.SQL("1234") for c in amounts}
+            weigh.append(statements.change(lab, table, values, where))
     return tuple(weigh), without(lab, function)
 
 

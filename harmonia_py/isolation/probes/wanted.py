@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.demands import SOMETHING, Demand, demands
@@ -135,12 +134,7 @@ def _turned(lab: Lab, table: Table, row: dict[str, Any], values: dict[str, Any])
 
 
 def _update(lab: Lab, table: Table, row: dict[str, Any], values: dict[str, Any]) -> str:
-    settings = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), lab.literal(table, name, value))
-        for name, value in values.items()
-    )
-    where = sql.SQL(lab.where_keys(table, [row]))
-    return lab.text(sql.SQL("update {} set {} where {}").format(table.sql, settings, where))
+    return statements.change(lab, table, values, lab.where_keys(table, [row]))
 
 
 def _met(column: Column, held: Any, values: Sequence[Any]) -> bool:

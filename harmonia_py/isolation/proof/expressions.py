@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from harmonia_py.isolation.proof.terms import (
     World,
     truth,
 )
+from harmonia_py.isolation.references import elements
 
 # The nodes are built at run time: their static types say less than nothing.
 ast: Any = pg_ast
@@ -109,8 +109,8 @@ class Translator:
     def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
         text = getattr(getattr(node.arg, "val", None), "sval", None)
         if node.typeName.arrayBounds and text is not None and text.startswith("{"):
-            elements = [self.world.literal(e) for e in _elements(text)]
-            return Array(lambda: [Alternative(YES, (("", e),)) for e in elements])
+            found = [self.world.literal(e) for e in elements(text)]
+            return Array(lambda: [Alternative(YES, (("", e),)) for e in found])
         inner = self.any(node.arg, scope)
         if isinstance(inner, Array):
             return inner
@@ -449,13 +449,6 @@ class Translator:
         if text and text.startswith("request.jwt.claim."):
             return self.world.claim(text.removeprefix("request.jwt.claim."))
         return self.world.claim(f"setting:{text or RawStream()(node)}")
-
-
-def _elements(text: str) -> list[str]:
-    """Take an array's output form apart: ``{a,"b c"}``."""
-    inside = text.strip()[1:-1]
-    found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', inside)
-    return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
 
 
 def _is_wrapped(select: Any) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 import z3
 from pglast import parse_sql
-from pglast.parser import ParseError, parse_plpgsql_json
+from pglast.parser import ParseError
 
+from harmonia_py.isolation import routines
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
@@ -150,14 +150,10 @@ def _sql_body(source: str) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _plpgsql(source: str, names: tuple[str, ...], several: bool) -> Any:  # noqa: FBT001
-    # The parser resolves no types: the header only has to declare the parameters.
-    header = ", ".join(f'"{n}" text' for n in names)
-    returns = "setof text" if several else "text"
-    tag = "$harmonia_body$"
     # The parser tells what is returned when it is an expression, and not when it is a variable.
     source = _RETURNED.sub(r"return \1(\2);", source)
-    text = f"create function f({header}) returns {returns} language plpgsql as {tag}{source}{tag}"
-    return json.loads(parse_plpgsql_json(text))[0]["PLpgSQL_function"]
+    returns = "setof text" if several else "text"
+    return routines.plpgsql(source, names, returns)[0]["PLpgSQL_function"]
 
 
 @dataclass

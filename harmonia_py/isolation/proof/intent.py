@@ -63,12 +63,8 @@ class Intent:
             found += self._founded(tenant)
         if command == "select":
             found += self._published(row)
-            found += [z3.And(t.value, z3.Not(t.null)) for t in row.columns.values() if t.is_bool]
-            found += [
-                z3.And(t.value == literal, z3.Not(t.null))
-                for t in named
-                for literal in self.world.literals.values()
-            ]
+            words = [t for t in row.columns.values() if t is not tenant]
+            found += [said for term in words for said in self._says(term)]
             found += self._labelled(row)
         return z3.Or(*found) if found else NO
 
@@ -81,6 +77,14 @@ class Intent:
                 if not term.is_bool and name != self.model.tenant_key:
                     for mine in self.belonging.is_caller_by_id(term):
                         yield z3.And(same, mine)
+
+    def _says(self, term: Term) -> Iterator[Any]:
+        """Yield when a term says yes, or one of the words that the policies know."""
+        if term.is_bool:
+            yield z3.And(term.value, z3.Not(term.null))
+        else:
+            for literal in self.world.literals.values():
+                yield z3.And(term.value == literal, z3.Not(term.null))
 
     def _told_by_token(self) -> Iterator[Any]:
         """Yield what the server has put into the token to mark the platform's own staff.
@@ -105,8 +109,7 @@ class Intent:
                     yield truth(result)
             elif name in _PARTS:
                 inside.append(result.value)
-                for literal in self.world.literals.values():
-                    yield z3.And(result.value == literal, z3.Not(result.null))
+                yield from self._says(result)
 
     def _names(
         self, row: Row, other: Row, anchors: list[tuple[Any, Term]], members: set[str]
@@ -184,11 +187,7 @@ class Intent:
             written = {p for _, p in row.table.column(name).privileges} & {"INSERT", "UPDATE"}
             if written or name in row.table.primary_key:
                 continue
-            if term.is_bool:
-                yield z3.And(term.value, z3.Not(term.null))
-            else:
-                for literal in self.world.literals.values():
-                    yield z3.And(term.value == literal, z3.Not(term.null))
+            yield from self._says(term)
 
     def _published(self, row: Row) -> Iterator[Any]:
         """Yield a flag or a word of the row that ``row`` belongs to, which opens both."""
@@ -204,13 +203,8 @@ class Intent:
                     for c, r in zip(fk.columns, fk.ref_columns, strict=True)
                 ]
                 for term in parent.columns.values():
-                    opens = (
-                        [term.value]
-                        if term.is_bool
-                        else [term.value == literal for literal in self.world.literals.values()]
-                    )
-                    for said in opens:
-                        yield z3.And(said, z3.Not(term.null), *linked)
+                    for said in self._says(term):
+                        yield z3.And(said, *linked)
 
     def _special(self, other: Row) -> Iterator[Any]:
         """Yield what makes the person whom ``other`` describes more than an ordinary one.
@@ -223,10 +217,5 @@ class Intent:
             yield YES
         for column in self.belonging.standing.privileged(other.table):
             term = other.columns.get(column.name)
-            if term is None:
-                continue
-            if term.is_bool:
-                yield z3.And(term.value, z3.Not(term.null))
-            else:
-                for literal in self.world.literals.values():
-                    yield z3.And(term.value == literal, z3.Not(term.null))
+            if term is not None:
+                yield from self._says(term)
