@@ -184,41 +184,6 @@ class SecretStore(SecretRegister):
                 self.ring.forget(organization_id)
         return write()
 
-    def expire(
-        self, organization_id: UUID, name: str, at: datetime | None, *, actor: Actor
-    ) -> SecretInfo:
-        """Set when the current value stops being given out (None: never)."""
-        return self._change(organization_id, name, actor, "expire", set_expiry=True, expires_at=at)
-
-    def disable(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
-        """Stop giving the value out, without deleting it."""
-        return self._change(organization_id, name, actor, "disable", status="disabled")
-
-    def enable(self, organization_id: UUID, name: str, *, actor: Actor) -> SecretInfo:
-        """Give the value out again."""
-        return self._change(organization_id, name, actor, "enable", status="active")
-
-    def _change(
-        self, organization_id: UUID, name: str, actor: Actor, action: str, **values: object
-    ) -> SecretInfo:
-        self.require(organization_id, actor, "secrets.write", action, name)
-        arguments = {"status": None, "set_expiry": False, "expires_at": None, **values}
-        with self.vault.open(organization_id) as session:
-            row = session.run("change_status", name=name, **arguments).fetchone()
-            if row is None:
-                raise SecretNotFound(f"there is no secret {name}")
-            session.log(action, name, actor, secret_id=row[0], version=row[1])
-            return shown(session, name)
-
-    def delete(self, organization_id: UUID, name: str, *, actor: Actor) -> None:
-        """Delete a secret with all versions; the record of its use stays."""
-        self.require(organization_id, actor, "secrets.write", "delete", name)
-        with self.vault.open(organization_id) as session:
-            row = session.run("delete_secret", name=name).fetchone()
-            if row is None:
-                raise SecretNotFound(f"there is no secret {name}")
-            session.log("delete", name, actor, secret_id=row[0], version=row[1])
-
     # Reading ----------------------------------------------------------------------------------
 
     def get(

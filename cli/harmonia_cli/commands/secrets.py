@@ -291,19 +291,18 @@ def rollback(
 def disable(
     name: NameArgument,
     organization: OrganizationOption,
-    provider: ProviderOption = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Stop giving a secret out, without deleting it.
+    """Stop giving a secret out, without deleting it; no master key is needed.
 
     Example: harmonia secrets disable hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="disable a secret")
-        with open_store(db_url, provider) as store:
-            info = store.disable(organization, name, actor=operator())
+        with open_register(db_url) as register:
+            info = register.disable(organization, name, actor=operator())
         emit(asdict(info), output, lambda data: stdout.print(f"{data['name']} is disabled"))
 
 
@@ -311,19 +310,18 @@ def disable(
 def enable(
     name: NameArgument,
     organization: OrganizationOption,
-    provider: ProviderOption = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Give a disabled secret out again.
+    """Give a disabled secret out again; no master key is needed.
 
     Example: harmonia secrets enable hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="enable a secret")
-        with open_store(db_url, provider) as store:
-            info = store.enable(organization, name, actor=operator())
+        with open_register(db_url) as register:
+            info = register.enable(organization, name, actor=operator())
         emit(asdict(info), output, lambda data: stdout.print(f"{data['name']} is active"))
 
 
@@ -333,20 +331,19 @@ def expire(
     organization: OrganizationOption,
     at: Annotated[datetime | None, typer.Option("--at", help="When (UTC); default: now.")] = None,
     never: Annotated[bool, typer.Option("--never", help="Remove the date.")] = False,
-    provider: ProviderOption = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Set when a secret stops being given out.
+    """Set when a secret stops being given out; no master key is needed.
 
     Example: harmonia secrets expire hubspot/token --organization alder --at 2027-01-31
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="expire a secret")
         when = None if never else (at.replace(tzinfo=UTC) if at else datetime.now(UTC))
-        with open_store(db_url, provider) as store:
-            info = store.expire(organization, name, when, actor=operator())
+        with open_register(db_url) as register:
+            info = register.expire(organization, name, when, actor=operator())
         emit(asdict(info), output, lambda data: stdout.print(f"{data['name']}: {data['status']}"))
 
 
@@ -354,19 +351,18 @@ def expire(
 def delete(
     name: NameArgument,
     organization: OrganizationOption,
-    provider: ProviderOption = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Delete a secret with all its versions; the record of its use stays.
+    """Delete a secret with all its versions, without a master key; the record of its use stays.
 
     Example: harmonia secrets delete hubspot/token --organization alder
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="delete a secret")
-        with open_store(db_url, provider) as store:
-            store.delete(organization, name, actor=operator())
+        with open_register(db_url) as register:
+            register.delete(organization, name, actor=operator())
         emit({"deleted": name}, output, lambda data: stdout.print(f"deleted {name}"))
 
 

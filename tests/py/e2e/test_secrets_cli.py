@@ -104,6 +104,24 @@ def test_what_may_be_shown_needs_no_master_key(cli: Cli, tmp_path: Path) -> None
         cli.run("secrets", "reveal", "stripe/key", "--purpose", "moving house", code=code)
 
 
+def test_a_leak_is_stopped_without_a_master_key(cli: Cli) -> None:
+    reveal = ("secrets", "reveal", "stripe/key", "--purpose", "after the leak")
+    cli.run("secrets", "set", "stripe/key", given=VALUE)
+    known = cli.provider
+    for stop, go_on in ((["disable"], ["enable"]), (["expire"], ["expire", "--never"])):
+        cli.provider = ""
+        cli.run("secrets", stop[0], "stripe/key", *stop[1:])
+        cli.provider = known
+        assert VALUE not in cli.run(*reveal, code=1).stdout
+        cli.provider = ""
+        cli.run("secrets", go_on[0], "stripe/key", *go_on[1:])
+        cli.provider = known
+        assert cli.run(*reveal).stdout == VALUE
+    cli.provider = ""
+    cli.run("secrets", "delete", "stripe/key")
+    assert cli.data("secrets", "list") == []
+
+
 def test_a_value_on_the_command_line_is_refused(cli: Cli) -> None:
     for words in (["stripe/key", VALUE.decode()], [VALUE.decode()]):
         done = cli.run("secrets", "set", *words, given=b"x", code=2)
