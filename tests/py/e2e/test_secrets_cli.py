@@ -238,7 +238,9 @@ def test_rotation_and_shredding(cli: Cli, tmp_path: Path) -> None:
     assert b"Keep the former master key until" in done.stderr
     cli.run("keys", "verify")
     cli.run("keys", "status", "--organization", str(ALDER))
-    cli.run("secrets", "enable", "a", "--provider", old, code=1)
+    reveal = ("secrets", "reveal", "a", "--purpose", "after the rotation", "--provider")
+    cli.run(*reveal, old, code=1)
+    assert cli.run(*reveal, cli.provider).stdout == b"v"
     new.chmod(0o644)
     assert b"others may read" in cli.run("keys", "check", code=1).stderr
     new.chmod(0o600)
