@@ -219,8 +219,10 @@ class Bench:
         """Return how every probe of the mutant's object ends, once statements were run."""
         lab, seen, real = self.lab, list[tuple[str, str, int]](), self.lab.run
 
-        def heard(probes: Sequence[Probe], *, single: bool = False) -> list[Outcome]:
-            outcomes = real(probes, single=single)
+        def heard(
+            probes: Sequence[Probe], *, single: bool = False, counted: bool = True
+        ) -> list[Outcome]:
+            outcomes = real(probes, single=single, counted=counted)
             ends = zip(probes, outcomes, strict=True)
             seen.extend((p.sql, o.code + o.message, len(o.changes)) for p, o in ends)
             return outcomes
