@@ -18,7 +18,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Argument, Column, Function, Table
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import rpc, statements
-from harmonia_py.isolation.probes.arguments import choices
+from harmonia_py.isolation.probes.arguments import choices, is_secret
 from harmonia_py.isolation.probes.times import moved
 from harmonia_py.isolation.probes.uses import handed_on
 
@@ -41,6 +41,7 @@ _USED = re.compile(r"(accept|used|use_|redeem|claim|consum|revok|cancel|delet|de
 _OVER = re.compile(
     r"(accept|used|redeem|claim|consum|revok|cancel|delet|declin|reject|expired)", re.I
 )
+_COUNTED_DOWN = re.compile(r"(^|_)(left|remaining)$", re.I)
 _SOMEBODY = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 _PAST = "2020-01-01T00:00:00Z"
 
@@ -131,9 +132,16 @@ def _found(lab: Lab, function: Function, label: str) -> Iterator[Door]:
                     continue
                 for column in table.columns:
                     made = stored.get(column.name.lower())
-                    if made is not None and column.name not in table.primary_key:
+                    if made is not None and _is_told(table, column):
                         places = ((table, rows[0].values), *_parents(lab, table, rows[0].values))
                         yield Door(function, argument, column, made, places)
+
+
+def _is_told(table: Table, column: Column) -> bool:
+    """Whether what is compared may be a secret: a key is one only where it is a code by itself."""
+    if column.name not in table.primary_key:
+        return True
+    return len(table.primary_key) == 1 and is_secret(table, column.name)
 
 
 def _parents(lab: Lab, table: Table, row: dict[str, Any]) -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -286,6 +294,8 @@ def spent(table: Table, row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], s
             yield {column.name: _PAST} | _tied(table, column, row), f"marked {column.name}"
         elif column.category == "B" and _USED.search(column.name):
             yield {column.name: True} | _tied(table, column, row), f"marked {column.name}"
+        elif column.category == "N" and _COUNTED_DOWN.search(column.name):
+            yield {column.name: 0}, "used up"
         else:
             listed = column.labels or tuple(
                 v

@@ -10,7 +10,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import rpc
-from harmonia_py.isolation.probes.arguments import is_secret
+from harmonia_py.isolation.probes.arguments import choices, is_secret
 from harmonia_py.isolation.probes.doors import (
     PRESENTED,
     Door,
@@ -82,17 +82,41 @@ def _try(lab: Lab, door: Door) -> list[Signal] | None:
         _opens(lab, o, p) for o, p in zip([known, *others], [first[0], *first[2:]], strict=True)
     ):
         return None  # not a door at all, or one that rpc finds open
-    plan = []
+    plan: list[Probe] = []
     plan += [present(lab, door, actor, values) for actor, values, _, _ in wrong]
     plan += [present(lab, door, invitee, held, value) for _, value in guesses]
     outcomes = lab.run(plan)
     cases = [(title, how) for _, _, title, how in wrong]
     cases += [("an invitation opens without its secret", f"its {name}") for name, _ in guesses]
-    return [
+    found = [
         _signal(door, item, title, how)
         for (title, how), item, outcome in zip(cases, plan, outcomes, strict=True)
         if _opens(lab, outcome, item)
     ]
+    if picked := _picked(lab, door, held, known):
+        title = "its caller chooses the role it gives"
+        found.append(_signal(door, first[0], title, f"{picked} instead of what it says"))
+    return found
+
+
+def _picked(lab: Lab, door: Door, held: Values, outcome: Outcome) -> str | None:
+    """Return the role that the caller got by an argument, where the row says another."""
+    seats = lab.model.membership
+    said = held.get(door.table.key, {}).get(seats.role or "") if seats else None
+    if seats is None or said is None or said not in lab.model.roles:
+        return None
+    given = [
+        str(c.data.get(seats.role or ""))
+        for c in outcome.changes
+        if c.table == seats.table and c.kind == "new"
+    ]
+    asked = {
+        str(option[0])
+        for a in door.function.arguments
+        if a is not door.argument
+        for option in choices(lab, door.function, a, "B")
+    }
+    return next((r for r in given if r != said and r in asked and r in lab.model.roles), None)
 
 
 def _guesses(lab: Lab, door: Door) -> list[tuple[str, str]]:
@@ -101,7 +125,7 @@ def _guesses(lab: Lab, door: Door) -> list[tuple[str, str]]:
     for name in door.table.primary_key:
         value = str(door.rows[0][1].get(name))
         fits = door.argument.category == "S" or door.table.column(name).type == door.argument.type
-        if fits and name not in lab.model.of(door.table.key).path:
+        if fits and name not in (*lab.model.of(door.table.key).path, door.column.name):
             out.append((name, value))
     return out
 
