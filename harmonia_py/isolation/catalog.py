@@ -129,7 +129,11 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A relation clients may reach: ``kind`` is table, partitioned, view, matview or foreign."""
+    """A relation clients may reach: ``kind`` is table, partitioned, view, matview or foreign.
+
+    ``entries`` are the keys of a short list that others point at (the roles there are), those
+    first that most other lists say something of.
+    """
 
     oid: int
     schema: str
@@ -154,6 +158,7 @@ class Table:
     privileges: frozenset[tuple[str, str]] = frozenset()
     comment: str | None = None
     exposed: bool = True
+    entries: tuple[str, ...] = ()
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

@@ -1,10 +1,11 @@
-"""Read a database's catalog into :class:`Catalog`, in three statements."""
+"""Read a database's catalog into :class:`Catalog`, in three statements and the lists it has."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Sequence as Seq
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -38,6 +39,9 @@ PLATFORM = frozenset(
     "pgsodium_masks supabase_migrations supabase_functions _realtime _analytics cron net "
     "pgmq tiger topology".split()
 )
+
+#: More rows than this are no list of roles or states.
+_LIST = 12
 
 _KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "matview", "f": "foreign"}
 _COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
@@ -81,6 +85,7 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
     publications: dict[str, list[str]] = defaultdict(list)
     for item in around["publications"]:
         publications[item["name"]].append(item["table"])
+    tables = _with_entries(cur, tables)
     return Catalog(
         tables={t.key: t for t in tables if t.schema not in PLATFORM},
         platform={t.key: t for t in tables if t.schema in PLATFORM},
@@ -98,6 +103,63 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
         superuser=around["superuser"],
         default_privileges=_pairs(around["default_privileges"]),
     )
+
+
+def _with_entries(cur: psycopg.Cursor[dict[str, Any]], tables: list[Table]) -> list[Table]:
+    """Read the keys of the lists that other tables point at, and that point at nothing."""
+    targets = {fk.target for t in tables for fk in t.foreign_keys if len(fk.columns) == 1}
+    cur.execute(
+        "select oid::bigint from pg_catalog.pg_class"
+        " where oid = any(%s) and pg_catalog.has_table_privilege(oid, 'SELECT')",
+        ([t.oid for t in tables],),
+    )
+    readable = {row["oid"] for row in cur}
+    lists = {
+        t.key: t
+        for t in tables
+        if t.key in targets
+        and t.oid in readable
+        and t.schema not in PLATFORM
+        and t.kind == "table"
+        and not t.foreign_keys
+        and len(t.primary_key) == 1
+    }
+    return [
+        replace(t, entries=_entries(cur, t, [o for o in tables if o.oid in readable]))
+        if t.key in lists
+        else t
+        for t in tables
+    ]
+
+
+def _entries(
+    cur: psycopg.Cursor[dict[str, Any]], table: Table, tables: Seq[Table]
+) -> tuple[str, ...]:
+    """Return the keys of a short list, the one that most other lists speak of first."""
+    (key,) = table.primary_key
+    spoken = [
+        sql.SQL("(select count(*) from {} as o where o.{} = t.{})").format(
+            other.sql, sql.Identifier(fk.columns[0]), sql.Identifier(key)
+        )
+        for other in tables
+        for fk in other.foreign_keys
+        if fk.target == table.key
+        and other.schema not in PLATFORM
+        and fk.ref_columns == (key,)
+        and fk.columns[0] in other.primary_key
+        and len(other.foreign_keys) == len(other.primary_key)
+        and not any(k.target.startswith("auth.") for k in other.foreign_keys)
+    ]
+    cur.execute(
+        sql.SQL("select t.{}::text as key from {} as t order by {} desc, t.ctid limit {}").format(
+            sql.Identifier(key),
+            table.sql,
+            sql.SQL(" + ").join([*spoken, sql.SQL("0::bigint")]),
+            sql.Literal(_LIST + 1),
+        )
+    )
+    found = tuple(row["key"] for row in cur)
+    return found if 1 < len(found) <= _LIST else ()
 
 
 def relations(

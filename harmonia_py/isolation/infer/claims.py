@@ -29,6 +29,11 @@ _FLAG = re.compile(
     r"|(?:=|<>|is\s+(?:not\s+)?distinct\s+from)\s*\(?'(?:true|false|t|f|yes|no)')",
     re.I,
 )
+#: What is done to a document that holds several values: it is taken apart, or looked into.
+_TAKEN_APART = re.compile(r"array_elements(?:_text)?\s*(?=\()", re.I)
+_LISTED_AFTER = re.compile(
+    r"[\s)]*(?:,\s*'[^']*'(?:::\w+)?[\s)]*)?(?:::jsonb?[\s)]*)?(?:\?[|&]?|@>)", re.I
+)
 SETTING = re.compile(r"current_setting\(\s*'([\w.]+)'", re.I)
 
 
@@ -38,7 +43,7 @@ def builtin_setting(name: str) -> bool:
 
 
 def claims_in(text: str) -> dict[str, str]:
-    """Claim path (dotted) -> what it seems to hold: tenant, role or empty."""
+    """Claim path (dotted) -> what it seems to hold: tenant, tenants, role or empty."""
     out: dict[str, str] = {}
     uses: dict[str, int] = {}
     for match in _CLAIM.finditer(text):
@@ -60,9 +65,23 @@ def claims_in(text: str) -> dict[str, str]:
             "aud",
             "phone",
         ):
-            out[path] = "role" if "role" in path.split(".")[-1].lower() else "tenant"
+            listed = _lists(text, match) or out.get(path) == "tenants"
+            named = "tenants" if listed else "tenant"
+            out[path] = "role" if "role" in path.split(".")[-1].lower() else named
             uses[path] = uses.get(path, 0) + 1
     return {path: what for path, what in out.items() if not _misspelt(path, uses)}
+
+
+def _lists(text: str, match: re.Match[str]) -> bool:
+    """Whether a claim is read as a document of which several values are taken."""
+    if match[1].rstrip(" )").rpartition("->")[2].startswith(">"):
+        return False  # read as text
+    before = text[max(0, match.start() - 300) : match.start()]
+    for call in _TAKEN_APART.finditer(before):
+        inside = before[call.end() :]
+        if inside.count("(") > inside.count(")"):
+            return True
+    return bool(_LISTED_AFTER.match(text, match.end()))
 
 
 def _misspelt(path: str, uses: dict[str, int]) -> bool:
@@ -165,7 +184,7 @@ def token_decides(
 
     Those who share a conversation are then no tenant, though a table lists them.
     """
-    if "tenant" not in claims.values():
+    if not {"tenant", "tenants"} & set(claims.values()):
         return False
     column, root, votes = claimed_column(catalog, refs)
     if column is None or root in (None, group) or catalog.tables[members].has(column):

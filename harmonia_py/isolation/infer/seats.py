@@ -20,6 +20,9 @@ _INACTIVE = frozenset(
 _GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended|banned)", re.I)
 _OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
 _ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
+_NOW = r"(?:(?:pg_catalog\.)?now\(\)|current_date|current_timestamp|localtimestamp)"
+#: So many ranks are told apart at the most: a wider range counts or measures something.
+_RANKS = 9
 
 
 def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -74,7 +77,9 @@ def seat_of(
             elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
                 status, active, inactive = column.name, "false", ("true",)
         elif column.category == "D" and not column.not_null:
-            if _ENDS.search(column.name):
+            if _ENDS.search(column.name) or (
+                _GONE.search(column.name) and _may_lie_ahead(column.name, text)
+            ):
                 expires = expires or column.name
             elif _GONE.search(column.name):
                 gone.append(column.name)
@@ -84,16 +89,77 @@ def seat_of(
             role, roles = column.name, values
         if column.category == "D" and column.not_null and _ENDS.search(column.name):
             expires = expires or column.name
+    if not roles:
+        role, roles = _rank(refs, table, (user, tenant, status))
     return Membership(
         key, user, tenant, role, roles, status, active, inactive,
         deleted=gone[0] if gone else None, expires=expires, ended=tuple(gone[1:]),
     )  # fmt: skip
 
 
+def _may_lie_ahead(column: str, text: str) -> bool:
+    """Whether the project asks if the time in a column is still to come: who leaves has not yet."""
+    name = rf'\b"?{re.escape(column)}\b"?'
+    instead = r"(?:\s*,\s*'[^']*'(?:::[\w ]+)?)?"
+    after = rf"{name}{instead}[\s)]*(?:::[\w ]+?[\s)]*)?>=?\s*\(*{_NOW}"
+    before = rf"{_NOW}[\s)]*(?:::\w+[\s)]*)?<=?\s*\(*(?:coalesce\(\s*)?(?:\w+\.)*{name}"
+    return bool(re.search(rf"{after}|{before}", text, re.I))
+
+
+def _rank(
+    refs: References, table: Table, taken: tuple[str | None, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Find the number that says how much a person may do, and its values, the strongest first.
+
+    Something asks for at least so much of it, or of what a function makes of it.
+    """
+    keyed = {c for fk in table.foreign_keys for c in fk.columns} | {*table.primary_key, *taken}
+    for column in table.columns:
+        if column.category != "N" or column.name in keyed or column.generated or column.identity:
+            continue
+        names = [column.name]
+        names += [
+            f.name
+            for f in refs.catalog.functions.values()
+            if {table.name, column.name} <= refs.words(f.source)
+            and f.returns in ("smallint", "integer", "bigint", "numeric")
+        ]
+        asked = re.compile(
+            rf"\b(?:{'|'.join(map(re.escape, names))})\b\"?"
+            r"(?:\((?:[^()]|\([^()]*\))*\))?[\s)]*(?:::\w+[\s)]*)*(>=|>|<=|<|=)\s*\(*'?(\d+)",
+        ).findall(refs.everything)
+        if not any(sign in (">=", ">", "<=", "<") for sign, _ in asked):
+            continue
+        numbers = {int(n) + {">": 1, "<": -1}.get(sign, 0) for sign, n in asked}
+        first, last = _range(table, column) or (min(numbers) - 1, max(numbers))
+        if 0 < last - first < _RANKS:
+            downwards = not any(sign in (">=", ">") for sign, _ in asked)
+            values = [str(n) for n in range(first, last + 1)]
+            return column.name, tuple(values if downwards else reversed(values))
+    return None, ()
+
+
+def _range(table: Table, column: Column) -> tuple[int, int] | None:
+    """Read from a CHECK between which two numbers a column lies."""
+    name = re.escape(column.name)
+    for check in table.checks:
+        if check.columns == (column.name,):
+            low = re.search(rf"\b{name}\b\"?\)*\s*(>=?)\s*\(*(\d+)", check.expression)
+            high = re.search(rf"\b{name}\b\"?\)*\s*(<=?)\s*\(*(\d+)", check.expression)
+            if low and high:
+                return int(low[2]) + (low[1] == ">"), int(high[2]) - (high[1] == "<")
+    return None
+
+
 def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
     """List the values a column can take, as far as the schema tells."""
     if column.labels:
         return column.labels
+    for fk in table.foreign_keys:
+        target = catalog.table(fk.target)
+        if fk.columns == (column.name,) and target and fk.ref_columns == target.primary_key:
+            if target.entries:
+                return target.entries
     if column.category not in "SN":
         return ()
     out: list[str] = []

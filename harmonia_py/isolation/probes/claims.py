@@ -181,15 +181,33 @@ def _values(lab: Lab, text: str, *, array: bool) -> dict[str, Any]:
         for w in literals(text)
         if re.fullmatch(r"\{[\w, -]+\}", w)
     }
+    compared = _compared(text)
     out: dict[str, Any] = {}
     for name in sorted(names)[:400]:
-        if "role" in name.lower():
+        if name in compared:
+            out[name] = compared[name]
+        elif "role" in name.lower():
             out[name] = roles[0]
         elif name.lower().startswith(("is_", "has_")) or "admin" in name.lower():
             out[name] = True
         else:
             out[name] = [tenant] if array else tenant
     return out
+
+
+def _compared(text: str) -> dict[str, Any]:
+    """Map a key to the word that the code compares its value with: true, or a name of a right."""
+    arrow = r"->>?\s*'([A-Za-z_][\w-]{1,40})'(?:::text)?[\s)]*"
+    found: dict[str, Any] = {}
+    for name, word in re.findall(
+        rf"{arrow}(?:::\w+[\s)]*)*(?:=|\bin\b)\s*(?:any\s*)?\(*(?:array\[)?\s*'([\w .-]{{1,40}})'",
+        text,
+        re.I,
+    ):
+        found.setdefault(name, True if word.lower() == "true" else word)
+    for name in re.findall(rf"{arrow}::bool", text, re.I):
+        found.setdefault(name, True)
+    return found
 
 
 def _reads_stored_metadata(lab: Lab) -> bool:

@@ -259,7 +259,7 @@ def _asked(lab: Lab, function: Function) -> set[str]:
         for argument, text in zip(function.arguments, given, strict=False):
             if _CONSTANT.match(text):
                 written.append(text)
-            elif is_tenant(lab, argument, function):
+            elif is_tenant(lab, argument, function) or _names_tenant(lab, text):
                 tenant = sql.SQL("{}::{}").format(
                     sql.Literal(lab.cast.a.id), sql.SQL(argument.type)
                 )
@@ -270,6 +270,15 @@ def _asked(lab: Lab, function: Function) -> set[str]:
             if len(given) <= len(function.arguments):
                 found.add(f"{lab.text(function.sql)}({', '.join(written)})")
     return found
+
+
+def _names_tenant(lab: Lab, text: str) -> bool:
+    """Whether a policy hands over the column that names the tenant of its own rows."""
+    column = re.fullmatch(r'\(?(?:\w+\.)*"?(\w+)"?\)?', text)
+    heads = {
+        m.path[0] for m in lab.model.tables.values() if m.kind == "tenant" and len(m.path) == 1
+    }
+    return column is not None and column[1] in heads
 
 
 def _answer(lab: Lab, call: str) -> str:

@@ -148,7 +148,7 @@ class Belonging:
 
     def _tenant_claims(self) -> Iterator[tuple[str, Term]]:
         # Where no table says who belongs, the token does; what users write themselves never does.
-        trusted = {p for p, what in self.model.claims.items() if what == "tenant"}
+        trusted = {p for p, what in self.model.claims.items() if what in ("tenant", "tenants")}
         for path, term in [
             *self.world.claims.items(),
             *((p, t) for p, terms in self.world.claim_elements.items() for t in terms),

@@ -101,8 +101,11 @@ class Translator:
         value = node.val
         if isinstance(value, ast.Boolean):
             return self.world.boolean(bool(value.boolval))
-        for name in ("sval", "ival", "fval", "bsval"):
+        if hasattr(value, "ival"):
+            return self.world.number(int(value.ival))
+        for name in ("sval", "fval", "bsval"):
             if hasattr(value, name):
+                self.world.quoted.add(str(getattr(value, name)))
                 return self.world.literal(str(getattr(value, name)))
         return self.world.unknown("constant")
 

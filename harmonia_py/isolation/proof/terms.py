@@ -15,6 +15,8 @@ __all__ = ["ANY_LITERAL", "NO", "YES", "Alternative", "Array", "Row", "Term", "W
 Value = z3.DeclareSort("Value")
 #: A literal that begins so stands for any text at all (see templates in the prover).
 ANY_LITERAL = "\ue000"
+#: Casts that leave a whole number what it is.
+_NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint", "::numeric")
 YES: Any = z3.BoolVal(val=True)
 NO: Any = z3.BoolVal(val=False)
 
@@ -104,6 +106,8 @@ class World:
         self.claims: dict[str, Term] = {}
         self.claim_elements: dict[str, list[Term]] = {}
         self.literals: dict[str, Any] = {}
+        self.numbers: set[int] = set()
+        self.quoted: set[str] = set()
         self.applied: list[tuple[str, list[Term], Term]] = []
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
@@ -133,6 +137,11 @@ class World:
         if text not in self.literals:
             self.literals[text] = z3.Const(f"'{text}'", Value)
         return Term(self.literals[text], NO)
+
+    def number(self, value: int) -> Term:
+        """Return the constant of a whole number, of which the order is known too."""
+        self.numbers.add(value)
+        return self.literal(str(value))
 
     def boolean(self, value: Any) -> Term:
         """Return a boolean that is never NULL."""
@@ -233,7 +242,28 @@ class World:
     def literal_facts(self) -> list[Any]:
         """Return: different literals are different values."""
         values = list(self.literals.values())
-        return [z3.Distinct(*values)] if len(values) > 1 else []
+        distinct = [z3.Distinct(*values)] if len(values) > 1 else []
+        return [*distinct, *self._number_facts()]
+
+    def _number_facts(self) -> list[Any]:
+        """Return: whole numbers have an order, and stay what they are as another type of number.
+
+        A text of digits has another order: one that is written as a text as well says nothing.
+        """
+        numbers = [n for n in sorted(self.numbers) if str(n) not in self.quoted]
+        asked = set(self._functions)
+        facts: list[Any] = []
+        for first in numbers:
+            one = self.literal(str(first))
+            for name in _NUMERIC:
+                if (name, 1, False) in asked:
+                    cast = self.apply(name, [one])
+                    facts += [cast.value == one.value, z3.Not(cast.null)]
+            if ("<", 2, True) in asked:
+                for second in numbers:
+                    less = self.apply("<", [one, self.literal(str(second))], boolean=True)
+                    facts.append(less.value if first < second else z3.Not(less.value))
+        return facts
 
 
 def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
