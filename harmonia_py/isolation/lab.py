@@ -202,6 +202,44 @@ class Lab:
 
     def foreign(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
         """Whether a row belongs to somebody whose rows the actor must not reach."""
+        return self.others(actor, table, scope, data) and not self.between(actor, table, data)
+
+    def between(self, actor: Actor, table: str, data: dict[str, Any], depth: int = 2) -> bool:
+        """Whether a row of a user hangs on a row that names the actor, by which policies go.
+
+        A message is its sender's, and belongs to both sides of the conversation all the same.
+        """
+        here = self.catalog.tables.get(table)
+        if here is None or depth == 0 or self.model.of(table).kind != "user":
+            return False
+        asked = self.refs.by_table[table][0]
+        for fk in here.foreign_keys:
+            parent = self.catalog.tables.get(fk.target)
+            if parent is None or fk.target not in asked or self.model.of(fk.target).kind != "user":
+                continue
+            keys = tuple(str(data.get(c)) for c in fk.columns)
+            for row in self._known_by(parent, fk.ref_columns).get(keys, ()):
+                if self.mine(actor, fk.target, None, row):
+                    return True
+                if self.between(actor, fk.target, row, depth - 1):
+                    return True
+        return False
+
+    def _known_by(
+        self, table: Table, columns: tuple[str, ...]
+    ) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+        """Return the rows that the table had before, by the values of some columns."""
+        key = ("rows by", table.key, columns)
+        if key not in self.memo:
+            found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+            for _, row in self.before(table).values():
+                found.setdefault(tuple(str(row.get(c)) for c in columns), []).append(row)
+            self.memo[key] = found
+        rows: dict[tuple[str, ...], list[dict[str, Any]]] = self.memo[key]
+        return rows
+
+    def others(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
+        """Whether a row is of a tenant or of a person that the actor has nothing to do with."""
         if scope is None:
             return False
         model = self.model.of(table)

@@ -263,6 +263,7 @@ def _outliers(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> lis
         for m in members
     }
     out: list[Signal] = []
+    seats = {m.table for m in lab.model.memberships}
     for member in members:
         others = [can[m.name] for m in members if m.name != member.name]
         missing = set.intersection(*others) - can[member.name]
@@ -275,6 +276,8 @@ def _outliers(lab: Lab, allowed: Mapping[tuple[str, str, str], set[str]]) -> lis
         for table, command in sorted(missing):
             if not above or not lab.wants(table):
                 continue
+            if lab.model.of(table).kind == "user" and not seats & lab.refs.by_table[table][0]:
+                continue  # whose row it is tells people apart there, and no role
             out.append(
                 Signal(
                     "denied.role",

@@ -48,3 +48,43 @@ def test_whoever_left_takes_his_name_off_a_list(judge: Judge) -> None:
     assert judge("helper", readers.format(condition=mine)).findings == ()
     (found,) = judge("helper", readers.format(condition="true")).findings
     assert (found.rule, found.object) == ("cross_tenant", "public.readers")
+
+
+TALKS = """
+create table public.talks (
+    id uuid primary key default gen_random_uuid(),
+    one uuid not null references auth.users (id), two uuid not null references auth.users (id),
+    unique (one, two), check (one < two)
+);
+create table public.words (
+    id uuid primary key default gen_random_uuid(), said text,
+    talk_id uuid not null references public.talks (id),
+    said_by uuid not null references auth.users (id)
+);
+alter table public.talks enable row level security;
+alter table public.words enable row level security;
+create policy sides on public.talks using (auth.uid() in (one, two));
+create policy hear on public.words for select using (exists (
+    select 1 from public.talks t where {this} auth.uid() in (t.one, t.two)));
+create policy speak on public.words for insert with check ({mine} exists (
+    select 1 from public.talks t where t.id = talk_id and auth.uid() in (t.one, t.two)));
+"""
+THIS, MINE = "t.id = talk_id and", "said_by = auth.uid() and"
+
+
+def test_what_the_other_side_said_is_ours(judge: Judge) -> None:
+    """A message is its sender's, and whoever is on the other side of the talk reads it."""
+    report = judge("helper", TALKS.format(this=THIS, mine=MINE))
+    assert [f.title for f in report.findings] == []
+
+
+def test_a_talk_of_others_is_not(judge: Judge) -> None:
+    (found,) = judge("helper", TALKS.format(this="", mine=MINE)).findings
+    assert (found.rule, found.object, found.commands) == (
+        "cross_tenant", "public.words", ("select",),
+    )  # fmt: skip
+
+
+def test_nobody_speaks_for_the_other_side(judge: Judge) -> None:
+    (found,) = judge("helper", TALKS.format(this=THIS, mine="")).findings
+    assert (found.rule, found.object, found.commands) == ("own_rows", "public.words", ("insert",))

@@ -45,6 +45,8 @@ def judge_write(
             touched_own = lab.mine(actor, table.key, change.scope, change.data)
             if not (touched_own and change.kind == "gone" and leaves):
                 bad = change
+        elif command == "insert" and lab.others(actor, table.key, change.scope, change.data):
+            result.signals.append(_signed(item, table, change.data))
         elif label == "both" or change.scope is not None:
             good = good or _is_label(lab, table, change.scope, change.data, label, actor)
     if bad is not None:
@@ -80,6 +82,26 @@ def judge_write(
         _constraint_reached(lab, table, item, first, result, verdicts)
     if not first.ok:
         judge_error(lab, table, item, first, result)
+
+
+def _signed(item: Probe, table: Table, data: dict[str, object]) -> Signal:
+    """Say that a new row among the caller's own things is somebody else's by its own words."""
+    return Signal(
+        "own_rows",
+        "escalation",
+        "medium",
+        item.actor.name,
+        table.key,
+        "insert",
+        f"{item.tag[1]}: {shown(data)}",
+        "The row hangs on something of the caller's, and says that it is of somebody else.",
+        "Compare the column that says whose it is with auth.uid() in the insert policy.",
+        item.sql,
+        item.actor,
+        (table.key,),
+        table.key,
+        title="{object}: members write rows in each other's name ({commands})",
+    )
 
 
 def _is_list(lab: Lab, table: Table) -> bool:
