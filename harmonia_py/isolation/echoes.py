@@ -26,6 +26,7 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
     outlived = worst | {s.object for s in signals if s.rule.startswith("lifecycle.")}
     records = {(s.object, s.command) for s in signals if s.rule == "record"}
     nobody = {s.object for s in signals if s.rule in ("denied.everybody", "denied.recursion")}
+    reached = {(s.object, s.actor) for s in signals if s.rule == "cross_tenant"}
     selves = {s.object for s in signals if s.rule == "escalation.self"}
     risen = {(s.object, s.command) for s in signals if s.rule.startswith("escalation.")}
     inert = {s.object for s in signals if s.rule == "helper.inert"}
@@ -37,6 +38,10 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             echo = echo or (signal.object, signal.command) in former
         if signal.rule == "role.reader":
             echo = echo or (signal.object, signal.command) in records
+        if signal.rule == "role.other_tenant" and signal.who is not None:
+            # Whoever holds the role in one tenant alone was seen to reach the same rows.
+            held = f"A.{signal.who.tenants.get('A')}"
+            echo = echo or (signal.object, held) in reached
         if signal.rule in ("permission.excess", "function.excess") and inert:
             echo = bool(inert & _asked(lab, signal.object))
         if signal.rule in ("permission.denied", "denied.role"):

@@ -59,13 +59,42 @@ def findings(lab: Lab, signals: Iterable[Signal]) -> list[Finding]:
     kept = without_echoes(lab, list(signals))
     explained = causes(lab, kept)
     everywhere = _everywhere(lab, kept)
-    for signal in kept:
-        place = _place(lab, signal, explained)
-        if place[0] == "cross_tenant" and signal.object in everywhere:
-            place = "role.everywhere", everywhere[signal.object]
+    places = [_place(lab, signal, explained) for signal in kept]
+    for signal, place in zip(kept, places, strict=True):
+        role = everywhere.get(signal.object)
+        if place[0] == "cross_tenant" and role:
+            place = "role.everywhere", role
+        elif place[0] == "helper" and not role and signal.rule == "cross_tenant":
+            # Where the helper lets one role in, what others reach as well has another cause.
+            trusted = _trusted(kept, places, place, everywhere)
+            if trusted and signal.actor.partition(".")[2] not in trusted:
+                place = "cross_tenant", signal.group or signal.object
+        elif signal.rule == "shared.rows" and (one := _held_by(signal, everywhere)):
+            # What such a role does to the rows that all share is the same decision.
+            near = [p for s, p in zip(kept, places, strict=True) if everywhere.get(s.object) == one]
+            place = near[0] if near[0][0] == "helper" else ("role.everywhere", one)
         groups[place].append(signal)
     found = [_finding(lab, rule, group, items) for (rule, group), items in groups.items()]
     return sorted(found, key=lambda f: f.rank)
+
+
+def _trusted(
+    signals: Sequence[Signal],
+    places: Sequence[tuple[str, str]],
+    place: tuple[str, str],
+    everywhere: dict[str, str],
+) -> set[str]:
+    """Return the roles that a helper lets in everywhere, where nobody else comes in by it."""
+    objects = {s.object for s, p in zip(signals, places, strict=True) if p == place}
+    roles = {everywhere[key] for key in objects if key in everywhere}
+    apart = [key for key in objects if key not in everywhere]
+    return roles if len(roles) == 1 and len(apart) == 1 else set()
+
+
+def _held_by(signal: Signal, everywhere: dict[str, str]) -> str | None:
+    """Return the role, counting in every tenant, that whoever gave the signal holds in one."""
+    role = signal.actor.partition(".")[2]
+    return role if role in everywhere.values() else None
 
 
 def _everywhere(lab: Lab, signals: Sequence[Signal]) -> dict[str, str]:

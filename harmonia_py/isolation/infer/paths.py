@@ -60,12 +60,13 @@ def paths_to_tenants(
 def _spread(
     catalog: Catalog, refs: References, out: dict[str, tuple[tuple[str, ...], bool]]
 ) -> None:
-    """Follow foreign keys breadth first: required steps, then those the policies follow, then any.
+    """Follow foreign keys breadth first: required steps before others, named by policies first.
 
-    A row that may point at several owners belongs to the one its policies ask for.
+    A row that may point at several owners belongs to the one its policies ask for: a line of an
+    order is the order's, however soon its product leads to a tenant.
     """
     asked = {t.key: refs.words(refs.policy_text(t)) for t in catalog.tables.values()}
-    for required, named in ((True, False), (False, True), (False, False)):
+    for required, named in ((True, True), (True, False), (False, True), (False, False)):
         queue = deque(out)
         while queue:
             target = queue.popleft()
