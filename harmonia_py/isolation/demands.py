@@ -27,6 +27,8 @@ ast: Any = pg_ast
 
 #: Any value but null.
 SOMETHING = object()
+#: More than any number that the fixtures make up, and still one of the smallest type.
+_PLENTY = 30_000
 _NOW = frozenset({"now", "statement_timestamp", "clock_timestamp", "transaction_timestamp"})
 _KINDS = enums.A_Expr_Kind
 _EQUAL = (_KINDS.AEXPR_OP, _KINDS.AEXPR_IN, _KINDS.AEXPR_OP_ANY, _KINDS.AEXPR_NOT_DISTINCT)
@@ -151,8 +153,17 @@ class _Query:
         for side, other, said in sides:
             place = None if isinstance(side, tuple) else self._column(side)
             if place is not None and said is not None:
-                yield (*place, _values(term, said, place[1], other, wanted=wanted))
+                values = _values(term, said, place[1], other, wanted=wanted)
+                if not values and self._asks_for_more(place[1], said, other, wanted=wanted):
+                    values = [_PLENTY]
+                yield (*place, values)
                 return
+
+    def _asks_for_more(self, column: Column, operator: str, other: Any, *, wanted: bool) -> bool:
+        """Whether a number must be as large as an argument, or as what was worked out before."""
+        more = (operator in (">", ">=")) if wanted else (operator in ("<", "<="))
+        free = isinstance(other, ast.ColumnRef | ast.ParamRef) and self._column(other) is None
+        return column.category == "N" and more and free
 
 
 def _spells(node: Any) -> bool:

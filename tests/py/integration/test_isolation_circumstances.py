@@ -334,3 +334,42 @@ def test_a_check_that_using_doubles_is_redundant_where_that_was_tried(
                 score = mutation.score(lab, kinds=frozenset({"check dropped"}))
     (found,) = [r for r in score.results if "contacts" in r.object]
     assert found.status == status
+
+
+#: Takes out of a store what must be there: an empty one refuses everybody.
+STORE = """
+create table public.stores (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id),
+    pieces integer not null default 0 check (pieces >= 0)
+);
+alter table public.stores enable row level security;
+create policy own on public.stores for select to authenticated
+using (private.is_member(organization_id));
+create function public.take_out(p_store uuid, p_pieces integer) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_left integer;
+begin
+    update public.stores set pieces = pieces - p_pieces
+    where id = p_store and pieces >= p_pieces {also}
+    returning pieces into v_left;
+    if v_left is null then
+        raise exception 'not enough' using errcode = 'P0001';
+    end if;
+    return v_left;
+end $$;
+revoke execute on function public.take_out(uuid, integer) from public, anon;
+grant execute on function public.take_out(uuid, integer) to authenticated;
+"""
+
+
+def test_an_empty_store_hides_nothing(judge: Judge) -> None:
+    """The rows were made with the default of nothing, of which nothing can be taken."""
+    found = judge("helper", STORE.format(also="")).findings
+    assert [(f.rule, f.object) for f in found] == [("rpc", "public.take_out(uuid, integer)")]
+
+
+def test_a_store_of_ones_own_is_no_finding(judge: Judge) -> None:
+    report = judge("helper", STORE.format(also="and private.is_member(organization_id)"))
+    assert [f.title for f in report.findings] == []
