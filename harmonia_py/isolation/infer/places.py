@@ -114,7 +114,9 @@ def _own_rows(table: Table, users: tuple[str, ...]) -> dict[str, str]:
         policies = [p for p in table.policies_for(command, "authenticated") if p.permissive]
         texts = [(p.check if command == "insert" and p.check else p.using) or "" for p in policies]
         for column in users:
-            term = re.compile(rf"\b{re.escape(column)} = \(? ?{UID}", re.I)
+            # In a sub-query every column is qualified: a seat's user is no column of this table.
+            mine = rf'(?:(?<![\w."])|\b{re.escape(table.name)}"?\.)"?{re.escape(column)}"?'
+            term = re.compile(rf"{mine} = \(? ?{UID}", re.I)
             if texts and all(term.search(t) and " OR " not in t for t in texts):
                 out[command] = column
                 break

@@ -73,3 +73,31 @@ def test_what_opens_the_shop_is_one(plain_database: Database, more: str) -> None
     model = inferred(plain_database, SHOPS, more)
     assert model.tenant_table == "public.shops"
     assert [m.table for m in model.memberships] == ["public.deals"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "own"),
+    [
+        ("exists (select 1 from public.seats s where s.club_id = bets.club_id"
+         " and s.person_id = auth.uid())", {}),
+        ("person_id = auth.uid()", {"insert": "person_id"}),
+    ],
+)  # fmt: skip
+def test_a_seat_s_user_is_no_column_of_the_row(
+    plain_database: Database, condition: str, own: dict[str, str]
+) -> None:
+    """Both tables name a person alike; only the bare name is the row's own."""
+    with plain_database.connect_admin() as conn:
+        conn.execute(
+            f"""create table public.clubs (id uuid primary key);
+            create table public.seats (club_id uuid references public.clubs,
+                person_id uuid references auth.users, primary key (club_id, person_id));
+            create table public.bets (id uuid primary key, club_id uuid not null
+                references public.clubs, person_id uuid not null references auth.users);
+            alter table public.seats enable row level security;
+            alter table public.bets enable row level security;
+            create policy p on public.seats for select using (person_id = auth.uid());
+            create policy p on public.bets for insert with check ({condition})""".encode()
+        )
+        assert infer(introspect(conn)).of("public.bets").own_rows == own
+        conn.rollback()
