@@ -176,6 +176,10 @@ def _tenant(model: TenancyModel, label: str, token: str) -> Tenant:
     return Tenant(label, key, token)
 
 
+#: When every token was made and when it ends: helpers refuse a token without these.
+_ISSUED, _EXPIRES = 1_767_225_600, 4_102_444_800  # the first day of 2026, of 2100
+
+
 def _actor(
     model: TenancyModel, name: str, tenant: Tenant | None, role: str | None, state: str
 ) -> Actor:
@@ -185,6 +189,8 @@ def _actor(
         "sub": user,
         "role": "authenticated",
         "aud": "authenticated",
+        "iat": _ISSUED,
+        "exp": _EXPIRES,
         "email": f"{name.lower().replace('.', '-').replace(' ', '-')}.{token}@example.test",
         "aal": "aal2",
         "session_id": str(uuid.uuid5(_SPACE, f"session:{name}")),

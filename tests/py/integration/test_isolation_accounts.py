@@ -48,3 +48,10 @@ def test_a_table_of_users_and_a_mark_elsewhere_are_no_look_at_accounts(judge: Ju
         " and exists (select 1 from public.users u where u.id = (select auth.uid())))",
     )
     assert "lifecycle.account" not in {f.rule for f in report.findings}
+
+
+@pytest.mark.parametrize(("after", "silent"), [("now()", True), ("'2200-01-01'", False)])
+def test_a_token_says_when_it_ends(judge: Judge, after: str, *, silent: bool) -> None:
+    """Helpers refuse a token that is over, and everybody's token here says that it is not."""
+    also = f"and ((select auth.jwt()) ->> 'exp')::bigint > extract(epoch from {after}::timestamptz)"
+    assert judge("helper", HELPER.format(also=also)).safe is silent
