@@ -10,6 +10,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
+from harmonia_py.isolation.probes.invitations import bearers
 from harmonia_py.isolation.probes.tables.breaches import breach, shown
 from harmonia_py.isolation.probes.tables.errors import judge_error
 from harmonia_py.isolation.probes.tables.result import TableResult, Verdicts
@@ -88,6 +89,9 @@ def _published(lab: Lab, table: Table, actor: Actor, rows: list[dict[str, object
     conditions = lab.refs.published(table, actor.role)
     if not conditions or not table.primary_key:
         return None
+    readable = {c.name for c in table.readable(actor.role)}
+    if any(key == table.key and column in readable for key, column in bearers(lab)):
+        return None  # whoever reads what opens a door goes in: no flag can mean that
     said = " or ".join(f"({c})" for c in conditions)
     query = sql.SQL("select count(*) from {} where ({}) and ({})").format(
         table.sql, sql.SQL(said), sql.SQL(lab.where_keys(table, rows))
