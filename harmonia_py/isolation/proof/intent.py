@@ -54,6 +54,8 @@ class Intent:
                 staff = z3.Or(*self._staff(other))
                 found += [z3.And(known, z3.Or(here, staff)), z3.And(invited, z3.Or(about, staff))]
                 found += [z3.And(z3.Or(known, invited), more) for more in self._special(other)]
+        if whole and command == "insert":
+            found.append(YES)  # a tenant that is only being founded is nobody else's
         found += self._told_by_token()
         named = [t for t in row.columns.values() if not t.is_bool and t is not tenant]
         seats = {m.user for m in self.model.memberships if new and m.table == row.table.key}

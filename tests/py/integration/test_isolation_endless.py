@@ -55,3 +55,36 @@ def test_who_may_not_write_his_job_raises_nobody(judge: Judge) -> None:
     safe += "grant update (nickname) on public.people to authenticated;"
     report = judge("empty", PEOPLE.format(back="") + safe)
     assert [f.rule for f in report.findings if f.rule != "lifecycle.own_rows"] == []
+
+
+HELPER = """
+create table public.flats (id uuid primary key default gen_random_uuid(), name text);
+create table public.mates (
+    flat_id uuid not null references public.flats (id) on delete cascade,
+    person_id uuid not null references auth.users (id), primary key (flat_id, person_id)
+);
+create table public.chores (
+    id uuid primary key default gen_random_uuid(), said text,
+    flat_id uuid not null references public.flats (id) on delete cascade
+);
+create function public.lives_in(flat uuid) returns boolean language sql stable {rights}
+set search_path = '' as $$
+    select exists (select 1 from public.mates m where m.flat_id = flat and m.person_id = auth.uid())
+$$;
+alter table public.flats enable row level security;
+alter table public.mates enable row level security;
+alter table public.chores enable row level security;
+create policy p on public.flats for select using (public.lives_in(id));
+create policy p on public.mates for select using (public.lives_in(flat_id));
+create policy p on public.chores using (public.lives_in(flat_id));
+"""
+
+
+def test_a_helper_that_its_own_policy_asks_never_ends(judge: Judge) -> None:
+    (found,) = judge("empty", HELPER.format(rights="")).findings
+    assert found.rule == "denied.recursion"
+    assert set(found.members) == {"public.flats", "public.mates", "public.chores"}
+
+
+def test_with_rights_of_its_own_it_ends(judge: Judge) -> None:
+    assert judge("empty", HELPER.format(rights="security definer")).findings == ()

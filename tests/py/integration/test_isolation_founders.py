@@ -60,3 +60,11 @@ def test_a_founder_may_take_the_first_seat(judge: Judge) -> None:
     report = judge("empty", ROOMS.format(first=first), proven=True)
     assert [f.title for f in report.findings] == []
     assert [n.object for n in report.not_judged] == []
+
+
+def test_whoever_signs_in_may_found_a_room(judge: Judge) -> None:
+    """A new tenant is nobody's yet: that no check says whose it is leaves nothing unjudged."""
+    anybody = "alter policy found on public.rooms with check (auth.uid() is not null);"
+    first = f"{FIRST} and public.founded(room_id)"
+    report = judge("empty", ROOMS.format(first=first) + anybody, proven=True)
+    assert [n.object for n in report.not_judged] == []
