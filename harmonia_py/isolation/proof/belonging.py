@@ -54,7 +54,7 @@ class Belonging:
                 if command == "select":
                     allowed += self._shares_tenant(target)
             else:
-                allowed += self._belongs(target, but=row if new else None)
+                allowed += self.belongs(target, but=row if new else None)
         if table.kind == "user":
             for name in table.users:
                 allowed += self.is_caller(row.column(name))
@@ -128,7 +128,8 @@ class Belonging:
         claims = self.world.claims
         return [_is(user, claims[path]) for path in _ADDRESSES if path in claims]
 
-    def _belongs(self, tenant: Term, but: Row | None = None) -> list[Any]:
+    def belongs(self, tenant: Term, but: Row | None = None) -> list[Any]:
+        """Return the formulas under which the caller belongs to the tenant that a term names."""
         allowed = []
         for membership in (*self.model.memberships, *self.model.grants):
             for row in self.world.rows.get(membership.table, ()):
@@ -168,7 +169,7 @@ class Belonging:
             them, tenant = theirs.column(first.user), theirs.column(first.tenant)
             allowed += [
                 z3.And(them.value == user.value, z3.Not(them.null), mine)
-                for mine in self._belongs(tenant)
+                for mine in self.belongs(tenant)
             ]
         return allowed
 

@@ -47,7 +47,10 @@ class Intent:
                 if other is row or key in members:
                     continue
                 terms = [t for t in other.columns.values() if not t.is_bool]
-                known = z3.Or(*(c for t in terms for c in self.belonging.is_caller_by_id(t)))
+                known = z3.Or(
+                    *(c for t in terms for c in self.belonging.is_caller_by_id(t)),
+                    *self._by_tenant(other, row),
+                )
                 invited = z3.Or(*(c for t in terms for c in self.belonging.is_addressed(t)))
                 here = z3.Or(*self._names(row, other, anchors, members))
                 about = z3.Or(*self._names(row, other, parts, members))
@@ -61,8 +64,9 @@ class Intent:
         seats = {m.user for m in self.model.memberships if new and m.table == row.table.key}
         signed = [t for t in named if not any(t is row.columns.get(c) for c in seats)]
         found += [c for t in signed for c in self.belonging.is_caller(t)]
-        if seats and tenant is not None:
+        if tenant is not None:
             found += self._founded(tenant)
+            found += self._given(row)
         if command == "select":
             found += self._published(row)
             words = [t for t in row.columns.values() if t is not tenant]
@@ -71,7 +75,7 @@ class Intent:
         return z3.Or(*found) if found else NO
 
     def _founded(self, tenant: Term) -> Iterator[Any]:
-        """Yield when the tenant's own row names the caller, who may take the first seat."""
+        """Yield when the tenant's own row names the caller: its owner needs no seat."""
         for row in self.world.rows.get(self.model.tenant_table or "", ()):
             key = row.column(self.model.tenant_key)
             same = z3.And(key.value == tenant.value, z3.Not(key.null))
@@ -87,6 +91,48 @@ class Intent:
         else:
             for literal in self.world.literals.values():
                 yield z3.And(term.value == literal, z3.Not(term.null))
+
+    def _by_tenant(self, other: Row, row: Row) -> Iterator[Any]:
+        """Yield when ``other`` pairs a thing with a tenant of the caller's: it is shared with all.
+
+        Only what a key says to be such a pair, and of no table that the row itself hangs on.
+        """
+        if other.table.key in {fk.target for fk in row.table.foreign_keys}:
+            return
+        for column in self._tenant_of_pair(other):
+            yield z3.Or(*self.belonging.belongs(other.columns[column]))
+            yield from self._founded(other.columns[column])
+
+    def _given(self, row: Row) -> Iterator[Any]:
+        """Yield when a row pairs a thing of the caller's tenant with a tenant.
+
+        What one tenant gives to another is the giver's to see, to write and to take back.
+        """
+        if not list(self._tenant_of_pair(row)):
+            return
+        for fk in row.table.foreign_keys:
+            path = self.model.of(fk.target).path
+            if fk.target == self.model.tenant_table or len(path) != 1 or len(fk.columns) != 1:
+                continue
+            for parent in self.world.rows.get(fk.target, ()):
+                ref, theirs = parent.columns.get(fk.ref_columns[0]), parent.columns.get(path[0])
+                if ref is None or theirs is None or fk.columns[0] not in row.columns:
+                    continue
+                linked = ref.value == row.columns[fk.columns[0]].value
+                for mine in (*self.belonging.belongs(theirs), *self._founded(theirs)):
+                    yield z3.And(linked, mine)
+
+    def _tenant_of_pair(self, row: Row) -> Iterator[str]:
+        """Yield the column that names a tenant beside a thing in a key of two."""
+        root = self.model.tenant_table
+        to = {fk.columns[0]: fk.target for fk in row.table.foreign_keys if len(fk.columns) == 1}
+        for unique in row.table.uniques:
+            columns = set(unique.columns)
+            if len(columns) == 2 and not unique.exclusion and columns <= to.keys():
+                things = [c for c in columns if self.model.of(to[c]).kind == "tenant"]
+                for column in columns:
+                    if to[column] == root and things and column in row.columns:
+                        yield column
 
     def _told_by_token(self) -> Iterator[Any]:
         """Yield what the server has put into the token to mark the platform's own staff.
