@@ -201,8 +201,6 @@ def _actor(
     settings: dict[str, str] = {}
     if tenant is not None and state in ("active", "both", "fresh", "moved"):
         for path, what in model.claims.items():
-            if path.split(".")[0] == "user_metadata":
-                continue
             value = role if (what == "role" or (not what and "role" in path)) else tenant.id
             if what == "tenants":
                 _put(claims, path, [value])

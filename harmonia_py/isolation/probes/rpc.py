@@ -120,6 +120,8 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
             continue
         if owner not in ("A", "B") or call.bearer:
             continue  # who holds the secret is told, member or not
+        if value in actor.session()["request.jwt.claims"]:
+            continue  # the caller's own token says it
         if _known(lab, actor, value):
             continue
         yield Signal(

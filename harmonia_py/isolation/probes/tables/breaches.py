@@ -78,6 +78,29 @@ def breach(
             (table.key,),
             group="public",
         )
+    if (
+        kind == "root"
+        and command == "select"
+        and blanket
+        and lab.refs.blanket(table, "select", "anon")
+    ):
+        # Said of visitors as well, it is a list of who is there: a directory, a page of shops.
+        return Signal(
+            "user_rows.public",
+            "exposure",
+            "medium",
+            actor.name,
+            table.key,
+            command,
+            evidence,
+            "A policy that compares nothing shows every tenant's own row, to visitors too.",
+            'Narrow the policy; or, if meant so, set public_when = "true" in harmonia.toml.',
+            item.sql,
+            actor,
+            (table.key,),
+            group="tenants",
+            title="{object}: the list of tenants is open to everybody",
+        )
     who = "people who belong to no tenant" if open_to_all else "members of another tenant"
     return Signal(
         "cross_tenant",
