@@ -29,6 +29,8 @@ def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
     out: list[Signal] = []
     bearers = invitations.bearers(lab)
     for table in lab.tables():
+        if lab.model.of(table.key).kind == "public":
+            out += _shared(lab, table)
         if lab.model.of(table.key).kind not in ("tenant", "user", "root"):
             continue
         readers = [k[2] for k, v in allowed.items() if k[:2] == (table.key, "select") and "A" in v]
@@ -47,6 +49,24 @@ def probe(lab: Lab, allowed: Allowed) -> list[Signal]:
                         _signal(table, column, others[0], "opens a door for whoever presents it")
                     )
     return out
+
+
+def _shared(lab: Lab, table: Table) -> list[Signal]:
+    """Report sealed columns of rows that nobody in particular owns, where policies ask for nobody.
+
+    A project that makes its own accounts keeps them in such a table.
+    """
+    roles = [
+        role
+        for role in ("anon", "authenticated")
+        if not table.rls or lab.refs.blanket(table, "select", role)
+    ]
+    return [
+        _signal(table, column, reader, "has no use in a browser")
+        for column in table.columns
+        if _is_sealed(column)
+        for reader in [r for r in roles if (r, "SELECT") in column.privileges][:1]
+    ]
 
 
 def _is_sealed(column: Column) -> bool:

@@ -53,7 +53,9 @@ def _references(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
         if target.kind == "unknown" and fk.target not in lab.model.tables:
             continue  # the platform's own
         parent = lab.catalog.tables.get(fk.target)
-        if target.public_when or (parent and _on_display(lab, parent)):
+        if target.public_when or (
+            parent and (_on_display(lab, parent) or lab.refs.blanket(parent, "select", actor.role))
+        ):
             continue  # what is open to everybody may be referred to by anybody
         if target.kind == "user" and fk.ref_columns == target.path:
             continue  # it names a person: whom to name is no secret of anybody's
