@@ -10,6 +10,8 @@ from harmonia_py.isolation.references import References
 
 __all__ = ["paths_to_tenants", "paths_to_users", "tenant_column_names"]
 
+_WRITES = ("insert", "update", "delete")
+
 
 def tenant_column_names(catalog: Catalog, tenant_table: str | None) -> set[str]:
     """Collect the names under which at least two tables (or the only one) point at the tenants."""
@@ -48,9 +50,16 @@ def paths_to_tenants(
             and (kind is None or c.type == kind)
         ]
         if direct:
+            # Of two tenants that a row names, it belongs to the one whose people may make it.
+            written = {w for c in _WRITES for w in refs.words(refs.policy_text(table, c))}
             order = sorted(
                 direct,
-                key=lambda c: (not table.column(c).not_null, c not in names, direct.index(c)),
+                key=lambda c: (
+                    not table.column(c).not_null,
+                    c not in names,
+                    c not in written,
+                    table.column(c).number,
+                ),
             )
             out[table.key] = ((order[0],), table.column(order[0]).not_null)
     _spread(catalog, refs, out)

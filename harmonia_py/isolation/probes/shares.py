@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +18,12 @@ from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.sight import answering
 from harmonia_py.isolation.probes.sight import look as counted
-from harmonia_py.isolation.shares import Share
+from harmonia_py.isolation.shares import Share, treaties
 
 __all__ = ["probe", "sight"]
+
+#: What people do to a share of their own, and may take back.
+_OWN_CHOICE = re.compile(r"left|leav|archiv|hid|mut", re.I)
 
 
 def probe(lab: Lab) -> list[Signal]:
@@ -35,8 +39,22 @@ def probe(lab: Lab) -> list[Signal]:
         table = lab.catalog.tables[share.table]
         rows = lab.fixtures.of(share.table, "B")
         if rows and lab.wants(share.table):
-            out += _Trial(lab, share, table, rows[0].values, outsider, look).signals()
-    return out
+            given = {share.user: outsider.user}
+            out += _Trial(lab, share, table, rows[0].values | given, outsider, look).signals()
+    return [*out, *_between(lab, look)]
+
+
+def _between(lab: Lab, look: str) -> Iterator[Signal]:
+    """Let tenant A in by what tenant B may open to it, in the name of A's weakest member."""
+    people = lab.cast.members("A")
+    root = lab.model.tenant_table
+    for share in treaties(lab.catalog, lab.model, lab.refs) if people else ():
+        table = lab.catalog.tables[share.table]
+        rows = lab.fixtures.of(share.table, "B")
+        if rows and lab.fixtures.replica and lab.wants(share.table):
+            both = {fk.columns[0]: lab.cast.b.id for fk in table.foreign_keys if fk.target == root}
+            values = rows[0].values | both | {share.user: lab.cast.a.id}
+            yield from _Trial(lab, share, table, values, people[-1], look).signals()
 
 
 def sight(lab: Lab) -> str:
@@ -67,10 +85,12 @@ class _Trial:
         self.lab, self.share, self.table, self.outsider, self.look = (
             lab, share, table, outsider, look,
         )  # fmt: skip
-        self.values = dict(values) | {share.user: outsider.user}
-        for name in table.primary_key:
-            if len(table.primary_key) == 1 and table.column(name).base == "uuid":
+        self.values = dict(values)
+        for name in table.primary_key if len(table.primary_key) == 1 else ():
+            if table.column(name).base == "uuid":
                 self.values[name] = str(uuid.uuid5(uuid.NAMESPACE_OID, f"share {table.key}"))
+            elif table.column(name).identity or table.column(name).default:
+                del self.values[name]  # the next number
 
     def signals(self) -> Iterator[Signal]:
         """Yield what is wrong; nothing can be said of a share that opens nothing."""
@@ -79,21 +99,81 @@ class _Trial:
         if not opened:
             return
         ended = True
-        for column in (*self.share.marks, *self.share.expires):
+        for column, how in self.share.states().items():
             item = self._probe(self.share.over(column), self.look)
             still = self._more(self.lab.run([item])[0], alone) & opened
             if still:
                 ended = False
                 yield self._signal(
-                    "lifecycle.share", "select", item, f"{column} in the past: {_list(still)} open",
+                    "lifecycle.share", "select", item, f"{column} {how}: {_list(still)} open",
                     "A share that is over still opens rows.",
                     f"Compare {column} of {self.table.key} wherever a policy reads it.",
                     "{object}: a share stays open after its end",
                 )  # fmt: skip
         if ended:  # a policy that asks nothing of the share asks nothing of the thing either
             yield from self._deleted(alone, opened)
+        yield from self._beyond(alone)
         yield from self._flags(opened)
         yield from self._taken(alone)
+        if ended:
+            yield from self._prolonged()
+
+    def _prolonged(self) -> Iterator[Signal]:
+        """Let whom a share let in bring it back once it is over."""
+        lab, keys = self.lab, list(self.table.primary_key)
+        if any(self.values.get(k) is None for k in keys):  # told apart by what it names, then
+            named = dict.fromkeys(c for fk in self.table.foreign_keys for c in fk.columns)
+            keys = [c for c in named if self.values.get(c) is not None]
+        if not keys:
+            return
+        for column, how in self.share.states().items():
+            if _OWN_CHOICE.search(column):
+                continue
+            over = self.share.over(column)
+            where = lab.where(self.table, {k: (self.values | over)[k] for k in keys})
+            text = statements.change(lab, self.table, {column: self.share.live()[column]}, where)
+            item = self._probe(over, text, watch=(self.table.key,))
+            (outcome,) = lab.run([item])
+            if outcome.ok and outcome.affected:
+                yield self._signal(
+                    "escalation.share", "update", item,
+                    f"with {column} {how}, whom it let in sets it back",
+                    "The end of a share is up to whom it lets in.",
+                    "Let only the owner of what is shared change shares.",
+                    "{object}: who was let in for a while can stay",
+                )  # fmt: skip
+                return
+
+    def _beyond(self, alone: Outcome) -> Iterator[Signal]:
+        """Count the rows of what was shared: one share opens one of them."""
+        lab = self.lab
+        things = {
+            fk.target
+            for fk in self.table.foreign_keys
+            if lab.model.of(fk.target).kind == "tenant"
+            and not any(fk.target == m.table for m in lab.model.memberships)
+        }
+        if len(things) != 1:
+            return
+        (key,) = things
+        thing = lab.catalog.tables[key]
+        if any(fk.target == key for fk in thing.foreign_keys):
+            return  # a folder opens what is in it
+        item = self._probe(self.share.live(), self.look)
+        spare = lab.fixtures.spares.get((key, "B"))
+        if len(lab.fixtures.of(key, "B")) < 2 and spare is not None:
+            item.pre = (*item.pre, self._stored(thing, spare.values))
+        (outcome,) = lab.run([item])
+        opened = (outcome.result or {}).get(key, 0) - (alone.result or {}).get(key, 0)
+        if opened > 1:
+            yield self._signal(
+                "share.beyond", "select", item,
+                f"a share of one row of {key} opens {opened} of them",
+                "A share of one thing opens other things of the same owner.",
+                f"Compare the key of {key} with what {self.table.key} names.",
+                "{object}: a share opens more than it names",
+                objects=(key,),
+            )  # fmt: skip
 
     def _deleted(self, alone: Outcome, opened: set[str]) -> Iterator[Signal]:
         """Mark as deleted what was shared: it is gone for whom it was shared with."""
@@ -203,14 +283,16 @@ class _Trial:
         return self._probe(changes, text, watch=(key,))
 
     def _insert(self, changes: dict[str, Any]) -> str:
-        row = self.values | changes
-        names = [c.name for c in self.table.columns if c.writable and c.name in row]
+        return self._stored(self.table, self.values | changes)
+
+    def _stored(self, table: Table, row: dict[str, Any]) -> str:
+        names = [c.name for c in table.columns if c.writable and c.name in row]
         columns = sql.SQL(", ").join(map(sql.Identifier, names))
         return self.lab.text(
             sql.SQL(
                 "insert into {t} ({c}) select {c} from "
                 "pg_catalog.jsonb_populate_record(null::{t}, {r})"
-            ).format(t=self.table.sql, c=columns, r=sql.Literal(Jsonb(row)))
+            ).format(t=table.sql, c=columns, r=sql.Literal(Jsonb(row)))
         )
 
     def _signal(

@@ -114,8 +114,10 @@ def _reads(lab: Lab, table: Table, actor: Actor) -> list[Probe]:
                 statements.erase(lab, base, lab.where_keys(base, [r.values for r in rows]))
             )
     if clear and lab.fixtures.replica and actor.former is None:
-        if table.kind == "matview":
-            clear.append(lab.text(sql.SQL("refresh materialized view {}").format(table.sql)))
+        for key in sorted({table.key, *_sources(lab, table, set())}):
+            stored = lab.catalog.tables.get(key)
+            if stored is not None and stored.kind == "matview":
+                clear.append(lab.text(sql.SQL("refresh materialized view {}").format(stored.sql)))
         out.append(Probe(actor, text, rows=True, pre=tuple(clear), replica=True, tag="without"))
     return out
 

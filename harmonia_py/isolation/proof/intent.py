@@ -10,6 +10,7 @@ import z3
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof.belonging import Belonging
 from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.shares import parties
 
 __all__ = ["Intent"]
 
@@ -57,6 +58,10 @@ class Intent:
                 staff = z3.Or(*self._staff(other))
                 found += [z3.And(known, z3.Or(here, staff)), z3.And(invited, z3.Or(about, staff))]
                 found += [z3.And(z3.Or(known, invited), more) for more in self._special(other)]
+                if command == "select":
+                    # A treaty about a thing opens that; one about nothing opens the tenant.
+                    what = about if self._is_about(other) else here
+                    found += [z3.And(between, what) for between in self._between(other)]
         if whole and command == "insert":
             found.append(YES)  # a tenant that is only being founded is nobody else's
         found += self._told_by_token()
@@ -68,6 +73,7 @@ class Intent:
             found += self._founded(tenant)
             found += self._given(row)
         if command == "select":
+            found += self._between(row)
             found += self._published(row)
             words = [t for t in row.columns.values() if t is not tenant]
             found += [said for term in words for said in self._says(term)]
@@ -133,6 +139,20 @@ class Intent:
                 for column in columns:
                     if to[column] == root and things and column in row.columns:
                         yield column
+
+    def _between(self, row: Row) -> Iterator[Any]:
+        """Yield when a row names two tenants, and the caller is of either: what one lets the other.
+
+        Whether it ends, and reaches no further than it says, is tried with rows.
+        """
+        for name in parties(row.table, self.model):
+            if name in row.columns:
+                yield from self.belonging.belongs(row.columns[name])
+
+    def _is_about(self, row: Row) -> bool:
+        """Whether a row points at more than people and tenants."""
+        people = {"auth.users", self.model.tenant_table, *(m.table for m in self.model.memberships)}
+        return any(fk.target not in people for fk in row.table.foreign_keys)
 
     def _told_by_token(self) -> Iterator[Any]:
         """Yield what the server has put into the token to mark the platform's own staff.
