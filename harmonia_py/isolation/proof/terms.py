@@ -15,8 +15,8 @@ __all__ = ["ANY_LITERAL", "NO", "YES", "Alternative", "Array", "Row", "Term", "W
 Value = z3.DeclareSort("Value")
 #: A literal that begins so stands for any text at all (see templates in the prover).
 ANY_LITERAL = "\ue000"
-#: Casts that leave a whole number what it is.
-_NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint", "::numeric")
+#: Casts that leave a whole number what it is; an amount is no level, and no word that publishes.
+_NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint")
 YES: Any = z3.BoolVal(val=True)
 NO: Any = z3.BoolVal(val=False)
 
