@@ -20,6 +20,7 @@ from harmonia_py.isolation.lab import Lab, Outcome, Probe
 from harmonia_py.isolation.mutants import Mutant
 from harmonia_py.isolation.probes import (
     accounts,
+    bearers,
     callers,
     closed,
     credentials,
@@ -321,6 +322,7 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
         yield from callers.channels(lab)
         taken, opened = invitations.probe(lab)
         yield taken
+        yield bearers.probe(lab)
         yield rpc.probe(lab, opened)[0]
         told = set(lab.model.public_functions)
         yield retries.probe(lab, told)[0]

@@ -17,6 +17,7 @@ from harmonia_py.isolation.probes import (
     accounts,
     assurance,
     barriers,
+    bearers,
     callers,
     claims,
     closed,
@@ -203,8 +204,8 @@ def _functions(lab: Lab, _: ChannelResult) -> ChannelResult:
     told = {s.object for s in (*signals, *again)} | public
     return ChannelResult(
         [
-            *taken, *signals, *again, *namesakes.probe(lab), *dynamic.probe(lab, told),
-            *totals.probe(lab, told), *settings.probe(lab),
+            *taken, *bearers.probe(lab), *signals, *again, *namesakes.probe(lab),
+            *dynamic.probe(lab, told), *totals.probe(lab, told), *settings.probe(lab),
         ],
         not_judged=rpc.left([key for key in silent if key not in served]),
     )  # fmt: skip

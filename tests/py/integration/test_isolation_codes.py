@@ -143,3 +143,59 @@ def test_the_slip_beside_it_is_found(judge: Judge, name: str) -> None:
     assert any(
         named in f"{f.object} {f.members}" and told in f"{f.title} {f.evidence}" for f in found
     ), found
+
+
+_KEYS = f"""{_SOUND}
+create table public.machines (
+    id uuid primary key default gen_random_uuid(),
+    club_id uuid not null references public.clubs (id), digest bytea not null unique,
+    revoked boolean not null default false, valid_until timestamptz not null
+);
+alter table public.machines enable row level security;
+create policy m on public.machines for select to authenticated
+using (app.is_in(club_id, 'captain'));
+revoke all on public.machines from anon, authenticated;
+grant select (id, club_id, revoked, valid_until) on public.machines to authenticated;
+"""
+_BY_KEY = """
+create function public.reports_for(p_key text) returns table (id bigint, said text)
+language sql stable security definer set search_path = '' as $$
+    select r.id, r.said from public.reports r where exists (
+        select from public.machines m
+        where m.digest = sha256(p_key::bytea) {whose} {holds}
+    )
+$$;
+"""
+_WHOSE, _HOLDS = "and m.club_id = r.club_id", "and not m.revoked and m.valid_until > now()"
+_ABOUT = """
+create function public.about_key(p_key text) returns text
+language sql stable security definer set search_path = '' as $$
+    select c.said || case when m.revoked then ' (revoked)' else '' end
+    from public.machines m join public.clubs c on c.id = m.club_id
+    where m.digest = sha256(p_key::bytea)
+$$;
+"""
+
+
+def _by_key(whose: str = _WHOSE, holds: str = _HOLDS) -> str:
+    return _KEYS + _BY_KEY.format(whose=whose, holds=holds)
+
+
+def test_a_key_that_holds_and_one_that_says_it_does_not_are_silent(judge: Judge) -> None:
+    report = judge("empty", _by_key() + _ABOUT, proven=True)
+    assert [(f.rule, f.title) for f in report.findings] == []
+
+
+KEYS = {
+    "of every club": (_by_key(whose=""), "a key of one tenant opens another"),
+    "revoked": (_by_key(holds="and m.valid_until > now()"), "marked revoked still opens"),
+    "run out": (_by_key(holds="and not m.revoked"), "expired still opens"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_opens_too_much_is_found(judge: Judge, name: str) -> None:
+    change, told = KEYS[name]
+    (found,) = judge("empty", change, proven=True).findings
+    assert (found.rule, found.object) == ("bearer", "public.reports_for(text)")
+    assert told in found.title
