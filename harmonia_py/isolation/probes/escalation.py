@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from harmonia_py.isolation.actors import Actor
@@ -13,7 +14,7 @@ from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.shares import sight
 
-__all__ = ["probe"]
+__all__ = ["lists_of_rights", "probe"]
 
 
 Allowed = Mapping[tuple[str, str, str], set[str]]
@@ -52,7 +53,35 @@ def _memberships(lab: Lab, allowed: Allowed) -> list[Signal]:
                 out += _set(lab, table, m, actor, column, None, f"no {column}")
             elif actor.state == "expired" and m.expires:
                 out += _set(lab, table, m, actor, m.expires, "2099-01-01", "a later expiry")
+        out += _listed(lab, table, m)
     return out
+
+
+def _listed(lab: Lab, table: Table, m: Any) -> list[Signal]:
+    """Let a member whose seat lists no rights put some on the list."""
+    actor = next(reversed(lab.cast.members("A")), None)
+    if actor is None or not lab.fixtures.replica:
+        return []
+    for column, rights in lists_of_rights(lab, table).items():
+        none = statements.change(lab, table, {column: []}, lab.where(table, {m.user: actor.user}))
+        if found := _set(lab, table, m, actor, column, rights, f"all of {column}", (none,)):
+            return found
+    return []
+
+
+def lists_of_rights(lab: Lab, table: Table, *, asked: bool = True) -> dict[str, list[Any]]:
+    """Return the columns of a seat that list what a person may do, and all that they may list.
+
+    With ``asked`` only those that policies look into.
+    """
+    words = lab.refs.consulted(table)
+    found = {}
+    for column in table.columns:
+        if column.category == "A" and column.writable and (column.name in words or not asked):
+            held = [r.values.get(column.name) for r in lab.fixtures.rows[table.key]]
+            if rights := max((v for v in held if v), key=len, default=None):
+                found[column.name] = list(rights)
+    return found
 
 
 def _more(lab: Lab, allowed: Allowed, role: str, own: str) -> bool:
@@ -90,11 +119,19 @@ def _update(
 
 
 def _set(
-    lab: Lab, table: Table, m: Any, actor: Actor, column: str, value: Any, what: str
+    lab: Lab,
+    table: Table,
+    m: Any,
+    actor: Actor,
+    column: str,
+    value: Any,
+    what: str,
+    pre: tuple[str, ...] = (),
 ) -> list[Signal]:
     item = _update(lab, table, m, actor, column, value, actor.user)
     blind = statements.change(lab, table, {column: value})
     plan = [item, Probe(actor, blind, watch=(table.key,))]
+    plan = [replace(p, pre=pre, replica=bool(pre)) for p in plan]
     for tried, outcome in zip(plan, lab.run(plan), strict=True):
         rose = [
             c for c in outcome.changes if c.kind == "new" and str(c.data.get(m.user)) == actor.user

@@ -22,6 +22,7 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.probes import home, statements
 from harmonia_py.isolation.probes.arguments import is_tenant
+from harmonia_py.isolation.probes.escalation import lists_of_rights
 from harmonia_py.isolation.probes.naming import named
 from harmonia_py.isolation.probes.uses import items
 from harmonia_py.isolation.references import literals
@@ -29,6 +30,8 @@ from harmonia_py.isolation.references import literals
 __all__ = ["probe", "values_of"]
 
 _COMMANDS = ("select", "update", "delete")
+#: What a helper that grants nothing answers, as a list of its rows.
+_NOTHING = ("None", "[None]", "[False]")
 _CONSTANT = re.compile(r"\(?(?:true|false|(?:ARRAY\[)?'[^']*'.*)$", re.I | re.DOTALL)
 
 
@@ -219,22 +222,26 @@ def _flag(table: Table, command: str, column: Column, values: list[Any], item: P
 
 def _helpers(lab: Lab) -> Iterator[Signal]:
     membership = lab.model.membership
-    if membership is None or membership.role is None or len(lab.model.roles) < 2:
+    seats = lab.catalog.tables.get(membership.table) if membership else None
+    if membership is None or seats is None:
         return
+    ranked = membership.role is not None and len(lab.model.roles) > 1
+    lists = {} if ranked else lists_of_rights(lab, seats, asked=False)
+    if not ranked and not (lists and lab.fixtures.replica):
+        return
+    people = lab.cast.members("A")[-(len(lab.model.roles) if ranked else 1) :]
+    # Where a seat lists rights, nobody has any: then no two things can both be granted.
+    mine = lab.where(seats, {membership.user: people[-1].user}) if people else ""
+    pre = (statements.change(lab, seats, {name: [] for name in lists}, mine),) if lists else ()
     for key in sorted(lab.refs.helpers):
         function = lab.catalog.functions[key]
         if not function.arguments or function.is_trigger or not lab.wants(key):
             continue
         asked = _asked(lab, function)
-        about_roles = membership.role in lab.refs.words(function.source) or all(
-            set(re.findall(r"[\w-]+", " ".join(literals(text)))) & set(lab.model.roles)
-            for text in asked
-        )
-        if len(asked) < 2 or not about_roles:
+        if len(asked) < 2 or not _about_seats(lab, function, asked, ranked=ranked):
             continue
-        people = lab.cast.members("A")
         plan = [
-            Probe(actor, _answer(lab, text), rows=True, tag=text)
+            Probe(actor, _answer(lab, text), rows=True, tag=text, pre=pre, replica=bool(pre))
             for text in sorted(asked)
             for actor in people
         ]
@@ -245,8 +252,19 @@ def _helpers(lab: Lab) -> Iterator[Signal]:
         for item, outcome in zip(plan, outcomes, strict=True):
             answers[item.tag].append(str(outcome.result))
         same = {tuple(a) for a in answers.values()}
-        if len(same) == 1 and any(a not in ("None", "[null]", "[false]") for a in next(iter(same))):
+        if len(same) == 1 and any(a not in _NOTHING for a in next(iter(same))):
             yield _helper(function, sorted(asked), people[-1], plan[-1])
+
+
+def _about_seats(lab: Lab, function: Function, asked: set[str], *, ranked: bool) -> bool:
+    """Whether a helper answers by what the caller's seat says, and not by what the tenant has."""
+    membership = lab.model.membership
+    if membership is None or not ranked:
+        return membership is not None and membership.table in lab.refs.reach(function.source)[0]
+    return membership.role in lab.refs.words(function.source) or all(
+        set(re.findall(r"[\w-]+", " ".join(literals(text)))) & set(lab.model.roles)
+        for text in asked
+    )
 
 
 def _asked(lab: Lab, function: Function) -> set[str]:

@@ -145,7 +145,35 @@ create policy w on public.wishes to authenticated using (exists (
 ));
 """
 
+# A seat lists what its holder may do.
+_MAY_DO = """create {or_} function app.does(h uuid, what text) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (
+        select from public.crew c where c.hall_id = h and c.user_id = auth.uid() {asked}
+    )
+$$;"""
+_DUTIES = f"""{_OPEN}
+create table public.crew (
+    hall_id uuid not null references public.halls (id),
+    user_id uuid not null references auth.users (id), duties text[] not null default '{{}}',
+    primary key (hall_id, user_id)
+);
+{_PLAYS}
+{_MAY_DO.format(or_="", asked="and what = any (c.duties)")}
+create function app.in_hall(h uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select from public.crew c where c.hall_id = h and c.user_id = auth.uid())
+$$;
+create policy h on public.halls for select to authenticated using (app.in_hall(id));
+create policy c on public.crew for select to authenticated using (app.in_hall(hall_id));
+create policy u on public.crew for update to authenticated using (app.does(hall_id, 'hire'));
+create policy p on public.plays for select to authenticated using (app.in_hall(hall_id));
+create policy w on public.plays for insert to authenticated
+with check (app.does(hall_id, 'stage'));
+"""
+
 PROJECTS = {
+    "a seat lists duties": _DUTIES,
     "who leaves later is still there": _LEAVING,
     "a level out of three": _RANGE,
     "a level without a range": _LEVELS.format(check=""),
@@ -165,6 +193,16 @@ def test_what_is_sound_is_silent_and_all_of_it_judged(judge: Judge, name: str) -
 
 
 LEAKS = {
+    "everybody lists their own duties": (
+        f"{_DUTIES} alter policy u on public.crew using (user_id = auth.uid());",
+        "escalation.self",
+        "public.crew",
+    ),
+    "no duty is asked for": (
+        _DUTIES + _MAY_DO.format(or_="or replace", asked=""),
+        "helper.inert",
+        "app.does(uuid, text)",
+    ),
     "who left stays": (
         _LEAVING + _LEAVING_IN.format(or_="or replace", still=""),
         "lifecycle.ignored",
