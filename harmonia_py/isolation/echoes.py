@@ -51,7 +51,7 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             echo = signal.group in _seat_columns(lab)
         if signal.rule == "lifecycle.storage":
             echo = (signal.group, signal.command) in files
-        if signal.rule == "grant.beyond_rls" and signal.object in worst:
+        if signal.rule in ("grant.beyond_rls", "shared.rows") and signal.object in worst:
             table = lab.catalog.table(signal.object)
             echo = table is not None and not table.rls
         same = (signal.object, signal.command) in commands and signal.rule in (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from harmonia_py.isolation.catalog import Catalog, Table
+from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.references import References
 
 __all__ = ["UID", "USES_UID", "callers_of", "only_uid", "user_columns"]
 
 UID = r"(?:\(\s*SELECT\s+)?(?:auth\.)?uid\(\)(?:\s+AS\s+\w+\s*\))?"
+_CALLED = re.compile(r"(auth_?)?user_?(id|uuid)|owner(_?user)?_?id", re.I)
 USES_UID = re.compile(
     rf"(?:\b(?:(\w+)\.)?(\w+)\s*(?:::\w+)?\)?\s*=\s*\(?{UID})"
     rf"|(?:{UID}\)?(?:::\w+)?\s*=\s*\(?(?:(\w+)\.)?(\w+))",
@@ -31,6 +32,7 @@ def user_columns(catalog: Catalog, refs: References) -> dict[str, tuple[str, ...
             for c in table.columns
             if c.default and c.category in "US" and "auth.uid()" in refs.plain(c.default)
         }
+        own |= {c.name for c in table.columns if _is_called_user(table, c)}
         if own:
             found[table.key] = own
     changed = True
@@ -53,6 +55,16 @@ def user_columns(catalog: Catalog, refs: References) -> dict[str, tuple[str, ...
         for t in catalog.tables.values()
         if t.key in found
     }
+
+
+def _is_called_user(table: Table, column: Column) -> bool:
+    """Whether a column is called the user's id, and no key says otherwise.
+
+    Many projects leave the reference to the accounts out: without any policy that compares the
+    column, nothing else would say that these rows are somebody's.
+    """
+    referring = any(column.name in fk.columns for fk in table.foreign_keys)
+    return column.base == "uuid" and not referring and bool(_CALLED.fullmatch(column.name))
 
 
 def callers_of(refs: References, table: Table) -> set[str]:

@@ -20,8 +20,14 @@ __all__ = [
     "token_roles",
 ]
 
+#: The token as a document: by the platform's function, or as PostgREST leaves it in a setting.
+_DOCUMENT = (
+    r"(?:jwt\(\)|current_setting\(\s*'request\.jwt\.claims'(?:::\w+)?\s*(?:,\s*\w+\s*)?\)"
+    r"(?:\s*,\s*'[^']*'(?:::\w+)?\s*\))?)(?:[\s)]*::jsonb?)?"
+)
 _CLAIM = re.compile(
-    r"jwt\(\)(?:\s+AS\s+\w+)?\s*\)*((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)", re.I
+    _DOCUMENT + r"(?:\s+AS\s+\w+)?\s*\)*((?:\s*(?:->>?|#>>?)\s*'[^']*'(?:::\w+(?:\[\])?)?\)*)+)",
+    re.I,
 )
 #: A yes or a no names no tenant: it is cast to a boolean, or compared with the word for one.
 _FLAG = re.compile(

@@ -53,3 +53,58 @@ def test_what_all_may_read_all_may_refer_to(judge: Judge, look: str, *, told: bo
     """A reference tells that a row is there: no news of a row that everybody reads."""
     rules = {f.rule for f in judge("empty", TEAM.format(look=look)).findings}
     assert ("key.reference" in rules) is told
+
+
+LOOSE = """
+create table public.notes (id uuid primary key default gen_random_uuid(), user_id uuid not null,
+    said text);
+alter table public.notes enable row level security;
+create policy look on public.notes for select to authenticated using ({look});
+"""
+
+
+@pytest.mark.parametrize(
+    ("look", "rules"), [("true", ["user_rows.public"]), ("user_id = auth.uid()", [])]
+)
+def test_a_user_without_a_reference_is_a_user(judge: Judge, look: str, rules: list[str]) -> None:
+    """Nothing but the column's name says whose the rows are, where the policy asks nobody."""
+    assert [f.rule for f in judge("empty", LOOSE.format(look=look)).findings] == rules
+
+
+TOKEN = """
+create table public.clubs (id uuid primary key default gen_random_uuid(), name text);
+create table public.games (id uuid primary key default gen_random_uuid(), said text,
+    club_id uuid not null references public.clubs (id));
+create table public.bets (id uuid primary key default gen_random_uuid(), said text,
+    club_id uuid not null references public.clubs (id));
+create function public.club() returns uuid language sql stable set search_path = '' as $$
+    select nullif(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'club_id',
+        '')::uuid
+$$;
+alter table public.clubs enable row level security;
+alter table public.games enable row level security;
+alter table public.bets enable row level security;
+create policy own on public.clubs for select using (id = public.club());
+create policy own on public.games using (club_id = public.club());
+create policy own on public.bets using ({bets});
+"""
+
+
+@pytest.mark.parametrize(
+    ("bets", "found"),
+    [
+        ("club_id = (current_setting('request.jwt.claims', true)::jsonb ->> 'club_id')::uuid", []),
+        ("public.club() is not null", ["public.bets"]),
+    ],
+)
+def test_the_token_is_read_from_its_setting_too(judge: Judge, bets: str, found: list[str]) -> None:
+    report = judge("empty", TOKEN.format(bets=bets))
+    assert [f.object for f in report.findings] == found
+    assert report.model["tenant_table"] == "public.clubs"
+
+
+def test_without_row_level_security_one_finding_says_it_all(judge: Judge) -> None:
+    """Rows of nobody in such a table are written by anybody, like all the others."""
+    log = "create table public.log (id uuid primary key default gen_random_uuid(), club_id uuid);"
+    found = judge("empty", TOKEN.format(bets="club_id = public.club()") + log).findings
+    assert [f.rule for f in found] == ["rls_off"]
