@@ -78,6 +78,21 @@ language sql stable security definer set search_path = '' as $$
     select coalesce(array_agg(m.org_id), '{}') from public.members m
     where m.user_id = auth.uid() and m.status = 'active'
 $$;
+create function app.performed(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    perform 1 from public.members m
+    where m.org_id = o and m.user_id = auth.uid() and m.status = 'active';
+    return found;
+end
+$$;
+create function app.performed_of_anything(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    perform 1 from public.members m where m.user_id = auth.uid();
+    return found;
+end
+$$;
 create function app.dynamic(o uuid) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -226,6 +241,7 @@ EXISTS = (
     " and m.user_id = auth.uid() and m.status = 'active')"
 )
 SOUND = {
+    "a helper that looks for a row": "app.performed(org_id)",
     "helper per row": "app.is_member(org_id)",
     "plpgsql helper": "app.role_in(org_id) in ('admin', 'member')",
     "in a set": "org_id in (select app.my_orgs())",
@@ -257,6 +273,7 @@ SOUND = {
     "not not": f"not (not {EXISTS} or false)",
 }
 LEAKY = {
+    "a helper that looks for any row": "app.performed_of_anything(org_id)",
     "always": "true",
     "signed in": "auth.uid() is not null",
     "or owner": f"{EXISTS} or owner_id = auth.uid()",

@@ -64,6 +64,8 @@ def _objects(
     source = function.source
     tenant = lab.cast.tenant(label)
     keys = set(re.findall(r"->>?\s*'(\w+)'", source))
+    # What is taken as a document and never as a text is an object with keys of its own.
+    inner = set(re.findall(r"->\s*'(\w+)'", source)) - set(re.findall(r"->>\s*'(\w+)'", source))
     whole = re.search(r"(?:to|populate)_record", source) is not None
     added = {name for how, name in _WRITTEN.findall(source) if how.lower().startswith("insert")}
     for table in _tables(lab, function)[:2]:
@@ -76,7 +78,10 @@ def _objects(
             # Of a row that is there already, a key would refuse the second.
             rows.insert(0, fresh.values)
         for row in rows:
-            base = {k: row.get(k, tenant.id if k in names else "hz") for k in sorted(wanted)}
+            base = {
+                k: row.get(k, tenant.id if k in names else {} if k in inner else "hz")
+                for k in sorted(wanted)
+            }
             yield base
             for key in names & set(base):
                 yield base | {key: lab.cast.tenant(home).id}

@@ -230,6 +230,8 @@ def ready(lab: Lab, door: Door, label: str, address: str) -> Values:
     for table, row in door.rows:
         values: dict[str, Any] = {}
         for column in table.columns:
+            if column.generated:
+                continue
             if column.category == "D" and not column.not_null and _USED.search(column.name):
                 values[column.name] = None
             elif is_address(column, row):
@@ -284,7 +286,7 @@ def is_address(column: Column, row: dict[str, Any]) -> bool:
 def spent(table: Table, row: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     """List the states in which an invitation must not work any more."""
     for column in table.columns:
-        if column.name.lower().startswith("last"):
+        if column.generated or column.name.lower().startswith("last"):
             continue  # when it was used last: it may be used again
         if column.category == "D" and _ENDS.search(column.name):
             past = moved(table, row, -timedelta(days=2000))

@@ -21,6 +21,8 @@ from harmonia_py.isolation.proof.terms import YES, Alternative, Arguments, Array
 __all__ = ["Functions"]
 
 _DEPTH = 8
+#: What is performed to see whether there is such a row; a call alone is made for what it does.
+_ASKS_TABLE = re.compile(r"\bfrom\b.*\bwhere\b", re.I | re.S)
 _RETURNED = re.compile(r'\breturn\s+(next\s+)?(?!next\b)("[^"]+"|\w+)\s*;', re.I)
 
 
@@ -269,7 +271,13 @@ class _Body:
         return path
 
     def _perform(self, body: dict[str, Any], path: _Path) -> _Path:
-        self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+        text = body["expr"]["PLpgSQL_expr"]["query"]
+        if _ASKS_TABLE.search(text):
+            _, self.variables["found"] = self._merge(
+                self.functions.queries.text(text, self._scope()), []
+            )
+        else:
+            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         return path
 
     def _assign(self, body: dict[str, Any], path: _Path) -> _Path:

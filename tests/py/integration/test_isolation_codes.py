@@ -199,3 +199,53 @@ def test_a_key_that_opens_too_much_is_found(judge: Judge, name: str) -> None:
     (found,) = judge("empty", change, proven=True).findings
     assert (found.rule, found.object) == ("bearer", "public.reports_for(text)")
     assert told in found.title
+
+
+_LETTER = """
+create table public.letters (
+    id uuid primary key default gen_random_uuid(),
+    club_id uuid not null references public.clubs (id), email text not null,
+    address text generated always as (lower(email)) stored,
+    token uuid not null unique default gen_random_uuid(),
+    expires_at timestamptz not null, accepted_at timestamptz
+);
+alter table public.letters enable row level security;
+create policy l on public.letters for select to authenticated
+using (app.is_in(club_id, 'captain'));
+create function public.answer(p_token uuid) returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare v public.letters; begin
+    select l.* into v from public.letters l
+    join auth.users u on u.id = auth.uid() and lower(u.email) = l.address
+    where l.token = p_token and l.accepted_at is null {holds} for update of l;
+    if v.id is null then raise exception 'no such letter'; end if;
+    update public.letters set accepted_at = now() where id = v.id;
+    insert into public.players (club_id, user_id) values (v.club_id, auth.uid())
+    on conflict do nothing;
+    return v.club_id;
+end $$;
+"""
+_HOOK = """
+create function public.claims_hook(event jsonb) returns jsonb
+language plpgsql stable security {whose} set search_path = '' as $$
+declare mine jsonb; begin
+    select coalesce(jsonb_object_agg(p.club_id, p.part), '{{}}') into mine
+    from public.players p where p.user_id = (event ->> 'user_id')::uuid;
+    return jsonb_set(event, '{{claims}}', jsonb_set(event -> 'claims', '{{clubs}}', mine));
+end $$;
+"""
+
+
+def test_a_letter_is_presented_where_its_address_is_made_of_another(judge: Judge) -> None:
+    holds = "and l.expires_at > now()"
+    sound = judge("empty", _SOUND + _LETTER.format(holds=holds))
+    assert ([f.title for f in sound.findings], sound.not_judged) == ([], ())
+    (found,) = judge("empty", _SOUND + _LETTER.format(holds="")).findings
+    assert (found.rule, found.object) == ("invitation", "public.answer(uuid)")
+
+
+def test_a_hook_that_anybody_may_call_is_told_of_somebody_else(judge: Judge) -> None:
+    """It is handed a document that holds another one."""
+    assert judge("empty", _SOUND + _HOOK.format(whose="invoker")).findings == ()
+    (found,) = judge("empty", _SOUND + _HOOK.format(whose="definer")).findings
+    assert (found.rule, found.object) == ("rpc", "public.claims_hook(jsonb)")
