@@ -63,6 +63,7 @@ def without_echoes(lab: Lab, signals: list[Signal]) -> list[Signal]:
             "own_rows",
             "role.reader",
             "record",
+            "shared.rows",
         )
         same |= signal.rule == "permission.excess" and (signal.object, signal.command) in risen
         same |= signal.rule == "user_rows.public" and any(

@@ -108,3 +108,28 @@ def test_without_row_level_security_one_finding_says_it_all(judge: Judge) -> Non
     log = "create table public.log (id uuid primary key default gen_random_uuid(), club_id uuid);"
     found = judge("empty", TOKEN.format(bets="club_id = public.club()") + log).findings
     assert [f.rule for f in found] == ["rls_off"]
+
+
+NOBODYS = """
+create table public.notes (id uuid primary key default gen_random_uuid(),
+    user_id uuid references auth.users (id), said text);
+alter table public.notes enable row level security;
+create policy look on public.notes for select to authenticated
+    using (user_id = auth.uid() or user_id is null);
+create policy change on public.notes for update to authenticated using ({change});
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ("true", {"cross_tenant"}),
+        ("user_id = auth.uid() or user_id is null", {"shared.rows"}),
+        ("user_id = auth.uid()", set()),
+    ],
+)
+def test_rows_of_nobody_are_told_where_others_rows_are_not(
+    judge: Judge, change: str, rules: set[str]
+) -> None:
+    """Who changes the rows of everybody changes those of nobody as well: one finding is enough."""
+    assert {f.rule for f in judge("empty", NOBODYS.format(change=change)).findings} == rules
