@@ -40,6 +40,7 @@ from harmonia_py.isolation.probes import (
     selves,
     settings,
     shares,
+    siblings,
     tables,
     tickets,
     totals,
@@ -348,6 +349,7 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
         yield credentials.probe(lab, found.allowed)
         yield readers.probe(lab)
         yield shares.probe(lab)
+        yield siblings.probe(lab)
     if commands >= {"select", "insert", "update", "delete"}:
         yield denied.probe(lab, found.cells, found.allowed)[0]
 

@@ -50,6 +50,7 @@ from harmonia_py.isolation.probes import (
     settings,
     shadow,
     shares,
+    siblings,
     signup,
     storage,
     tables,
@@ -225,8 +226,8 @@ def _realtime(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 
 def _shares(lab: Lab, _: ChannelResult) -> ChannelResult:
-    signals = [*shares.probe(lab), *nested.probe(lab), *tickets.probe(lab), *accounts.probe(lab)]
-    return ChannelResult(signals)
+    signals = [*shares.probe(lab), *siblings.probe(lab), *nested.probe(lab)]
+    return ChannelResult([*signals, *tickets.probe(lab), *accounts.probe(lab)])
 
 
 def _assurance(lab: Lab, _: ChannelResult) -> ChannelResult:
