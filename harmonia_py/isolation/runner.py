@@ -217,8 +217,11 @@ def judge(
 
 
 def _unexplained(proofs: Sequence[Proof], signals: Sequence[Signal]) -> list[NotJudged]:
-    """List what failed to be proven for no reason that may be meant, and was not shown either."""
-    shown = {s.object for s in signals if s.kind != "denied"}
+    """List what failed to be proven for no reason that may be meant, and was not shown either.
+
+    Policies that recurse are refused whatever they say: the finding that names them is enough.
+    """
+    shown = {s.object for s in signals if s.kind != "denied" or s.rule == "denied.recursion"}
     return [
         NotJudged(
             f"{proof.command} {proof.table}",

@@ -83,7 +83,7 @@ def infer(catalog: Catalog) -> TenancyModel:
     status: str | None = None
     closed: tuple[str, ...] = ()
     if tenant_table and (t := catalog.tables.get(tenant_table)):
-        status, closed = tenant_status(t)
+        status, closed = tenant_status(t, refs)
     return TenancyModel(
         tenant_table=tenant_table,
         tenant_key=tenant_key,

@@ -21,6 +21,8 @@ _GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended
 _OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
 _ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
 _NOW = r"(?:(?:pg_catalog\.)?now\(\)|current_date|current_timestamp|localtimestamp)"
+#: What stands beside the word in the name of a yes-or-no that is about the row as a whole.
+_BESIDE = frozenset("was currently still account member membership user seat tenant".split())
 #: So many ranks are told apart at the most: a wider range counts or measures something.
 _RANKS = 9
 
@@ -72,7 +74,7 @@ def seat_of(
                 active = next((v for v in rest if v.lower() in _ACTIVE), rest[0] if rest else None)
         elif column.category == "B" and not column.name == role:
             lower = column.name.lower()
-            if status is None and any(w in lower for w in _ACTIVE):
+            if status is None and _is_on(table, column, text):
                 status, active, inactive = column.name, "true", ("false",)
             elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
                 status, active, inactive = column.name, "false", ("true",)
@@ -95,6 +97,18 @@ def seat_of(
         key, user, tenant, role, roles, status, active, inactive,
         deleted=gone[0] if gone else None, expires=expires, ended=tuple(gone[1:]),
     )  # fmt: skip
+
+
+def _is_on(table: Table, column: Column, text: str) -> bool:
+    """Whether a yes-or-no says that the row counts, and not which of its features are on.
+
+    Where the project asks for it, it may be either, and is taken for the first.
+    """
+    parts = {w.lower().removeprefix("is") for w in re.findall(r"[A-Z]?[a-z]+", column.name)}
+    own = {w.removesuffix("s") for w in re.split(r"[^a-z]+", table.name.lower())}
+    others = {w for w in parts - _ACTIVE - _BESIDE - {""} if w.removesuffix("s") not in own}
+    asked = re.search(rf"\b{re.escape(column.name)}\b", text)
+    return bool(parts & _ACTIVE) and (bool(asked) or not others)
 
 
 def _may_lie_ahead(column: str, text: str) -> bool:
@@ -197,7 +211,7 @@ def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[
     return tuple(dict.fromkeys(v for v in out if v and not v.startswith("{")))
 
 
-def tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
+def tenant_status(table: Table, refs: References) -> tuple[str | None, tuple[str, ...]]:
     """Find the column that says whether a tenant is open, and the values that close it."""
     for column in table.columns:
         values = column.labels or tuple(
@@ -214,6 +228,6 @@ def tenant_status(table: Table) -> tuple[str | None, tuple[str, ...]]:
             return column.name, ("now",)
         if column.category == "B" and _OVER.search(column.name):
             return column.name, ("true",)
-        if column.category == "B" and _ACTIVE & set(re.split(r"[^a-z]+", column.name.lower())):
+        if column.category == "B" and _is_on(table, column, refs.everything):
             return column.name, ("false",)
     return None, ()

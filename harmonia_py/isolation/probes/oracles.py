@@ -151,7 +151,7 @@ def _collisions(lab: Lab, table: Table, actor: Actor, command: str) -> list[Sign
                     clash.sql,
                     actor,
                     (table.key,),
-                    group=table.key,
+                    group="unique",
                     title="{object}: a unique key tells what other tenants have",
                 )
             )

@@ -88,3 +88,35 @@ def test_a_helper_that_its_own_policy_asks_never_ends(judge: Judge) -> None:
 
 def test_with_rights_of_its_own_it_ends(judge: Judge) -> None:
     assert judge("empty", HELPER.format(rights="security definer")).findings == ()
+
+
+INNER = """
+create table public.choirs (id uuid primary key default gen_random_uuid(), name text);
+create table public.singers (
+    id uuid primary key default gen_random_uuid(), voice text check (voice in ('lead', 'back')),
+    choir_id uuid not null references public.choirs (id),
+    user_id uuid not null references auth.users (id), unique (choir_id, user_id)
+);
+create function public.leads() returns boolean language sql stable security definer
+set search_path = '' as $$ select exists (
+    select 1 from public.singers s where s.user_id = auth.uid() and s.voice = 'lead') $$;
+alter table public.choirs enable row level security;
+alter table public.singers enable row level security;
+create policy own on public.singers for select using (user_id = auth.uid());
+create policy lead on public.singers using ({lead});
+"""
+
+
+def test_what_recurses_is_named_once(judge: Judge) -> None:
+    """Its policy would let a leader into every choir; as long as it recurses, nobody gets there."""
+    lead = "exists (select 1 from public.singers s where s.choir_id = choir_id"
+    lead += " and s.user_id = auth.uid() and s.voice = 'lead')"
+    report = judge("empty", INNER.format(lead=lead))
+    assert [f.rule for f in report.findings] == ["denied.recursion"]
+    assert report.not_judged == ()
+
+
+def test_what_ends_is_judged_by_what_it_says(judge: Judge) -> None:
+    report = judge("empty", INNER.format(lead="public.leads()"))
+    found = {f.rule: f.severity for f in report.findings}
+    assert found["cross_tenant"] == "critical"

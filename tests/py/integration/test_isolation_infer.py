@@ -101,3 +101,42 @@ def test_a_seat_s_user_is_no_column_of_the_row(
         )
         assert infer(introspect(conn)).of("public.bets").own_rows == own
         conn.rollback()
+
+
+CLUBS = """
+create table public.clubs (id uuid primary key, name text not null, {club} boolean not null);
+create table public.players (
+    club_id uuid not null references public.clubs (id),
+    user_id uuid not null references auth.users (id),
+    {player} boolean not null default true, primary key (club_id, user_id)
+);
+create function public.plays_in(club uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select exists (select from public.players p where p.club_id = club and p.user_id = auth.uid()
+        {asked})
+$$;
+alter table public.clubs enable row level security;
+create policy look on public.clubs for select using (public.plays_in(id));
+"""
+
+
+@pytest.mark.parametrize(
+    ("club", "player", "asked", "marks"),
+    [
+        ("chat_enabled", "email_enabled", "", (None, None)),
+        ("chat_enabled", "portal_enabled", "and p.portal_enabled", (None, "portal_enabled")),
+        ("is_active", "player_active", "", ("is_active", "player_active")),
+        ('"isOpen"', "active", "", ("isOpen", "active")),
+    ],
+)
+def test_a_feature_that_is_on_is_no_seat_that_counts(
+    plain_database: Database,
+    club: str,
+    player: str,
+    asked: str,
+    marks: tuple[str | None, str | None],
+) -> None:
+    """Whether chats are on says nothing of who is in, unless the project asks for it."""
+    model = inferred(plain_database, CLUBS.format(club=club, player=player, asked=asked))
+    (seat,) = model.memberships
+    assert (model.tenant_status, seat.status) == marks

@@ -363,3 +363,12 @@ def test_a_harmless_change_is_no_finding(judge: Judge, name: str) -> None:
     idiom, change = HARMLESS[name]
     report = judge(idiom, change)
     assert [f.title for f in report.findings] == []
+
+
+def test_unique_keys_that_span_tenants_are_read_at_once(judge: Judge) -> None:
+    """One cause, one finding: its members say which tables."""
+    keys = "alter table public.contacts add unique (email); alter table public.deals add unique"
+    report = judge("helper", f"{keys} (title);")
+    assert [(f.rule, set(f.members)) for f in report.findings] == [
+        ("key.unique", {"public.contacts", "public.deals"})
+    ]
