@@ -42,6 +42,16 @@ _CONSTANT = frozenset(
 ) | frozenset({"AND", "OR", "NOT", "IS", "NULL", "ANY", "ARRAY", "CURRENT_DATE", "IN"})
 
 
+def _told(table: Table, text: str) -> str:
+    """Write ``true`` for what every row of the table meets: a column that is never null is not."""
+
+    def said(match: re.Match[str]) -> str:
+        always = table.has(match[1]) and table.column(match[1]).not_null
+        return "true" if always else match[0]
+
+    return re.sub(r'\(?\b"?(\w+)"? IS NOT NULL\b\)?', said, text)
+
+
 class References:
     """Answer what a piece of SQL text can touch, by name, to a fixed point."""
 
@@ -141,7 +151,7 @@ class References:
         """
         permissive = [p for p in table.policies_for(command, role) if p.permissive]
         texts = [p.check or p.using if command == "insert" else p.using for p in permissive]
-        return any(text is not None and self._says_nothing(text) for text in texts)
+        return any(text is not None and self._says_nothing(_told(table, text)) for text in texts)
 
     def published(self, table: Table, role: str) -> list[str]:
         """Return the SELECT policies of ``role`` that look only at the row's own flags and words.
@@ -151,7 +161,7 @@ class References:
         columns = {c.name for c in table.columns}
         found = []
         for policy in table.policies_for("select", role):
-            text = _LITERAL.sub("", policy.using or "")
+            text = _LITERAL.sub("", _told(table, policy.using or ""))
             words = self.words(re.sub(r"::[\w.\[\]\" ]+", "", text))
             if policy.permissive and words & columns and words - columns <= _CONSTANT:
                 found.append(policy.using or "")

@@ -259,3 +259,16 @@ def test_the_slip_beside_it_is_found(judge: Judge, name: str) -> None:
     found = [f for f in report.findings if f.rule == rule]
     assert found, [(f.rule, f.object) for f in report.findings]
     assert any(named in f"{f.object} {f.members} {f.why} {f.evidence}" for f in found), found
+
+
+@pytest.mark.parametrize(("column", "breach"), [("hall_id", True), ("shown_at", False)])
+def test_what_is_never_null_publishes_nothing(
+    judge: Judge,
+    column: str,
+    breach: bool,
+) -> None:
+    """A time that says since when a row is public is somebody's choice; a key is nobody's."""
+    change = f"""{_FLAG} alter table public.plays add column shown_at timestamptz;
+    create policy o on public.plays for select to authenticated using ({column} is not null);"""
+    report = judge("empty", change)
+    assert ("public.plays" in {f.object for f in report.findings if f.kind == "breach"}) == breach
