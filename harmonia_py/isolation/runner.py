@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -194,6 +194,7 @@ def judge(
         not_judged=(
             *result.not_judged,
             *_nothing_open(coverage),
+            *_nothing_owned(lab, coverage),
             *_unexplained(proven, result.signals),
         ),
         errors=tuple(errors),
@@ -258,24 +259,28 @@ def _errors(lab: Lab) -> list[Finding]:
                 members=(key,),
             )
         )
-    judged = {t.kind for t in lab.model.tables.values()} & {"tenant", "root", "user"}
-    unknown = sorted(k for k, t in lab.model.tables.items() if t.kind == "unknown")
-    if unknown and not judged:
+    unknown = {k: t.reason for k, t in sorted(lab.model.tables.items()) if t.kind == "unknown"}
+    if unknown and not _owned(lab):
         out.append(_no_tenancy(unknown))
     return out
 
 
-def _no_tenancy(unknown: Sequence[str]) -> Finding:
+def _owned(lab: Lab) -> bool:
+    """Whether any table is known to hold rows of a tenant or of a user."""
+    return any(t.kind in ("tenant", "root", "user") for t in lab.model.tables.values())
+
+
+def _no_tenancy(unknown: Mapping[str, str]) -> Finding:
     return Finding(
         id=Finding.identify("tenancy", "unknown"),
         rule="tenancy",
         kind="error",
         severity="high",
         title="No table is known to hold rows of a tenant or of a user, so nothing was compared",
-        object=", ".join(unknown[:8]),
+        object=", ".join([*unknown][:8]),
         commands=(),
         actors=(),
-        evidence=("policies tell rows apart, and nothing says by whom they are told apart",),
+        evidence=tuple(dict.fromkeys(unknown.values())),
         why="A verdict without anybody's rows would be empty.",
         fix="Run harmonia verify --init and say in harmonia.toml which column names the tenant.",
         script="",
@@ -297,6 +302,16 @@ def _nothing_open(coverage: Sequence[Coverage]) -> list[NotJudged]:
     """Say so when no client can use any relation: then there was nothing to attack."""
     if coverage and all(c.status == "locked" for c in coverage):
         text = "no API role can use any relation, so only refusals were seen"
+        return [NotJudged("every relation", text)]
+    return []
+
+
+def _nothing_owned(lab: Lab, coverage: Sequence[Coverage]) -> list[NotJudged]:
+    """Say so when every relation was taken as shared, unless a person said that it is."""
+    if lab.model.inferred and not _owned(lab) and any(c.status == "tested" for c in coverage):
+        text = (
+            "no table is known to hold rows of a tenant or of a user, so all were taken as shared"
+        )
         return [NotJudged("every relation", text)]
     return []
 

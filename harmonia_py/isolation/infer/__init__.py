@@ -7,9 +7,10 @@ tables that lead to a candidate. Words are only used to read *values* such as ``
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
-from harmonia_py.isolation.catalog import Catalog
+from harmonia_py.isolation.catalog import Catalog, Table
 from harmonia_py.isolation.infer.callers import callers_of, user_columns
 from harmonia_py.isolation.infer.claims import (
     SETTING,
@@ -80,6 +81,7 @@ def infer(catalog: Catalog) -> TenancyModel:
             shown = declared(catalog, refs, catalog.tables[key])
             tables[key] = replace(entry, public_when=shown)
     _with_public_parents(catalog, refs, tables, users, user_paths, tenant_table)
+    _doubted(catalog, tables)
     status: str | None = None
     closed: tuple[str, ...] = ()
     if tenant_table and (t := catalog.tables.get(tenant_table)):
@@ -132,6 +134,29 @@ def _with_public_parents(
         everybody = all(refs.blanket(catalog.tables[root], "select", r) for r in catalog.roles)
         if everybody and "anon" in catalog.roles:
             tables[root] = replace(tables[root], public_when="true")
+
+
+def _doubted(catalog: Catalog, tables: dict[str, TableModel]) -> None:
+    """Take no table for shared that has an id of something unknown in common with another one.
+
+    Where nothing at all says whose rows are whose, that id may be the tenant's, which no key, no
+    policy and no table tells.
+    """
+    if any(entry.kind in ("tenant", "root", "user") for entry in tables.values()):
+        return
+    shared = [catalog.tables[key] for key, entry in tables.items() if entry.kind == "public"]
+    leads_nowhere = Counter(name for table in shared for name in _loose_ids(table))
+    for table in shared:
+        named = next((n for n in _loose_ids(table) if leads_nowhere[n] > 1), None)
+        if named is not None:
+            reason = f"{named} may say whose its rows are, and no key, policy or table tells"
+            tables[table.key] = replace(tables[table.key], kind="unknown", reason=reason)
+
+
+def _loose_ids(table: Table) -> list[str]:
+    """Return the columns that hold a random id and refer to nothing."""
+    bound = {c for fk in table.foreign_keys for c in fk.columns} | set(table.primary_key)
+    return [c.name for c in table.columns if c.base == "uuid" and c.name not in bound]
 
 
 def merge(inferred: TenancyModel, said: TenancyModel) -> TenancyModel:

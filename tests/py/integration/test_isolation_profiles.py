@@ -10,6 +10,7 @@ from fix_isolation import Judge
 from harmonia_py.engines import Database
 from harmonia_py.isolation import runner
 from harmonia_py.isolation.finding import Report
+from harmonia_py.isolation.model import TableModel, TenancyModel
 
 
 def rules(report: Report) -> list[str]:
@@ -208,3 +209,40 @@ def test_a_project_that_is_closed_says_that_nothing_was_tried(plain_database: Da
     assert [n.object for n in report.not_judged] == ["every relation"]
     opened = closed + "create policy p on public.notes using (user_id = auth.uid());"
     assert of(plain_database, opened).not_judged == ()
+
+
+SHARED = """
+create table public.posts (id uuid primary key, {0} title text not null);
+create table public.pages (id uuid primary key, {0} title text not null);
+alter table public.posts enable row level security;
+alter table public.pages enable row level security;
+create policy p on public.posts for select to anon, authenticated using (true);
+create policy p on public.pages for select to anon, authenticated using (true);
+"""
+
+
+def test_what_is_taken_as_shared_is_said_to_be(plain_database: Database) -> None:
+    report = of(plain_database, SHARED.format(""))
+    assert (report.findings, report.errors) == ((), ())
+    assert [n.object for n in report.not_judged] == ["every relation"]
+    assert (report.exit_code(), report.exit_code(strict=True)) == (0, 3)
+    said = TenancyModel(None, tables={"public.posts": TableModel("public.posts", "public")})
+    assert of(plain_database, SHARED.format(""), model=said).not_judged == ()
+
+
+def test_an_id_that_many_tables_have_and_nothing_explains_is_no_verdict(
+    plain_database: Database,
+) -> None:
+    unclear = SHARED.format("cell uuid not null,")
+    report = of(plain_database, unclear)
+    assert [e.rule for e in report.errors] == ["tenancy"]
+    assert "cell may say whose its rows are" in report.errors[0].evidence[0]
+    assert report.exit_code() == 1
+    # Once a policy says what it is, it is known.
+    told = (
+        "drop policy p on public.pages; create policy p on public.pages for select"
+        " to authenticated using (cell = (auth.jwt() -> 'app_metadata' ->> 'cell')::uuid);"
+    )
+    report = of(plain_database, unclear + told)
+    assert report.errors == ()
+    assert "public.posts" in {f.object for f in report.findings}
