@@ -13,51 +13,48 @@ from dataclasses import dataclass, field
 
 from harmonia_py.isolation.finding import Cell, NotJudged, Signal
 from harmonia_py.isolation.lab import Lab
-from harmonia_py.isolation.probes import (
-    accounts,
-    assurance,
-    barriers,
-    bearers,
+from harmonia_py.isolation.probes import realtime, tables
+from harmonia_py.isolation.probes.functions import (
     callers,
-    claims,
-    closed,
-    common,
-    credentials,
-    denied,
-    domains,
     dynamic,
-    entitlements,
-    escalation,
-    grants,
-    inert,
     invitations,
     namesakes,
-    nested,
     notices,
-    oracles,
     own_seat,
-    permissions,
-    reach,
-    reactions,
-    readers,
-    realtime,
-    records,
-    refusals,
     retries,
-    returning,
     rpc,
-    selves,
     settings,
     shadow,
-    shares,
-    siblings,
-    signup,
-    storage,
-    tables,
-    tickets,
     totals,
+)
+from harmonia_py.isolation.probes.identity import accounts, assurance, claims, domains, signup
+from harmonia_py.isolation.probes.roles import (
+    entitlements,
+    escalation,
+    nested,
+    permissions,
+    reach,
+    readers,
+    selves,
+)
+from harmonia_py.isolation.probes.storage import objects
+from harmonia_py.isolation.probes.tables import (
+    barriers,
+    closed,
+    credentials,
+    denied,
+    grants,
+    inert,
+    oracles,
+    reactions,
+    records,
+    refusals,
+    returning,
+    siblings,
+    unowned,
     views,
 )
+from harmonia_py.isolation.probes.tickets import access, bearers, shares
 from harmonia_py.isolation.twin import beside
 
 __all__ = ["ChannelResult", "run"]
@@ -188,7 +185,7 @@ def _legitimate(lab: Lab, seen: ChannelResult) -> ChannelResult:
 
 
 def _shared_rows(lab: Lab, _: ChannelResult) -> ChannelResult:
-    return ChannelResult(common.probe(lab))
+    return ChannelResult(unowned.probe(lab))
 
 
 def _views(lab: Lab, _: ChannelResult) -> ChannelResult:
@@ -217,7 +214,7 @@ def _callers(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 
 def _storage(lab: Lab, _: ChannelResult) -> ChannelResult:
-    signals, left = storage.probe(lab)
+    signals, left = objects.probe(lab)
     return ChannelResult(signals, not_judged=left)
 
 
@@ -227,7 +224,7 @@ def _realtime(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 def _shares(lab: Lab, _: ChannelResult) -> ChannelResult:
     signals = [*shares.probe(lab), *siblings.probe(lab), *nested.probe(lab)]
-    return ChannelResult([*signals, *tickets.probe(lab), *accounts.probe(lab)])
+    return ChannelResult([*signals, *access.probe(lab), *accounts.probe(lab)])
 
 
 def _assurance(lab: Lab, _: ChannelResult) -> ChannelResult:

@@ -21,11 +21,11 @@ from harmonia_py.isolation.infer import merge as overlay
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.model import TenancyModel, dump
+from harmonia_py.isolation.probes.counterexamples.confirm import confirm
 from harmonia_py.isolation.proof import Proof, merge, proving
 from harmonia_py.isolation.references import References
 from harmonia_py.isolation.twin import begin
-from harmonia_py.isolation.verdict import findings
-from harmonia_py.isolation.witnesses import confirm
+from harmonia_py.isolation.verdict.findings import findings
 
 __all__ = ["judge", "laboratory", "propose", "verify"]
 
@@ -37,7 +37,7 @@ def propose(dsn: str) -> TenancyModel:
 
     It is a start: a person corrects what should not be so.
     """
-    from harmonia_py.isolation.mutation import observed
+    from harmonia_py.isolation.mutation.scoring import observed
 
     with connect(dsn) as conn, laboratory(conn) as lab:
         return observed(lab)

@@ -139,8 +139,8 @@ def isolated(
 ) -> Report:
     """Judge a database as ``harmonia verify`` does and fail with what was found."""
     from harmonia_py.isolation import runner
-    from harmonia_py.isolation.baseline import load_baseline
     from harmonia_py.isolation.model import load
+    from harmonia_py.isolation.verdict.baseline import load_baseline
 
     __tracebackhide__ = True
     accepted = load_baseline(baseline) if baseline else None

@@ -105,8 +105,8 @@ def verify(
         from harmonia_py import project
         from harmonia_py.errors import FolderMissing, UsageError
         from harmonia_py.isolation import runner, source
-        from harmonia_py.isolation.baseline import load_baseline
         from harmonia_py.isolation.model import dump, load
+        from harmonia_py.isolation.verdict.baseline import load_baseline
 
         found: project.Project | None = None
         try:
@@ -139,10 +139,10 @@ def verify(
                 emit({"written": str(path)}, output, lambda data: stdout.print(data["written"]))
                 return
             if mutate:
-                from harmonia_py.isolation import mutation
+                from harmonia_py.isolation.mutation import scoring
 
                 more = [target.copy()] if target.copy else []
-                score = mutation.run(
+                score = scoring.run(
                     [target.dsn, *more], model=intent, timeout=timeout, progress=_tell
                 )
                 emit(score.as_dict(), output, lambda _: _say(score.text()))
@@ -212,7 +212,7 @@ def _write(
     """Write the reports that were asked for; a place that cannot be written is an error."""
     from harmonia_py.errors import NotWritable
     from harmonia_py.isolation import reports
-    from harmonia_py.isolation.places import places
+    from harmonia_py.isolation.verdict.places import places
 
     known: dict[str, tuple[str, int]] = {}
     if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harmonia_py.isolation.finding import Finding, Report
-from harmonia_py.isolation.places import locate
+from harmonia_py.isolation.verdict.places import locate
 
 __all__ = ["github"]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from harmonia_py import __version__
 from harmonia_py.isolation.finding import Finding, Report
-from harmonia_py.isolation.places import locate
+from harmonia_py.isolation.verdict.places import locate
 
 __all__ = ["sarif"]
 

@@ -7,8 +7,9 @@ from fix_isolation import Judge
 from psycopg import sql
 
 from harmonia_py.engines import Database
-from harmonia_py.isolation import mutation, runner
+from harmonia_py.isolation import runner
 from harmonia_py.isolation.model import TableModel, TenancyModel
+from harmonia_py.isolation.mutation import scoring
 
 #: A thin wrapper; the secret is in a table of its own, and its parent says whether it still holds.
 TOKENS = """
@@ -304,7 +305,7 @@ def test_a_check_that_a_constraint_doubles_is_called_redundant_and_no_other(
         with conn.transaction(force_rollback=True):
             conn.execute(sql.SQL(DOUBLED))
             with runner.laboratory(conn) as lab:
-                score = mutation.score(lab, kinds=frozenset({"function body"}))
+                score = scoring.score(lab, kinds=frozenset({"function body"}))
     packed = {r.description: r for r in score.results if "pack" in r.object}
     assert packed["check 1 never true"].status == "killed"
     call = packed["call 1 of a check left out"]
@@ -331,7 +332,7 @@ def test_a_check_that_using_doubles_is_redundant_where_that_was_tried(
         with conn.transaction(force_rollback=True):
             conn.execute(change.encode())
             with runner.laboratory(conn) as lab:
-                score = mutation.score(lab, kinds=frozenset({"check dropped"}))
+                score = scoring.score(lab, kinds=frozenset({"check dropped"}))
     (found,) = [r for r in score.results if "contacts" in r.object]
     assert found.status == status
 

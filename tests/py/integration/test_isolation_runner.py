@@ -11,8 +11,9 @@ from psycopg import sql
 
 from harmonia_py.engines import Database, Engine
 from harmonia_py.errors import CouldNotVerify, UsageError
-from harmonia_py.isolation import mutation, runner, source
+from harmonia_py.isolation import runner, source
 from harmonia_py.isolation.model import TableModel, TenancyModel, dump, loads
+from harmonia_py.isolation.mutation import scoring
 from harmonia_py.isolation.probes.tables import TableResult
 from harmonia_py.project import Project
 
@@ -143,7 +144,7 @@ def test_the_model_names_the_roles_of_a_command(judge: Judge) -> None:
 def test_mutants_are_noticed(isolation_databases: dict[str, Database]) -> None:
     with isolation_databases["claims"].connect_admin() as conn:
         with runner.laboratory(conn) as lab:
-            score = mutation.score(lab)
+            score = scoring.score(lab)
     assert score.counted > 5
     assert [f"{r.kind} {r.object} {r.description}" for r in score.survivors] == []
 
@@ -154,11 +155,13 @@ def test_what_no_probe_notices_is_counted_as_a_survivor(
     kinds = frozenset({"rls off", "true"})
     with isolation_databases["claims"].connect_admin() as conn:
         with runner.laboratory(conn) as lab:
-            sharp = mutation.score(lab, kinds=kinds)
+            sharp = scoring.score(lab, kinds=kinds)
         with runner.laboratory(conn) as lab:
             found = TableResult()
-            monkeypatch.setattr("harmonia_py.isolation.bench.tables.probe", lambda _: found)
-            blunt = mutation.score(lab, kinds=kinds)
+            monkeypatch.setattr(
+                "harmonia_py.isolation.mutation.bench.tables.probe", lambda _: found
+            )
+            blunt = scoring.score(lab, kinds=kinds)
     assert (sharp.killed, sharp.exit_code) == (sharp.counted, 0)
     assert blunt.counted == sharp.counted
     assert blunt.exit_code == 3
@@ -194,7 +197,7 @@ def test_what_policies_decide_anyway_is_no_mutant(
         with conn.transaction(force_rollback=True):
             conn.execute(change.encode())
             with runner.laboratory(conn) as lab:
-                score = mutation.score(lab, kinds=frozenset({"function body"}))
+                score = scoring.score(lab, kinds=frozenset({"function body"}))
     assert {r.status for r in score.results if r.object == "public.mine(uuid)"} == {status}
 
 
@@ -202,14 +205,14 @@ def test_two_processes_count_every_mutant_once(
     engine: Engine, isolation_databases: dict[str, Database]
 ) -> None:
     one = isolation_databases["claims"]
-    alone = mutation.run([one.admin_dsn or one.owner_dsn])
+    alone = scoring.run([one.admin_dsn or one.owner_dsn])
     with engine.database(template=one.name) as two:
-        shared = mutation.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
+        shared = scoring.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
         with pytest.raises(CouldNotVerify, match="did not give the same mutants"):
             with two.connect_admin() as conn:
                 table = next(r.object for r in alone.results if r.kind == "rls off")
                 conn.execute(f"alter table {table} disable row level security".encode())
-            mutation.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
+            scoring.run([d.admin_dsn or d.owner_dsn for d in (one, two)])
     assert [(r.kind, r.description, r.status) for r in shared.results] == [
         (r.kind, r.description, r.status) for r in alone.results
     ]

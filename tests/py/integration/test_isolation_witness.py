@@ -8,9 +8,9 @@ from isolation_idioms import BASE, EXISTS, LEAKY, SOUND, build
 
 from harmonia_py.engines import Database
 from harmonia_py.isolation.introspect import introspect
+from harmonia_py.isolation.probes.counterexamples.confirm import confirm
 from harmonia_py.isolation.proof import prove_table
 from harmonia_py.isolation.runner import laboratory
-from harmonia_py.isolation.witnesses import confirm
 
 # Ownership beside membership may be meant.
 MEANT = "or owner"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harmonia_py.isolation.bodies import bodies
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.lab import Change, Outcome
-from harmonia_py.isolation.redundancy import refused_anyway
+from harmonia_py.isolation.mutation.bodies import bodies
+from harmonia_py.isolation.mutation.redundancy import refused_anyway
 
 SOURCE = """
 begin

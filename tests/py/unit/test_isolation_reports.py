@@ -10,9 +10,9 @@ import pytest
 
 from harmonia_py.errors import ModelError
 from harmonia_py.isolation import reports
-from harmonia_py.isolation.baseline import load_baseline
 from harmonia_py.isolation.finding import Cell, Coverage, Finding, NotJudged, Report
-from harmonia_py.isolation.places import locate, places
+from harmonia_py.isolation.verdict.baseline import load_baseline
+from harmonia_py.isolation.verdict.places import locate, places
 
 HOSTILE = 'public."<script>alert(1)</script>"\n::error::%25'
 

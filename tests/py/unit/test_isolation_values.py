@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harmonia_py.isolation.values import sample
+from harmonia_py.isolation.fixtures.values import sample
 
 
 @pytest.mark.parametrize("pattern", [r"^[A-Z]{3}-\d+$", r"^(new|won)_[^a]$", r"x.y{2,}?z"])

@@ -10,7 +10,7 @@ from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Outcome, Probe
-from harmonia_py.isolation.probes.invitations import bearers
+from harmonia_py.isolation.probes.functions.invitations import bearers
 from harmonia_py.isolation.probes.tables.breaches import breach, shown
 from harmonia_py.isolation.probes.tables.errors import judge_error
 from harmonia_py.isolation.probes.tables.result import TableResult, Verdicts

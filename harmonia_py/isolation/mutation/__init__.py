@@ -1,0 +1,1 @@
+"""Break the protection on purpose, and see whether the harness notices."""

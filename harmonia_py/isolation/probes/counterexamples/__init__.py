@@ -1,0 +1,1 @@
+"""The worlds in which a proof fails: built, and attacked."""

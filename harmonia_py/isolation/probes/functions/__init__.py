@@ -1,0 +1,1 @@
+"""Functions that clients may call: what each can be given, and what comes of it."""

@@ -1,0 +1,1 @@
+"""Storage: the objects, and the rows that name them."""

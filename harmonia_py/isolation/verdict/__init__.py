@@ -1,0 +1,1 @@
+"""From signals to findings: grouped by what a person would fix, ranked, accepted or not."""
