@@ -496,6 +496,8 @@ class Lab:
             for mark, scope, data in change["new"] or ():
                 if mark not in ignored:
                     found.append(Change(key, "new", scope, data))
+        # In one order, whatever plan the server chose: the first is the evidence.
+        found.sort(key=lambda change: (change.table, change.kind, str(change.data)))
         return Outcome(
             code,
             message or "",

@@ -53,6 +53,8 @@ def judge_read(
             if own_row and lab.model.of(table.key).kind == "user":
                 continue
             (left if own_row else stolen).append(data)
+    stolen.sort(key=str)
+    left.sort(key=str)
     if stolen:
         meant = opened(lab.conn, table, lab.model.of(table.key), stolen)
         stolen = [data for data in stolen if data not in meant]
