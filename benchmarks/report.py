@@ -28,10 +28,11 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 def at_least_one(text: str) -> int:
     """Read an argument that counts something: of nothing there is nothing to measure."""
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 on")
+    if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
+    return int(text)
 
 
 def _page(text: str) -> Path:

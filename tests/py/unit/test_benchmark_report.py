@@ -61,7 +61,7 @@ def test_published_figures_are_printed_and_kept(
     ("arguments", "said"),
     [
         (["--rounds", "0"], "0 is less than 1"),
-        (["--rounds", "many"], "invalid at_least_one value"),
+        (["--rounds", "many"], "many is no whole number from 1 on"),
         (["--into", "nowhere/page.md"], "there is no page nowhere/page.md"),
     ],
 )
