@@ -24,6 +24,7 @@ __all__ = [
     "moves",
     "overwrite",
     "select",
+    "store",
     "touch",
     "touch_column",
     "updates",
@@ -128,13 +129,21 @@ def insert_sql(lab: Lab, table: Table, actor: Actor, values: dict[str, Any]) -> 
     given = {c.name for c in columns}
     if any(c.required and c.name not in given for c in table.columns):
         return None
-    names = sql.SQL(", ").join(sql.Identifier(c.name) for c in columns)
-    row = {c.name: values[c.name] for c in columns}
+    return store(lab, table, {c.name: values[c.name] for c in columns})
+
+
+def store(lab: Lab, table: Table, values: Mapping[str, Any]) -> str:
+    """Compose an insert of what can be written of a row, whoever may."""
+    row = {c.name: values[c.name] for c in table.columns if c.writable and c.name in values}
     return lab.text(
         sql.SQL(
             "insert into {table} ({names}) select {names} "
             "from pg_catalog.jsonb_populate_record(null::{table}, {row})"
-        ).format(table=table.sql, names=names, row=sql.Literal(Jsonb(row)))
+        ).format(
+            table=table.sql,
+            names=sql.SQL(", ").join(map(sql.Identifier, row)),
+            row=sql.Literal(Jsonb(row)),
+        )
     )
 
 

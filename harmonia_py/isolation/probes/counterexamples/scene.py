@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -305,29 +304,12 @@ class Scene:
         rows = self.lab.fixtures.rows.get(table.key, ())
         return dict(rows[0].values) if rows else {}
 
-    def _columns(self, table: Table, row: dict[str, Any]) -> list[str]:
-        return [c.name for c in table.columns if c.writable and c.name in row]
-
     def _insert(self, table: Table, row: dict[str, Any]) -> str:
-        return self._populate(table, self._columns(table, row), row, f" {table.skip_present}")
+        return f"{statements.store(self.lab, table, row)} {table.skip_present}"
 
     def _write(self, row: dict[str, Any]) -> str:
-        names = [
-            n for n in self._columns(self.table, row) if self._may(self.table.column(n), "INSERT")
-        ]
-        return self._populate(self.table, names, row, "")
-
-    def _populate(self, table: Table, names: list[str], row: dict[str, Any], tail: str) -> str:
-        columns = sql.SQL(", ").join(map(sql.Identifier, names))
-        text = self.lab.text(
-            sql.SQL(
-                "insert into {} ({}) select {} from"
-                " pg_catalog.jsonb_populate_record(null::{}, {}::jsonb)"
-            ).format(
-                table.sql, columns, columns, table.sql, sql.Literal(json.dumps(row, default=str))
-            )
-        )
-        return text + tail
+        given = {n: v for n, v in row.items() if self._may(self.table.column(n), "INSERT")}
+        return statements.store(self.lab, self.table, given)
 
     # Session ---------------------------------------------------------------------------------
 

@@ -6,19 +6,17 @@ trigger on ``auth.users`` that copies a right out of it lets everybody choose th
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
+from harmonia_py.isolation.probes import statements
 from harmonia_py.isolation.probes.tickets.shares import sight
 from harmonia_py.isolation.references import literals
 
@@ -154,17 +152,7 @@ def arrival(
         "is_sso_user": False,
         "is_anonymous": False,
     }
-    row = {k: v for k, v in full.items() if users.has(k) and users.column(k).writable}
-    return lab.text(
-        sql.SQL(
-            "insert into {t} ({n}) select {n} from pg_catalog.jsonb_populate_record(null::{t}, {r})"
-            " returning raw_app_meta_data"
-        ).format(
-            t=users.sql,
-            n=sql.SQL(", ").join(map(sql.Identifier, row)),
-            r=sql.Literal(Jsonb(row, dumps=json.dumps)),
-        )
-    )
+    return f"{statements.store(lab, users, full)} returning raw_app_meta_data"
 
 
 def _signal(

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
@@ -69,7 +67,7 @@ def _plan(lab: Lab, table: Table, actor: Actor) -> Iterator[Probe]:
     texts: dict[str, tuple[str | None, tuple[str, ...]]] = {}
     look = statements.select(lab, table, actor)
     column = statements.touch_column(lab, table, actor.role)
-    alone = (empty, _insert(lab, table, row))
+    alone = (empty, statements.store(lab, table, row))
     texts["select"] = (look.sql if look else None, alone)
     texts["insert"] = (statements.insert_sql(lab, table, actor, row), (empty,))
     texts["update"] = (statements.touch(lab, table, column) if column else None, alone)
@@ -81,18 +79,6 @@ def _plan(lab: Lab, table: Table, actor: Actor) -> Iterator[Probe]:
                 actor, text, rows=command == "select", pre=pre, replica=True,
                 watch=() if command == "select" else (table.key,), tag=(table.key, command),
             )  # fmt: skip
-
-
-def _insert(lab: Lab, table: Table, row: dict[str, Any]) -> str:
-    names = [c.name for c in table.columns if c.writable and c.name in row]
-    return lab.text(
-        sql.SQL(
-            "insert into {t} ({c}) select {c} from pg_catalog.jsonb_populate_record(null::{t}, {r})"
-        ).format(
-            t=table.sql, c=sql.SQL(", ").join(map(sql.Identifier, names)),
-            r=sql.Literal(Jsonb(row)),
-        )
-    )  # fmt: skip
 
 
 def _signal(table: Table, command: str, who: str, item: Probe, *, done: bool) -> Signal:

@@ -6,9 +6,6 @@ turn round at the top.
 
 from __future__ import annotations
 
-from psycopg import sql
-from psycopg.types.json import Jsonb
-
 from harmonia_py.isolation.catalog import ForeignKey, Table
 from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
@@ -62,16 +59,7 @@ def _parent(lab: Lab, root: Table, link: ForeignKey) -> tuple[str, str] | None:
     key = spare.values.get(lab.model.tenant_key) if spare else None
     if spare is None or key is None or not lab.fixtures.replica:
         return None
-    row = spare.values | {link.columns[0]: None}
-    names = [c.name for c in root.columns if c.writable and c.name in row]
-    text = sql.SQL(
-        "insert into {t} ({c}) select {c} from pg_catalog.jsonb_populate_record(null::{t}, {r})"
-    ).format(
-        t=root.sql,
-        c=sql.SQL(", ").join(map(sql.Identifier, names)),
-        r=sql.Literal(Jsonb(row)),
-    )
-    return lab.text(text), str(key)
+    return statements.store(lab, root, spare.values | {link.columns[0]: None}), str(key)
 
 
 def _below(lab: Lab, root: Table, link: ForeignKey, tenant: str, parent: str) -> str:

@@ -12,8 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Column, Table
@@ -57,16 +55,7 @@ def _shared(lab: Lab, table: Table, column: Column) -> Iterator[tuple[dict[str, 
         yield None
         return
     values = {**spare.values, column.name: None}
-    names = [c.name for c in table.columns if c.writable and c.name in values]
-    text = lab.text(
-        sql.SQL(
-            "insert into {t} ({n}) select {n} from pg_catalog.jsonb_populate_record(null::{t}, {r})"
-        ).format(
-            t=table.sql,
-            n=sql.SQL(", ").join(map(sql.Identifier, names)),
-            r=sql.Literal(Jsonb({n: values[n] for n in names})),
-        )
-    )
+    text = statements.store(lab, table, values)
     with lab.rolled_back():
         lab.conn.execute("set local session_replication_role = replica")
         try:

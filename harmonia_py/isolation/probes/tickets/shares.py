@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from harmonia_py.isolation.actors import Actor
 from harmonia_py.isolation.catalog import Table
@@ -286,14 +285,7 @@ class _Trial:
         return self._stored(self.table, self.values | changes)
 
     def _stored(self, table: Table, row: dict[str, Any]) -> str:
-        names = [c.name for c in table.columns if c.writable and c.name in row]
-        columns = sql.SQL(", ").join(map(sql.Identifier, names))
-        return self.lab.text(
-            sql.SQL(
-                "insert into {t} ({c}) select {c} from "
-                "pg_catalog.jsonb_populate_record(null::{t}, {r})"
-            ).format(t=table.sql, c=columns, r=sql.Literal(Jsonb(row)))
-        )
+        return statements.store(self.lab, table, row)
 
     def _signal(
         self, rule: str, command: str, item: Probe, evidence: str, why: str, fix: str, title: str,
