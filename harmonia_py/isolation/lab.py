@@ -498,6 +498,8 @@ class Lab:
                     found.append(Change(key, "new", scope, data))
         # In one order, whatever plan the server chose: the first is the evidence.
         found.sort(key=lambda change: (change.table, change.kind, str(change.data)))
+        if isinstance(result, list):
+            result.sort(key=str)
         return Outcome(
             code,
             message or "",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,8 @@ FOLDER = Path(__file__).parent / "isolation_fixtures"
 IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams", "profiles", "seats", "stalls")
 
 Judge = Callable[..., Report]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d(:?\d\d)?|Z)?")
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +62,15 @@ def judge(isolation_databases: dict[str, Database]) -> Judge:
                     return runner.judge(lab, proofs=proofs)
 
     return run
+
+
+def said(report: dict[str, Any]) -> list[str]:
+    """Return the lines of a report (as :meth:`Report.as_dict` gives it) without the clock's."""
+    kept = {k: v for k, v in report.items() if k not in ("seconds", "timings")}
+    return _TIME.sub("TIME", json.dumps(kept, indent=1)).splitlines()
+
+
+def differing(one: list[str], other: list[str]) -> str:
+    """Return what is in one of two reports only, cut to what a person reads; empty if nothing."""
+    lines = difflib.unified_diff(one, other, n=0, lineterm="")
+    return "\n".join(line[:400] for line in lines)
