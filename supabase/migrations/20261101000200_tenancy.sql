@@ -634,7 +634,8 @@ end;
 $$;
 comment on function private.partial_reach(text) is
 'False only when every role of the caller holds the permission for whole organizations, so that
-policies need not look at the owner and the team of each row. Gives no access by itself.';
+policies need not look at the owner and the team of each row. Gives no access by itself. Asks only
+for the role: what else is asked of a permission is the same for all of its reaches.';
 grant execute on function private.partial_reach(text) to authenticated;
 
 create function private.team_ids()

@@ -30,6 +30,42 @@ cross join (
     ('_own', '', ' one owns')
 ) as s (suffix, reach, ending);
 
+-- Who holds the whole of a reach is not asked for its parts (see partial_reach), so the whole may
+-- not be refused where a part is allowed: without a second factor, or while closing.
+create function private.tg_permissions__reaches_agree()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_key text;
+begin
+    lock table public.permissions in share row exclusive mode;
+    select pg_catalog.min(part.key)
+    into v_key
+    from public.permissions as part
+    inner join public.permissions as whole
+        on pg_catalog.regexp_replace(part.key, '_(team|own)$', '') = whole.key
+    where part.writes <> whole.writes or part.step_up <> whole.step_up;
+    if v_key is not null then
+        perform private.fail(
+            409,
+            'permission.reach',
+            pg_catalog.format('%s and the same for whole organizations would differ', v_key),
+            'set writes and step_up of all reaches of a permission in one statement'
+        );
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_permissions__reaches_agree() is
+'Keeps what all, one''s teams'' and one''s own records ask for the same.';
+
+create trigger tg_permissions__reaches_agree
+after insert or update on public.permissions
+for each statement
+execute function private.tg_permissions__reaches_agree();
+
 -- Configuration and jobs belong to the organization as a whole.
 insert into public.permissions (key, description, writes, step_up) values
 ('pipelines.read', 'See pipelines and their stages', false, false),
