@@ -9,7 +9,7 @@ from typing import Any
 
 from harmonia_py.isolation.model import TenancyModel
 
-__all__ = ["Actor", "Cast", "Tenant", "cast", "user_id"]
+__all__ = ["Actor", "Cast", "Tenant", "carrying", "cast", "user_id"]
 
 _SPACE = uuid.UUID("6b1f7a52-0c1e-4a77-9d55-1f0e5c3a9a10")
 _MAX_ROLES = 10
@@ -137,6 +137,8 @@ def cast(
             if model.claims and stale:
                 # The token names one tenant at a time; what is looked up must be of that one.
                 both = replace(_actor(model, "both", b, weakest, "both"), former="A")
+            elif model.claims:
+                both = _of_both(model, both, _actor(model, "both", b, weakest, "both"))
             actors.append(replace(both, tenants={"A": model.roles[0], "B": weakest}))
     if model.tenant_table or membership or model.claims:
         actors.append(_actor(model, "stranger", None, None, "stranger"))
@@ -158,6 +160,21 @@ def _still(model: TenancyModel, actor: Actor, tenant: Tenant) -> Actor:
     usual = model.roles[min(1, len(model.roles) - 1)]
     claims = _actor(model, actor.name, tenant, usual, "active").claims
     return replace(actor, claims=claims)
+
+
+def _of_both(model: TenancyModel, one: Actor, other: Actor) -> Actor:
+    """Give somebody of two tenants the token that names both, where one is an object of them."""
+    claims = dict(one.claims)
+    for path in {p.partition(".*")[0] for p in model.claims if ".*" in p}:
+        _put(claims, path, _at(one.claims, path) | _at(other.claims, path))
+    return replace(one, claims=claims)
+
+
+def _at(claims: dict[str, Any], path: str) -> dict[str, Any]:
+    place: Any = claims
+    for key in path.split("."):
+        place = place.get(key, {}) if isinstance(place, dict) else {}
+    return place if isinstance(place, dict) else {}
 
 
 def _tenant(model: TenancyModel, label: str, token: str) -> Tenant:
@@ -201,11 +218,7 @@ def _actor(
     settings: dict[str, str] = {}
     if tenant is not None and state in ("active", "both", "fresh", "moved"):
         for path, what in model.claims.items():
-            value = role if (what == "role" or (not what and "role" in path)) else tenant.id
-            if what == "tenants":
-                _put(claims, path, [value])
-            elif what != "none" and value is not None:
-                _put(claims, path, value)
+            carrying(claims, path, what, tenant, role)
         for name_, what in model.settings.items():
             if what == "role":
                 settings[name_] = role or ""
@@ -216,6 +229,19 @@ def _actor(
     active = {tenant.label: role or ""} if tenant and state in ("active", "fresh", "moved") else {}
     former = tenant.label if tenant and not active else None
     return Actor(name, "authenticated", user, state, active, former, claims, settings)
+
+
+def carrying(
+    claims: dict[str, Any], path: str, what: str, tenant: Tenant, role: str | None
+) -> None:
+    """Put into a token what the model says of one claim; ``*`` stands for the tenant."""
+    named = what in ("role", "roles") or (not what and "role" in path)
+    value = role if named else tenant.id
+    path = path.replace("*", tenant.id)
+    if what in ("tenants", "roles"):
+        _put(claims, path, [value])
+    elif what != "none" and value is not None:
+        _put(claims, path, value)
 
 
 def _put(claims: dict[str, Any], path: str, value: Any) -> None:

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.infer.callers import only_uid
+from harmonia_py.isolation.infer.keyed import calls_with, kept_apart, keyed, whole, words_of
 from harmonia_py.isolation.infer.paths import paths_to_tenants, tenant_column_names
 from harmonia_py.isolation.references import References, literals
 
@@ -49,13 +50,13 @@ def builtin_setting(name: str) -> bool:
 
 
 def claims_in(text: str) -> dict[str, str]:
-    """Claim path (dotted) -> what it seems to hold: tenant, tenants, role or empty."""
+    """Claim path (dotted) -> what it seems to hold: tenant, tenants, role, roles or empty."""
     out: dict[str, str] = {}
     uses: dict[str, int] = {}
     for match in _CLAIM.finditer(text):
         keys = [k for k in literals(match.group(1)) if k]
         path = ".".join(k.strip("{}").replace(",", ".") for k in keys)
-        if _FLAG.match(text, match.end()):
+        if whole(path) or _FLAG.match(text, match.end()):
             continue
         if path and path.split(".")[0] not in (
             "sub",
@@ -71,11 +72,15 @@ def claims_in(text: str) -> dict[str, str]:
             "aud",
             "phone",
         ):
+            by_tenant = keyed(text, path, match.start(), match.end())
+            if by_tenant is not None:
+                out[by_tenant[0]] = by_tenant[1]
+                continue
             listed = _lists(text, match) or out.get(path) == "tenants"
             named = "tenants" if listed else "tenant"
             out[path] = "role" if "role" in path.split(".")[-1].lower() else named
             uses[path] = uses.get(path, 0) + 1
-    return {path: what for path, what in out.items() if not _misspelt(path, uses)}
+    return kept_apart({p: what for p, what in out.items() if ".*" in p or not _misspelt(p, uses)})
 
 
 def _lists(text: str, match: re.Match[str]) -> bool:
@@ -114,9 +119,11 @@ def token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:
 
     The claim may be behind a helper. One more role, which no policy names, comes last.
     """
-    last = {path.split(".")[-1] for path, what in claims.items() if what == "role"}
+    last = {p.split(".")[-1] for p, what in claims.items() if what in ("role", "roles")}
     if not last:
         return ()
+    by_tenant = {path for path in claims if ".*" in path}
+    last = last - {"*"}
     catalog = refs.catalog
     names = [re.escape(f"'{key}'") for key in last]
     names += [
@@ -124,14 +131,19 @@ def token_roles(refs: References, claims: dict[str, str]) -> tuple[str, ...]:
         for f in catalog.functions.values()
         if not f.arguments and any(f"'{key}'" in f.source for key in last)
     ]
+    any_name = "|".join(names) or "(?!)"
     compared = re.compile(
-        rf"(?:{'|'.join(names)})(?:\s+AS\s+\w+)?[\s)]*(?:::\w+)?[\s)]*(?:=|<>|IN)\s*(?:ANY\s*)?"
+        rf"(?:{any_name})(?:\s+AS\s+\w+)?[\s)]*(?:::\w+)?[\s)]*(?:=|<>|IN)\s*(?:ANY\s*)?"
         r"(\(*(?:ARRAY\[)?\s*'[^']*'(?:::\w+)?(?:\s*,\s*'[^']*'(?:::\w+)?)*)",
         re.I,
     )
     votes: dict[str, int] = {}
     for match in compared.finditer(refs.everything):
         for value in literals(match.group(1)):
+            votes[value] = votes.get(value, 0) + 1
+    if by_tenant:
+        ends = [m.end() for m in _CLAIM.finditer(refs.everything)]
+        for value in words_of(refs, ends, calls_with(refs, by_tenant)):
             votes[value] = votes.get(value, 0) + 1
     roles = sorted(votes, key=lambda value: -votes[value])[:8]
     return (*roles, "member") if roles and "member" not in roles else tuple(roles)
@@ -145,13 +157,18 @@ def claimed_column(catalog: Catalog, refs: References) -> tuple[str | None, str 
     votes: dict[str, int] = {}
     for table in catalog.tables.values():
         text = refs.plain(refs.policy_text(table))
-        if not (claims_in(refs.closure_text(text)) or SETTING.search(text)):
+        claims = claims_in(refs.closure_text(text))
+        if not (claims or SETTING.search(text)):
             continue
+        taking = "|".join(map(re.escape, calls_with(refs, set(claims))))
         for column in table.columns:
             if column.category not in "UNS" or column.name in table.primary_key:
                 continue
             name = re.escape(column.name)
             pattern = rf"\b{name}\)?(?:::\w+)?\)?\s*(?:=|<@|IN)|(?:=|ANY)\s*\(*(?:\w+\.)?{name}\b"
+            if any(".*" in path for path in claims):
+                pattern += rf"|(?:->>?|\?)\s*\(*(?:\w+\.)?{name}\b"
+                pattern += rf"|\b(?:{taking})\"?\([^()]*\b{name}\b" if taking else ""
             if re.search(pattern, text) and not only_uid(text, column.name):
                 votes[column.name] = votes.get(column.name, 0) + 1
     if not votes:
@@ -176,6 +193,8 @@ _COLUMN_AFTER = re.compile(
 
 def compared_with_columns(text: str) -> bool:
     """Whether a custom claim stands beside a column: it names a row, not a right."""
+    if any(".*" in path for path in claims_in(text)):
+        return True
     return any(
         _COLUMN_BEFORE.search(text[: match.start()][-80:]) or _COLUMN_AFTER.match(text, match.end())
         for match in _CLAIM.finditer(text)

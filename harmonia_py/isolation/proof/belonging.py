@@ -145,7 +145,21 @@ class Belonging:
             same = z3.And(term.value == tenant.value, z3.Not(term.null), z3.Not(tenant.null))
             allowed.append(same)
             del path
+        for key, value in self._tenant_keys():
+            same = z3.And(key.value == tenant.value, z3.Not(key.null), z3.Not(tenant.null))
+            allowed.append(z3.And(same, z3.Not(value.null)))
         return allowed
+
+    def _tenant_keys(self) -> Iterator[tuple[Term, Term]]:
+        """Return what was looked up in objects that the server keys by the caller's tenants."""
+        trusted = {
+            path.partition(".*")[0]
+            for path, what in self.model.claims.items()
+            if ".*" in path or what == "tenants"
+        }
+        for path, pairs in self.world.claim_keys.items():
+            if path in trusted and path.split(".")[0] not in _USER_WRITABLE:
+                yield from pairs
 
     def _tenant_claims(self) -> Iterator[tuple[str, Term]]:
         # Where no table says who belongs, the token does; what users write themselves never does.
@@ -156,7 +170,11 @@ class Belonging:
         ]:
             if path.split(".")[0] in _USER_WRITABLE or path.startswith("setting:request.headers"):
                 continue
-            if path in trusted or (not self.model.memberships and path != "clock"):
+            if (
+                path in trusted
+                or f"{path}.*" in self.model.claims
+                or (not self.model.memberships and path != "clock")
+            ):
                 yield path, term
 
     def _shares_tenant(self, user: Term) -> list[Any]:

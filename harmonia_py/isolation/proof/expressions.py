@@ -250,7 +250,10 @@ class Translator:
     def _operator(self, node: Any, name: str, scope: Scope) -> Term:
         sides = self._sides(node, scope)
         if len(sides) == 2 and name in _JSON and sides[0].path:
-            return self._json(sides[0], node.rexpr, name)
+            return self._json(sides, node.rexpr, name)
+        if len(sides) == 2 and name == "?" and sides[0].path:
+            # A key that holds null is there as well: no token is made so.
+            return self.world.boolean(z3.Not(self._under(*sides).null))
         if len(sides) == 2 and name == "=":
             return self._equal(*sides)
         if len(sides) == 2 and name in ("<>", "!="):
@@ -262,7 +265,8 @@ class Translator:
                            "?&", "@@", "^@")  # fmt: skip
         return self._strict(name, sides, boolean=boolean)
 
-    def _json(self, document: Term, key: Any, operator: str) -> Term:
+    def _json(self, sides: list[Term], key: Any, operator: str) -> Term:
+        document = sides[0]
         parts: list[str] = []
         if isinstance(key, ast.TypeCast):
             key = key.arg
@@ -276,9 +280,15 @@ class Translator:
                 if isinstance(e, ast.A_Const) and hasattr(e.val, "sval")
             ]
         if not parts:
+            if operator in ("->", "->>") and document.path != "jwt":
+                return self._under(*sides)
             return self.world.unknown("a computed JSON key")
         base = (document.path or "").removeprefix("jwt").removeprefix(".")
         return self.world.claim(".".join(filter(None, [base, *parts])))
+
+    def _under(self, document: Term, key: Term) -> Term:
+        path = (document.path or "").removeprefix("jwt").removeprefix(".")
+        return self.world.looked_up(path, key)
 
     def _equal(self, a: Term, b: Term) -> Term:
         null = z3.Or(a.null, b.null)

@@ -202,6 +202,7 @@ class Queries:
         if names[-1] == "unnest" and len(arguments.positional) == 1:
             return self._unnest(arguments.positional[0])
         if names[-1] in ("jsonb_array_elements_text", "jsonb_array_elements",
+                         "jsonb_object_keys", "json_object_keys",
                          "json_array_elements_text", "json_array_elements"):  # fmt: skip
             document = next(iter(arguments.positional), None)
             if isinstance(document, Term) and document.path:

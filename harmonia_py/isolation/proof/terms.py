@@ -105,6 +105,7 @@ class World:
         self.opaque: dict[str, None] = {}
         self.claims: dict[str, Term] = {}
         self.claim_elements: dict[str, list[Term]] = {}
+        self.claim_keys: dict[str, list[tuple[Term, Term]]] = {}
         self.literals: dict[str, Any] = {}
         self.numbers: set[int] = set()
         self.quoted: set[str] = set()
@@ -160,6 +161,13 @@ class World:
             fresh = self.fresh(f"jwt {path}")
             self.claims[path] = Term(fresh.value, fresh.null, path=f"jwt.{path}")
         return self.claims[path]
+
+    def looked_up(self, path: str, key: Term) -> Term:
+        """Return what an object inside the token holds under a key: null where it has no such."""
+        found = self.apply(f"jwt {path} ->", [key])
+        value = Term(found.value, z3.Or(found.null, key.null))
+        self.claim_keys.setdefault(path, []).append((self.as_value(key), value))
+        return value
 
     def apply(self, name: str, arguments: Iterable[Term], *, boolean: bool = False) -> Term:
         """Return an uninterpreted function of values: equal inputs give equal results."""

@@ -15,8 +15,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from harmonia_py.isolation.actors import Actor
+from harmonia_py.isolation.actors import Actor, carrying
 from harmonia_py.isolation.finding import Signal
+from harmonia_py.isolation.infer.claims import claims_in
 from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import home, tables
 from harmonia_py.isolation.references import literals
@@ -183,6 +184,7 @@ def _values(lab: Lab, text: str, *, array: bool) -> dict[str, Any]:
     }
     compared = _compared(text)
     out: dict[str, Any] = {}
+    keyed = {p.partition(".")[2]: w for p, w in claims_in(text).items() if ".*" in p}
     for name in sorted(names)[:400]:
         if name in compared:
             out[name] = compared[name]
@@ -192,6 +194,8 @@ def _values(lab: Lab, text: str, *, array: bool) -> dict[str, Any]:
             out[name] = True
         else:
             out[name] = [tenant] if array else tenant
+    for path, what in keyed.items():
+        carrying(out, path, what, lab.cast.b, roles[0])
     return out
 
 
