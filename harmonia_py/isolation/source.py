@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,14 @@ def from_project(
     Raises CouldNotVerify naming file, line and statement when one fails, unless
     ``keep_going``: then what failed is listed in ``unapplied``.
     """
-    files, _ = migrations_in(project.migrations)
+    files, others = migrations_in(project.migrations)
+    if not files and others:
+        raise CouldNotVerify(
+            f"no file in {project.migrations} is called <version>_<name>.sql,"
+            f" as a migration is: {_some(others)}",
+            hint=f"rename them in the order they run, as 0001_{_stem(others[0])}.sql:"
+            " the Supabase CLI applies no other names",
+        )
     if not files:
         raise CouldNotVerify(
             f"there is no migration in {project.migrations}",
@@ -95,7 +102,8 @@ def from_project(
         if failed and not keep_going:
             raise CouldNotVerify(
                 f"{failed[0].file}:{failed[0].line}: {failed[0].reason}",
-                hint="correct the migration, or use --keep-going to judge the rest",
+                hint="correct the migration, or use --keep-going to judge the rest"
+                + (f"; left out, for their names: {_some(others)}" if others else ""),
             )
         stand_ins: list[str] = []
         with database.connect_admin() as conn:
@@ -108,17 +116,33 @@ def from_project(
                 server.label,
                 tuple(stand_ins),
                 tuple(failed),
-                tuple(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
+                (
+                    *(f"{name}: left out, for it is not <version>_<name>.sql" for name in others),
+                    *(f"{r.file}:{r.line}: {r.said}" for r in applied.remedied),
+                ),
                 lambda: _copied(server, database),
             )
         except CouldNotVerify as error:
-            if not failed:
+            if not failed and not others:
                 raise
+            if not failed:
+                left = f"left out, for they are not <version>_<name>.sql: {_some(others)}"
+                raise CouldNotVerify(str(error), hint=left) from error
             raise CouldNotVerify(
                 str(error),
                 hint=f"{len(failed)} of {len(files)} migrations failed, the first at"
                 f" {failed[0].file}:{failed[0].line}: {failed[0].reason}",
             ) from error
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _stem(name: str) -> str:
+    """Return what a file is called without a number in front."""
+    return name.removesuffix(".sql").lstrip("0123456789-. ") or "init"
 
 
 def _copied(server: Engine, database: Database) -> str:

@@ -118,6 +118,22 @@ def test_migrations_that_make_nothing(tmp_path: Path, files: list[str]) -> None:
     assert ("there is no migration" if not files else "there is no table to judge") in said
 
 
+def test_files_that_are_no_migrations_by_name_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    for name in ("init.sql", "0001.sql", "notes.md"):
+        (folder / name).write_text("create table public.t (id int);\n")
+    code, said = verify("--supabase-dir", str(tmp_path / "supabase"))
+    assert code == 1
+    assert "no file in" in said and "0001.sql, init.sql" in said and "notes.md" not in said
+    assert "<version>_<name>.sql" in said and "0001_init.sql" in said
+    (folder / "0001.sql").write_text(PROJECT)
+    (folder / "0001.sql").rename(folder / "0001_init.sql")
+    code, said = verify("--supabase-dir", str(tmp_path / "supabase"))
+    assert code == 0
+    assert '"remedied": ["init.sql: left out, for it is not <version>_<name>.sql"]' in said
+
+
 def test_no_column_names_a_tenant(fill: Fill) -> None:
     database = fill(
         """
