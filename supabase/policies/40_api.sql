@@ -81,10 +81,21 @@ with check (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_insert_member on storage.objects is
-'One uploads the object of a file that one has described in files first.';
+'One uploads the object of a file that one may change, described in files first.';
 
 create policy harmonia_update_member on storage.objects
 for update to authenticated
@@ -98,6 +109,28 @@ using (
     and owner_id = (select auth.uid())::text
     -- A legal hold keeps what is stored, too: replacing is deleting.
     and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
+    and exists (
+        select 1
+        from public.files as f
+        where
+            f.organization_id = any(
+                array(
+                    select private.org_ids('files.write', 'files.write_team', 'files.write_own')
+                )
+            )
+            and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
+    )
 )
 with check (
     bucket_id = 'crm'
@@ -117,10 +150,21 @@ with check (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_update_member on storage.objects is
-'One replaces the objects one has uploaded, under the name of a file one may see.';
+'One replaces the objects one has uploaded, while one may change their file.';
 
 create policy harmonia_delete_member on storage.objects
 for delete to authenticated
@@ -144,10 +188,21 @@ using (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.delete')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.delete_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.delete_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_delete_member on storage.objects is
-'One deletes the objects of files one may see where one may delete files.';
+'One deletes the objects of the files one may delete.';
 
 -- Realtime: private Broadcast topics --------------------------------------------------------
 -- Topics are `organization:<id>` and `organization:<id>:<name>`. Tables are not published:

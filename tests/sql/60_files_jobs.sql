@@ -158,5 +158,115 @@ select is(
     'a manager exports nothing'
 );
 
+-- Their objects: whoever may do it to the row ------------------------------------------------
+select tests.as_owner();
+insert into public.files (organization_id, id, path, name, owner_id)
+select
+    tests.alder() as organization_id,
+    f.id::uuid,
+    tests.alder()::text || '/' || f.id || '/plan.pdf' as path,
+    'plan.pdf' as name,
+    tests.person(f.who) as owner_id
+from (
+    values
+    ('ae000000-0000-7000-8000-0000000000d1', 'mika.member'),
+    ('ae000000-0000-7000-8000-0000000000d2', 'adam.admin'),
+    ('ae000000-0000-7000-8000-0000000000d3', 'adam.admin'),
+    ('ae000000-0000-7000-8000-0000000000d4', 'adam.admin'),
+    ('ae000000-0000-7000-8000-0000000000d5', 'mika.member')
+) as f (id, who);
+create function tests.object(file text) returns text language sql stable
+as $$
+    select f.path from public.files as f where f.id::text like '%' || file
+$$;
+grant execute on function tests.object(text) to authenticated;
+-- The object of d3 was put there by the member whose file it was before; d4 has none yet.
+insert into storage.objects (bucket_id, name, owner_id)
+select
+    'crm' as bucket_id,
+    tests.object(o.file) as name,
+    tests.person(o.who)::text as owner_id
+from (
+    values ('d1', 'mika.member'), ('d2', 'adam.admin'), ('d3', 'mika.member')
+) as o (file, who);
+-- As the Storage API does.
+select set_config('storage.allow_delete_query', 'true', true);
+select tests.as_user('mika.member');
+select is(count(*), 3::bigint, 'a member opens the objects of all files')
+from storage.objects as o
+where o.name like '%/plan.pdf';
+select
+    is(
+        tests.changed(format('delete from storage.objects where name = %L', tests.object(v.file))),
+        v.wanted,
+        'and deletes that of ' || v.what
+    )
+from (
+    values
+    ('d2', 'no colleague', 0::bigint),
+    ('d3', 'no file that was handed over', 0),
+    ('d1', 'his own file', 1)
+) as v (file, what, wanted);
+select
+    is(
+        tests.error_of(format(
+            'insert into storage.objects (bucket_id, name, owner_id) values (''crm'', %L, %L)',
+            tests.object(v.file), tests.person('mika.member')
+        )),
+        v.wanted,
+        'he uploads that of ' || v.what
+    )
+from (
+    values ('d4', 'no colleague', '42501'), ('d1', 'his own file', null)
+) as v (file, what, wanted);
+select is(
+    tests.changed(format(
+        'update storage.objects set metadata = ''{}'' where name = %L', tests.object('d3')
+    )),
+    0::bigint,
+    'he does not replace what he uploaded once the file is a colleague''s'
+);
+select is(
+    tests.changed(format(
+        'update storage.objects set name = %L where name = %L',
+        tests.object('d5'), tests.object('d3')
+    )),
+    0::bigint,
+    'nor takes it away under another name'
+);
+select tests.as_owner();
+insert into storage.objects (bucket_id, name, owner_id)
+values ('crm', tests.object('d1'), tests.person('mika.member')::text);
+select tests.as_user('mika.member');
+select is(
+    tests.error_of(format(
+        'update storage.objects set name = %L where name = %L',
+        tests.object('d4'), tests.object('d1')
+    )),
+    '42501',
+    'nor gives what is his the name of a colleague''s file'
+);
+select is(
+    tests.changed(format(
+        'update storage.objects set metadata = ''{}'' where name = %L', tests.object('d1')
+    )),
+    1::bigint,
+    'what is his he replaces'
+);
+select is(
+    tests.changed(format(
+        'update storage.objects set name = %L where name = %L',
+        tests.object('d5'), tests.object('d1')
+    )),
+    1::bigint,
+    'and moves to another file of his'
+);
+select tests.as_user('olga.owner');
+select is(
+    tests.changed('delete from storage.objects where name like ''%/plan.pdf'''),
+    3::bigint,
+    'whoever may delete all files deletes all objects'
+);
+
 select * from finish();
 rollback;

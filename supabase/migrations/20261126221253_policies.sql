@@ -2,7 +2,7 @@
 -- policy: 10_tenancy.sql sha256:a5a8f3c04f55d89b93202cb7165aea9e729966b984e5b7ea7c32ea318eff7121
 -- policy: 20_crm.sql sha256:e3911e8bc0dd9a6755e247aef00d30b55959f0c3604890115f86f5325c4aa34c
 -- policy: 30_integrations.sql sha256:32e111447c69ef74b3c42fa5a455297fc2c1c92cc9c414131abaf4f84b429da1
--- policy: 40_api.sql sha256:f27ef2aff078031927342f3be3c9f6f03751c46528c0ddab5d3091d44ffd577b
+-- policy: 40_api.sql sha256:51dff3641093a28c99a0982fc54418e903153780cbc0b5741c1ac5de9bb4cded
 -- policy: 50_audit.sql sha256:27ead59b4e5b089391c1d1b95a5c1aba0b871ea92d5416c9dff7c7bc51652473
 -- policy: 60_lifecycle.sql sha256:e2b2916c9b15e332897f1b6b669ed7b9ca6e76ed3f6d856efebb8926c7e04176
 set local lock_timeout = '4s';
@@ -2100,10 +2100,21 @@ with check (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_insert_member on storage.objects is
-'One uploads the object of a file that one has described in files first.';
+'One uploads the object of a file that one may change, described in files first.';
 
 create policy harmonia_update_member on storage.objects
 for update to authenticated
@@ -2117,6 +2128,28 @@ using (
     and owner_id = (select auth.uid())::text
     -- A legal hold keeps what is stored, too: replacing is deleting.
     and (storage.foldername(name))[1] <> all(array(select private.held_org_ids()::text))
+    and exists (
+        select 1
+        from public.files as f
+        where
+            f.organization_id = any(
+                array(
+                    select private.org_ids('files.write', 'files.write_team', 'files.write_own')
+                )
+            )
+            and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
+    )
 )
 with check (
     bucket_id = 'crm'
@@ -2136,10 +2169,21 @@ with check (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.write')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_update_member on storage.objects is
-'One replaces the objects one has uploaded, under the name of a file one may see.';
+'One replaces the objects one has uploaded, while one may change their file.';
 
 create policy harmonia_delete_member on storage.objects
 for delete to authenticated
@@ -2163,10 +2207,21 @@ using (
                 )
             )
             and f.path = objects.name
+            and (
+                f.organization_id = any(array(select private.org_ids('files.delete')))
+                or (
+                    f.team_id = any(array(select private.team_ids()))
+                    and f.organization_id = any(array(select private.org_ids('files.delete_team')))
+                )
+                or (
+                    f.owner_id = (select auth.uid())
+                    and f.organization_id = any(array(select private.org_ids('files.delete_own')))
+                )
+            )
     )
 );
 comment on policy harmonia_delete_member on storage.objects is
-'One deletes the objects of files one may see where one may delete files.';
+'One deletes the objects of the files one may delete.';
 
 -- Realtime: private Broadcast topics --------------------------------------------------------
 -- Topics are `organization:<id>` and `organization:<id>:<name>`. Tables are not published:
