@@ -47,6 +47,8 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
+    -- As an update of one's own would: what one may not see one does not copy, nor get to see.
+    v_read constant private.reach := private.require_reach(p_organization_id, 'contacts.read');
     v_write constant private.reach := private.require_reach(p_organization_id, 'contacts.write');
     v_delete constant private.reach := private.require_reach(
         p_organization_id, 'contacts.delete'
@@ -85,6 +87,8 @@ begin
     end loop;
     if v_survivor.id is null
         or v_merged.id is null
+        or not private.in_reach(v_read, v_survivor.owner_id, v_survivor.team_id)
+        or not private.in_reach(v_read, v_merged.owner_id, v_merged.team_id)
         or not private.in_reach(v_write, v_survivor.owner_id, v_survivor.team_id)
         or not private.in_reach(v_write, v_merged.owner_id, v_merged.team_id)
         or not private.in_reach(v_delete, v_merged.owner_id, v_merged.team_id)
@@ -280,7 +284,7 @@ comment on function public.merge_contacts(uuid, uuid, uuid) is
 'Makes two contacts one. The survivor keeps what it knows and gets what it lacks.
 
 Activities, conversations, files, deals and tags move to the survivor; the other contact goes to
-the bin. Needs contacts.write for both and contacts.delete for the one that goes.
+the bin. Needs contacts.read and contacts.write for both, contacts.delete for the one that goes.
 unmerge_contacts() undoes it for 30 days.';
 grant execute on function public.merge_contacts(uuid, uuid, uuid) to authenticated;
 
@@ -293,6 +297,8 @@ security definer
 set search_path = ''
 as $$
 declare
+    -- As an update of one's own would: what one may not see one does not copy, nor get to see.
+    v_read constant private.reach := private.require_reach(p_organization_id, 'contacts.read');
     v_write constant private.reach := private.require_reach(p_organization_id, 'contacts.write');
     v_delete constant private.reach := private.require_reach(
         p_organization_id, 'contacts.delete'
@@ -328,6 +334,8 @@ begin
     for update;
     if v_survivor.id is null
         or v_merged.id is null
+        or not private.in_reach(v_read, v_survivor.owner_id, v_survivor.team_id)
+        or not private.in_reach(v_read, v_merged.owner_id, v_merged.team_id)
         or not private.in_reach(v_write, v_survivor.owner_id, v_survivor.team_id)
         or not private.in_reach(v_write, v_merged.owner_id, v_merged.team_id)
         or not private.in_reach(v_delete, v_merged.owner_id, v_merged.team_id)

@@ -380,5 +380,80 @@ select is(c.custom_fields, '{"hobby": "chess"}'::jsonb, 'what still fits goes al
 from public.contacts as c
 where c.id = 'a7000000-0000-7000-8000-0000000000f1';
 
+-- What one may not see one does not merge -----------------------------------------------------
+select tests.as_owner();
+insert into public.roles (organization_id, key, name, rank)
+values (tests.alder(), 'blind', 'Blind', 10);
+insert into public.role_permissions (organization_id, role, permission) values
+(tests.alder(), 'blind', 'contacts.write'),
+(tests.alder(), 'blind', 'contacts.delete'),
+(tests.alder(), 'blind', 'contacts.read_own');
+update public.memberships set role = 'blind'
+where user_id = tests.person('vera.viewer');
+insert into public.contacts (organization_id, id, first_name, email, owner_id) values
+(
+    tests.alder(), 'a7000000-0000-7000-8000-0000000000e1', 'Mine', null,
+    tests.person('vera.viewer')
+),
+(
+    tests.alder(), 'a7000000-0000-7000-8000-0000000000e2', 'Also mine', 'e2@mail.example',
+    tests.person('vera.viewer')
+),
+(
+    tests.alder(), 'a7000000-0000-7000-8000-0000000000e3', 'Hers', 'e3@mail.example',
+    tests.person('mara.manager')
+);
+select tests.as_user('vera.viewer');
+select is(
+    tests.error_of($$
+        select public.merge_contacts(
+            tests.alder(), 'a7000000-0000-7000-8000-0000000000e1',
+            'a7000000-0000-7000-8000-0000000000e3'
+        )
+    $$),
+    'record.not_found',
+    'a contact that one may change and not see is not copied into one''s own'
+);
+with merged as (
+    select m.*
+    from public.merge_contacts(
+        tests.alder(), 'a7000000-0000-7000-8000-0000000000e1',
+        'a7000000-0000-7000-8000-0000000000e2'
+    ) as m
+),
+
+kept as (
+    insert into tests.merge select m.merge_id from merged as m
+)
+
+select is(count(*), 1::bigint, 'two of one''s own become one') from merged;
+select is(c.email, 'e2@mail.example', 'with the address of the other')
+from public.contacts as c
+where c.id = 'a7000000-0000-7000-8000-0000000000e1';
+select tests.as_owner();
+update public.permissions set step_up = true
+where key like 'contacts.read%';
+select tests.as_user('vera.viewer');
+select is(
+    tests.error_of($$
+        select public.unmerge_contacts(tests.alder(), m.id) from tests.merge as m
+        order by m.id desc
+        limit 1
+    $$),
+    'permission.denied',
+    'where seeing takes a second factor, undoing a merge shows nothing without it'
+);
+select tests.as_user('vera.viewer', 'aal2');
+select results_eq(
+    $$
+        select c.first_name, c.email
+        from public.unmerge_contacts(
+            tests.alder(), (select m.id from tests.merge as m order by m.id desc limit 1)
+        ) as c
+    $$,
+    $$ values ('Mine', null), ('Also mine', 'e2@mail.example') $$,
+    'with it there are two again'
+);
+
 select * from finish();
 rollback;
