@@ -508,8 +508,8 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- An offer is as good as who made it: an inviter who was removed, suspended or demoted since
-    -- can no longer let anybody in.
+    -- An offer is as good as who made it: an inviter who was removed, suspended, demoted or
+    -- banned since can no longer let anybody in.
     select exists (
         select 1
         from public.memberships as m
@@ -531,10 +531,13 @@ as $$
                 select 1
                 from private.role_permission_keys(p_organization_id, p_role) as t (permission)
                 where
+        inner join auth.users as u on m.user_id = u.id
                     t.permission not in (
                         select private.role_permission_keys(p_organization_id, m.role)
                     )
             )
+            and u.deleted_at is null
+            and (u.banned_until is null or u.banned_until <= pg_catalog.now())
     )
 $$;
 comment on function private.may_still_grant(uuid, uuid, text) is

@@ -182,6 +182,28 @@ select is(
     'invitation.invalid',
     'nor does a guess'
 );
+select tests.as_owner();
+update auth.users set banned_until = now() + interval '1 day'
+where id = tests.person('mara.manager');
+select tests.as_user('nora.nobody');
+select is(
+    tests.error_of('select public.accept_invitation(i.token) from invited as i'),
+    'invitation.invalid',
+    'nor an invitation by somebody who was banned since'
+);
+select tests.as_owner();
+update auth.users set banned_until = now() - interval '1 second', deleted_at = now()
+where id = tests.person('mara.manager');
+select tests.as_user('nora.nobody');
+select is(
+    tests.error_of('select public.accept_invitation(i.token) from invited as i'),
+    'invitation.invalid',
+    'or whose account was deleted'
+);
+select tests.as_owner();
+update auth.users set deleted_at = null
+where id = tests.person('mara.manager');
+select tests.as_user('nora.nobody');
 select is(public.accept_invitation(i.token), tests.alder(), 'the person invited joins')
 from invited as i;
 select is(count(*), 9::bigint, 'and is a member like any other')
