@@ -26,17 +26,29 @@ begin
                 and u.deleted_at is null
                 and (u.banned_until is null or u.banned_until <= pg_catalog.now())
         )
+        -- As for the authorizer: whoever has a second factor is not there without it. A stolen
+        -- password must not end a membership, or enter into one.
+        and (
+            coalesce(auth.jwt() ->> 'aal', 'aal1') = 'aal2'
+            or not exists (
+                select 1
+                from auth.mfa_factors as f
+                where f.user_id = v_user_id and f.status = 'verified'
+            )
+        )
     then
         return v_user_id;
     end if;
     perform private.fail(
-        401, 'session.required', 'this needs a signed-in user', 'sign in with an account'
+        401, 'session.required', 'this needs a signed-in user',
+        'sign in with an account, and with its second factor if it has one'
     );
     return null;
 end;
 $$;
 comment on function private.current_user_id() is
-'The signed-in person; refuses anonymous sign-ins, API keys, and deleted or banned users.';
+'The signed-in person; refuses anonymous sign-ins, API keys, deleted or banned users, and those who
+have a second factor and did not use it.';
 
 create function private.caller_rank(p_organization_id uuid)
 returns bigint
@@ -519,10 +531,13 @@ as $$
             on
                 m.organization_id = offered.organization_id
                 and offered.key = p_role
+        inner join auth.users as u on m.user_id = u.id
         where
             m.organization_id = p_organization_id
             and m.user_id = p_user_id
             and m.status = 'active'
+            and u.deleted_at is null
+            and (u.banned_until is null or u.banned_until <= pg_catalog.now())
             and (own.rank > offered.rank or (own.rank = 100 and offered.rank = 100))
             and 'members.invite' in (
                 select private.role_permission_keys(p_organization_id, m.role)
@@ -531,13 +546,10 @@ as $$
                 select 1
                 from private.role_permission_keys(p_organization_id, p_role) as t (permission)
                 where
-        inner join auth.users as u on m.user_id = u.id
                     t.permission not in (
                         select private.role_permission_keys(p_organization_id, m.role)
                     )
             )
-            and u.deleted_at is null
-            and (u.banned_until is null or u.banned_until <= pg_catalog.now())
     )
 $$;
 comment on function private.may_still_grant(uuid, uuid, text) is

@@ -274,6 +274,43 @@ select lives_ok(
 );
 
 -- The second factor --------------------------------------------------------------------------
+select tests.as_user('vera.viewer');
+select is(
+    tests.error_of('select public.leave_organization(tests.alder())'),
+    null,
+    'who has no second factor leaves without one'
+);
+select tests.as_owner();
+insert into auth.mfa_factors (id, user_id, factor_type, status, created_at, updated_at)
+values (gen_random_uuid(), tests.person('vera.viewer'), 'totp', 'unverified', now(), now());
+select tests.as_user('vera.viewer');
+select is(
+    tests.error_of('select public.leave_organization(tests.alder())'),
+    null,
+    'or with one that is not set up yet'
+);
+select tests.as_owner();
+update auth.mfa_factors set status = 'verified';
+select tests.as_user('vera.viewer');
+select is(count(*), 0::bigint, 'who has one sees nothing without it') from public.organizations;
+select is(
+    tests.error_of('select public.leave_organization(tests.alder())'),
+    'session.required',
+    'and a thief of the password does not end the membership'
+);
+select is(
+    tests.error_of($$ select public.create_organization('Mine', 'mine') $$),
+    'session.required',
+    'or begin another'
+);
+select tests.as_user('vera.viewer', 'aal2');
+select is(
+    tests.error_of('select public.leave_organization(tests.alder())'),
+    null,
+    'with it she leaves when she likes'
+);
+select tests.as_owner();
+delete from auth.mfa_factors;
 select tests.as_user('adam.admin', 'aal2');
 select lives_ok(
     $$ select public.set_require_mfa(tests.alder(), true) $$,
