@@ -27,7 +27,14 @@ from harmonia_py.isolation.probes.functions import (
     shadow,
     totals,
 )
-from harmonia_py.isolation.probes.identity import accounts, assurance, claims, domains, signup
+from harmonia_py.isolation.probes.identity import (
+    accounts,
+    assurance,
+    claims,
+    domains,
+    signup,
+    variables,
+)
 from harmonia_py.isolation.probes.roles import (
     entitlements,
     escalation,
@@ -172,7 +179,8 @@ def _closed(lab: Lab, seen: ChannelResult) -> ChannelResult:
 
 
 def _claims(lab: Lab, _: ChannelResult) -> ChannelResult:
-    return ChannelResult([*claims.probe(lab), *claims.rise(lab)])
+    signals, left = variables.probe(lab)
+    return ChannelResult([*claims.probe(lab), *claims.rise(lab), *signals], not_judged=left)
 
 
 def _legitimate(lab: Lab, seen: ChannelResult) -> ChannelResult:

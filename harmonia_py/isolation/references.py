@@ -8,7 +8,7 @@ from functools import cached_property
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
-__all__ = ["References", "elements", "literals"]
+__all__ = ["References", "elements", "literals", "names_caller"]
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
 # The token's subject, as policies and helpers of all kinds take it.
@@ -21,6 +21,17 @@ _SUBJECT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _CALLER = re.compile(r"\bauth\.uid\(\)|'request\.jwt\.claim\.sub'", re.IGNORECASE)
+#: A setting of the project's own that is called after the caller.
+_NAMED_CALLER = (
+    r"(?!(?:request|realtime|storage|pgrst)\.)\w+\.(?:\w+[._])*"
+    r"(?:user|person|caller|uid|sub|actor|principal)(?:_?(?:id|uuid|uid|sub))?"
+)
+_SET_CALLER = re.compile(
+    rf"""\(?\s*(?:nullif\(\s*)?(?:pg_catalog\.)?current_setting\(\s*'{_NAMED_CALLER}'(?:::text)?
+        \s*(?:,\s*(?:true|false)\s*)?\)\s*(?:,\s*''(?:::text)?\s*\))?\s*\)?(?:\s*::\s*uuid)?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 _SESSION = frozenset("true auth uid role is not null and or select as text any array in".split())
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
@@ -35,6 +46,11 @@ def elements(text: str) -> list[str]:
     inside = text.strip()[1:-1]
     found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', inside)
     return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
+
+
+def names_caller(setting: str) -> bool:
+    """Whether a setting is called after the caller: ``app.user_id``."""
+    return bool(re.fullmatch(_NAMED_CALLER, setting, re.IGNORECASE))
 
 
 _CONSTANT = frozenset(
@@ -124,7 +140,7 @@ class References:
 
         Projects read the token's subject themselves, or wrap either in a function of their own.
         """
-        text = _SUBJECT.sub("auth.uid()", text)
+        text = _SET_CALLER.sub("auth.uid()", _SUBJECT.sub("auth.uid()", text))
         return self._callers.sub("auth.uid()", text) if self._callers else text
 
     @cached_property
@@ -137,7 +153,7 @@ class References:
             and not f.is_trigger
             and f.returns in ("uuid", "text", "character varying")
             and not self.reach(f.source)[0]
-            and (_SUBJECT.search(f.source) or _CALLER.search(f.source))
+            and any(p.search(f.source) for p in (_SUBJECT, _CALLER, _SET_CALLER))
         ]
         if not names:
             return None

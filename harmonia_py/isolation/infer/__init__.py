@@ -13,8 +13,6 @@ from dataclasses import replace
 from harmonia_py.isolation.catalog import Catalog, Table
 from harmonia_py.isolation.infer.callers import callers_of, user_columns
 from harmonia_py.isolation.infer.claims import (
-    SETTING,
-    builtin_setting,
     claimed_column,
     claims_in,
     token_decides,
@@ -24,6 +22,7 @@ from harmonia_py.isolation.infer.paths import paths_to_tenants, paths_to_users, 
 from harmonia_py.isolation.infer.places import place
 from harmonia_py.isolation.infer.seats import ends_of, seat_of, tells_state, tenant_status
 from harmonia_py.isolation.infer.tenants import above, choose
+from harmonia_py.isolation.infer.variables import settings_in
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.publicity import declared
 from harmonia_py.isolation.references import References
@@ -39,13 +38,9 @@ def infer(catalog: Catalog) -> TenancyModel:
     best = choose(catalog, refs, users)
     if best is not None and token_decides(catalog, refs, claims, *best):
         best = None
-    settings: dict[str, str] = {}
     policies = "\n".join(refs.policy_text(t) for t in catalog.tables.values())
-    if best is None:
-        # Only where nothing better decides: a setting is then how the project names the tenant.
-        found = SETTING.findall(refs.closure_text(policies))
-        settings = {s: "tenant" for s in found if not builtin_setting(s)}
-    else:
+    settings = settings_in(refs, policies)
+    if best is not None:
         claims = claims_in(refs.closure_text(policies))
     if best is None:
         column, table, _ = claimed_column(catalog, refs)

@@ -10,6 +10,7 @@ from typing import Any
 import z3
 
 from harmonia_py.isolation.infer.claims import compared_with_columns
+from harmonia_py.isolation.infer.variables import setters
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.scope import Scope
@@ -120,8 +121,17 @@ class Belonging:
             for path, term in self.world.claims.items()
             if path != "clock"
             and path.split(".")[0] not in (*_ADDRESSES, *_USER_WRITABLE)
-            and not path.startswith("setting:")
+            and (not path.startswith("setting:") or self.made(path) == "user")
         ]
+
+    def made(self, path: str) -> str | None:
+        """Return what a setting holds that a function of the project makes before a request.
+
+        What any session may set proves nothing.
+        """
+        name = path.removeprefix("setting:")
+        what = self.model.settings.get(name)
+        return what if what and setters(self.world.catalog, name) else None
 
     def is_addressed(self, user: Term) -> list[Any]:
         """Return the formulas under which a column holds an address of the caller's."""
@@ -168,7 +178,9 @@ class Belonging:
             *self.world.claims.items(),
             *((p, t) for p, terms in self.world.claim_elements.items() for t in terms),
         ]:
-            if path.split(".")[0] in _USER_WRITABLE or path.startswith("setting:request.headers"):
+            if path.split(".")[0] in _USER_WRITABLE:
+                continue
+            if path.startswith("setting:") and self.made(path) != "tenant":
                 continue
             if (
                 path in trusted

@@ -22,7 +22,7 @@ from harmonia_py.isolation.lab import Lab
 from harmonia_py.isolation.probes import home, tables
 from harmonia_py.isolation.references import literals
 
-__all__ = ["beyond", "probe", "rise"]
+__all__ = ["beyond", "forged", "probe", "rise"]
 
 _RULES = ("cross_tenant", "user_rows.public")
 
@@ -30,7 +30,7 @@ _RULES = ("cross_tenant", "user_rows.public")
 def probe(lab: Lab) -> list[Signal]:
     """Repeat the attacks with forged input; :func:`beyond` tells what only then works."""
     out: list[Signal] = []
-    for actor, what, why, fix in _forged(lab):
+    for actor, what, why, fix in forged(lab):
         fix += _readers(lab, what)
         for signal in tables.attack(lab, actor).signals:
             if signal.rule == "rows.published":
@@ -68,7 +68,7 @@ def rise(lab: Lab) -> list[Signal]:
     plain = [p for t in tables for p in home.plan(lab, t, weakest)]
     could = {p.tag: home.weight(p, o) for p, o in zip(plain, lab.run(plain), strict=True)}
     out: list[Signal] = []
-    for actor, what, why, fix in _forged(lab):
+    for actor, what, why, fix in forged(lab):
         if actor.name != weakest.name or actor.user is None:
             continue
         fix += _readers(lab, what)
@@ -120,7 +120,8 @@ def _outsiders(lab: Lab) -> list[Actor]:
     return [*[a for a in lab.cast.actors if a.state == "stranger"], *members[-1:]]
 
 
-def _forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
+def forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
+    """Return people who send what they made up, with what it is, why it matters and the remedy."""
     out = []
     text = lab.refs.everything
     trust = "Anybody can set it for themselves with auth.updateUser() or a request header."
@@ -145,7 +146,7 @@ def _forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
                 for k, v in lower.items()
                 if re.fullmatch(r"[a-z_][\w-]*", k)
             }
-            forged = replace(
+            sender = replace(
                 actor,
                 headers=lower,
                 settings=actor.settings
@@ -153,14 +154,17 @@ def _forged(lab: Lab) -> list[tuple[Actor, str, str, str]]:
             )
             out.append(
                 (
-                    forged,
+                    sender,
                     "forged request headers",
                     trust,
                     "A header is the caller's own word: never decide access by it.",
                 )
             )
     for actor in _outsiders(lab)[:1]:
-        bare = replace(actor.with_claims(actor.name, sub=None), user=None, tenants={})
+        named = {n for n, what in lab.model.settings.items() if what == "user"}
+        rest = {n: value for n, value in actor.settings.items() if n not in named}
+        bare = actor.with_claims(actor.name, sub=None)
+        bare = replace(bare, user=None, tenants={}, settings=rest)
         out.append(
             (
                 bare,
