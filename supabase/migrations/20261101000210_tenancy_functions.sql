@@ -666,13 +666,19 @@ begin
     perform private.require_outranks(
         p_organization_id, private.member_rank(p_organization_id, p_user_id)
     );
+    -- Letting somebody in again hands out their role once more.
+    if p_status = 'active' then
+        perform private.require_grantable(p_organization_id, m.role)
+        from public.memberships as m
+        where m.organization_id = p_organization_id and m.user_id = p_user_id;
+    end if;
     update public.memberships as m
     set status = p_status
     where m.organization_id = p_organization_id and m.user_id = p_user_id;
 end;
 $$;
 comment on function private.set_member_status(uuid, uuid, text) is
-'Suspends or reinstates a member who ranks below the caller.';
+'Suspends or reinstates a member who ranks below the caller; lets in only to what the caller holds.';
 grant execute on function private.set_member_status(uuid, uuid, text) to authenticated;
 
 create function public.suspend_member(organization_id uuid, user_id uuid)
@@ -696,7 +702,7 @@ as $$
     select private.set_member_status(organization_id, user_id, 'active')
 $$;
 comment on function public.reinstate_member(uuid, uuid) is
-'Gives a suspended member access again. Needs members.update.';
+'Gives a suspended member access again. Needs members.update and every permission given back.';
 grant execute on function public.reinstate_member(uuid, uuid) to authenticated;
 
 create function private.remove_member(p_organization_id uuid, p_user_id uuid)

@@ -255,6 +255,64 @@ select results_eq(
 select is(count(*), 4::bigint, 'its holder reads contacts') from public.contacts;
 select is(count(*), 0::bigint, 'and no deals') from public.deals;
 
+-- Somebody who looks after members, and may do little else.
+select tests.as_user('olga.owner');
+select lives_ok(
+    $$
+        select public.create_role(
+            tests.alder(), 'helper', 'Helper', 50,
+            array['organization.read', 'members.read', 'members.update', 'contacts.read']
+        )
+    $$,
+    'a role may be high and hold little'
+);
+select lives_ok(
+    $$ select public.change_member_role(tests.alder(), tests.person('vera.viewer'), 'helper') $$,
+    'it is given'
+);
+select tests.as_user('vera.viewer');
+select is(
+    tests.error_of(
+        $$ select public.change_member_role(
+            tests.alder(), tests.person('nora.nobody'), 'sales_rep'
+        ) $$
+    ),
+    'role.beyond_own',
+    'its holder gives nobody a role that may do more'
+);
+select lives_ok(
+    $$ select public.suspend_member(tests.alder(), tests.person('rita.rep')) $$,
+    'she suspends who holds one'
+);
+select is(
+    tests.error_of(
+        $$ select public.reinstate_member(tests.alder(), tests.person('rita.rep')) $$
+    ),
+    'role.beyond_own',
+    'and does not let them in again'
+);
+select tests.as_user('adam.admin');
+select lives_ok(
+    $$
+        select public.reinstate_member(tests.alder(), tests.person('rita.rep'));
+        select public.update_role(tests.alder(), 'caller', permissions => array['contacts.read'])
+    $$,
+    'somebody does who holds all of it'
+);
+select tests.as_user('vera.viewer');
+select lives_ok(
+    $$
+        select public.suspend_member(tests.alder(), tests.person('nora.nobody'));
+        select public.reinstate_member(tests.alder(), tests.person('nora.nobody'))
+    $$,
+    'to what she holds herself she lets in again'
+);
+select tests.as_user('olga.owner');
+select lives_ok(
+    $$ select public.change_member_role(tests.alder(), tests.person('vera.viewer'), 'viewer') $$,
+    'and is a viewer again'
+);
+
 -- Teams --------------------------------------------------------------------------------------
 select tests.as_user('mara.manager');
 select is(
