@@ -678,7 +678,7 @@ begin
 end;
 $$;
 comment on function private.set_member_status(uuid, uuid, text) is
-'Suspends or reinstates a member who ranks below the caller; lets in only to what the caller holds.';
+'Suspends or reinstates a member below the caller; gives back only what the caller holds.';
 grant execute on function private.set_member_status(uuid, uuid, text) to authenticated;
 
 create function public.suspend_member(organization_id uuid, user_id uuid)
