@@ -754,7 +754,7 @@ grant execute on function public.my_permissions(uuid) to authenticated;
 create function private.tg_memberships__keep_owner()
 returns trigger
 language plpgsql
--- Locks and reads the organization past its policies.
+-- Locks and reads the organization past its policies, and the accounts of its owners.
 security definer
 set search_path = ''
 as $$
@@ -767,10 +767,14 @@ begin
     if found and not exists (
         select 1
         from public.memberships as m
+        inner join auth.users as u on m.user_id = u.id
         where
             m.organization_id = old.organization_id
             and m.role = 'owner'
             and m.status = 'active'
+            -- For the authorizer there is nobody behind such an account.
+            and u.deleted_at is null
+            and (u.banned_until is null or u.banned_until <= pg_catalog.now())
     ) then
         perform private.fail(
             409,
@@ -783,7 +787,7 @@ begin
 end;
 $$;
 comment on function private.tg_memberships__keep_owner() is
-'Refuses, at commit, a change that leaves an organization without an active owner.';
+'Refuses, at commit, a change that leaves an organization without an owner who can act.';
 
 create constraint trigger tg_memberships__keep_owner
 after update or delete on public.memberships

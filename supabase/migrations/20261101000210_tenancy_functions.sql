@@ -828,7 +828,16 @@ begin
     where
         m.organization_id = p_organization_id
         and m.user_id = p_user_id
-        and m.status = 'active';
+        and m.status = 'active'
+        -- Who can no longer sign in could neither use it nor hand it on.
+        and exists (
+            select 1
+            from auth.users as u
+            where
+                u.id = m.user_id
+                and u.deleted_at is null
+                and (u.banned_until is null or u.banned_until <= pg_catalog.now())
+        );
     if not found then
         perform private.fail(
             404,

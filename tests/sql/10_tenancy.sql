@@ -120,6 +120,52 @@ select is(
     'membership.unknown',
     'and goes to members only'
 );
+select tests.as_owner();
+update auth.users set deleted_at = now()
+where id = tests.person('adam.admin');
+update auth.users set banned_until = now() + interval '1 day'
+where id = tests.person('mara.manager');
+select tests.as_user('olga.owner', 'aal2');
+select
+    is(
+        tests.error_of(format(
+            'select public.transfer_ownership(tests.alder(), %L)', tests.person(v.who)
+        )),
+        'membership.unknown',
+        'to nobody whose account is ' || v.state
+    )
+from (values ('adam.admin', 'deleted'), ('mara.manager', 'banned')) as v (who, state);
+-- Another owner, who is not there.
+select tests.as_owner();
+update public.memberships set role = 'owner'
+where user_id = tests.person('adam.admin');
+select tests.as_user('olga.owner');
+select is(
+    tests.error_of($$
+        select public.leave_organization(tests.alder());
+        set constraints all immediate
+    $$),
+    'membership.last_owner',
+    'nor is the organization left to an account that was deleted'
+);
+select tests.as_owner();
+update auth.users set deleted_at = null, banned_until = null
+where id in (tests.person('adam.admin'), tests.person('mara.manager'));
+select tests.as_user('olga.owner');
+select is(
+    tests.error_of($$
+        select public.leave_organization(tests.alder());
+        set constraints all immediate
+    $$),
+    null,
+    'to one that is there it is'
+);
+select tests.as_owner();
+update public.memberships set role = 'admin'
+where user_id = tests.person('adam.admin');
+set constraints all immediate;
+set constraints all deferred;
+select tests.as_user('olga.owner', 'aal2');
 select lives_ok(
     $$ select public.transfer_ownership(tests.alder(), tests.person('adam.admin')) $$,
     'a member takes over'
