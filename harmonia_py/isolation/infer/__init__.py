@@ -18,9 +18,10 @@ from harmonia_py.isolation.infer.claims import (
     token_decides,
     token_roles,
 )
+from harmonia_py.isolation.infer.closings import tenant_status
 from harmonia_py.isolation.infer.paths import paths_to_tenants, paths_to_users, tenant_column_names
 from harmonia_py.isolation.infer.places import place
-from harmonia_py.isolation.infer.seats import ends_of, seat_of, tells_state, tenant_status
+from harmonia_py.isolation.infer.seats import ends_of, seat_of, tells_state
 from harmonia_py.isolation.infer.tenants import above, choose
 from harmonia_py.isolation.infer.variables import settings_in
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel

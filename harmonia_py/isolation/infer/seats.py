@@ -9,16 +9,16 @@ from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["ends_of", "seat_of", "tells_state", "tenant_status"]
+__all__ = ["INACTIVE", "OVER", "ends_of", "is_on", "seat_of", "states_of", "tells_state"]
 
 _ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
-_INACTIVE = frozenset(
+INACTIVE = frozenset(
     "suspended invited pending removed inactive disabled revoked banned blocked expired left "
     "deactivated declined archived deleted rejected cancelled canceled closed purged locked "
     "frozen terminated former requested".split()
 )
 _GONE = re.compile(r"(delet|remov|revok|left|archiv|disabl|suspend|deactiv|ended|banned)", re.I)
-_OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
+OVER = re.compile(rf"{_GONE.pattern}|closed", re.I)
 _ENDS = re.compile(r"(expir|valid_until|valid_to|ends_at|end_date|until)", re.I)
 _NOW = r"(?:(?:pg_catalog\.)?now\(\)|current_date|current_timestamp|localtimestamp)"
 #: What stands beside the word in the name of a yes-or-no that is about the row as a whole.
@@ -43,7 +43,7 @@ def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def tells_state(values: Iterable[str]) -> bool:
     """Whether words say a state: some of them that it holds, some that it is over."""
     words = {v.lower() for v in values}
-    return bool(words & _ACTIVE and words & _INACTIVE) or len(words & _INACTIVE) > 1
+    return bool(words & _ACTIVE and words & INACTIVE) or len(words & INACTIVE) > 1
 
 
 def seat_of(
@@ -69,14 +69,14 @@ def seat_of(
         if tells_state(values):
             if status is None:
                 status = column.name
-                inactive = tuple(v for v in values if v.lower() in _INACTIVE)
+                inactive = tuple(v for v in values if v.lower() in INACTIVE)
                 rest = [v for v in values if v not in inactive]
                 active = next((v for v in rest if v.lower() in _ACTIVE), rest[0] if rest else None)
         elif column.category == "B" and not column.name == role:
             lower = column.name.lower()
-            if status is None and _is_on(table, column, text):
+            if status is None and is_on(table, column, text):
                 status, active, inactive = column.name, "true", ("false",)
-            elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
+            elif status is None and (any(w in lower for w in INACTIVE) or _GONE.search(lower)):
                 status, active, inactive = column.name, "false", ("true",)
         elif column.category == "D" and not column.not_null:
             if _ENDS.search(column.name) or (
@@ -99,7 +99,7 @@ def seat_of(
     )  # fmt: skip
 
 
-def _is_on(table: Table, column: Column, text: str) -> bool:
+def is_on(table: Table, column: Column, text: str) -> bool:
     """Whether a yes-or-no says that the row counts, and not which of its features are on.
 
     Where the project asks for it, it may be either, and is taken for the first.
@@ -165,6 +165,15 @@ def _range(table: Table, column: Column) -> tuple[int, int] | None:
     return None
 
 
+def states_of(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
+    """Return the values of a column that say that something is over, if others say it is not."""
+    values = _values(catalog, table, column, text)
+    words = {v.lower() for v in values}
+    if not (words & _ACTIVE and words & INACTIVE):
+        return ()
+    return tuple(v for v in values if v.lower() in INACTIVE)
+
+
 def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:
     """List the values a column can take, as far as the schema tells."""
     if column.labels:
@@ -209,25 +218,3 @@ def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[
             if out and column.default:
                 out += literals(column.default)[:1]
     return tuple(dict.fromkeys(v for v in out if v and not v.startswith("{")))
-
-
-def tenant_status(table: Table, refs: References) -> tuple[str | None, tuple[str, ...]]:
-    """Find the column that says whether a tenant is open, and the values that close it."""
-    for column in table.columns:
-        values = column.labels or tuple(
-            v
-            for k in table.checks
-            if k.columns == (column.name,) and "ARRAY[" in k.expression
-            for v in literals(k.expression)
-        )
-        words = {v.lower() for v in values}
-        if words & _ACTIVE and words & _INACTIVE:
-            return column.name, tuple(v for v in values if v.lower() in _INACTIVE)
-    for column in table.columns:
-        if column.category == "D" and not column.not_null and _OVER.search(column.name):
-            return column.name, ("now",)
-        if column.category == "B" and _OVER.search(column.name):
-            return column.name, ("true",)
-        if column.category == "B" and _is_on(table, column, refs.everything):
-            return column.name, ("false",)
-    return None, ()
