@@ -23,15 +23,15 @@ def _holds(name: str) -> str:
     return "role" if "role" in name.rpartition(".")[2].lower() else "tenant"
 
 
-def setters(catalog: Catalog, name: str) -> list[Function]:
+def setters(catalog: Catalog, name: str, *, asking: bool = False) -> list[Function]:
     """Return what may be the project's pre-request function: it takes nothing, and sets ``name``.
 
-    What takes the value from its caller is no such function.
+    What may take the value from its caller is no such function, and returned for ``asking`` only.
     """
     word = re.escape(name)
     sets = re.compile(rf"set_config\(\s*'{word}'|\bset\s+(?:local\s+|session\s+)?{word}\b", re.I)
     return [
         f
         for f in catalog.functions.values()
-        if not f.arguments and not f.is_trigger and sets.search(f.source)
+        if bool(f.arguments) == asking and not f.is_trigger and sets.search(f.source)
     ]

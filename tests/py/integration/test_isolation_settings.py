@@ -131,3 +131,12 @@ using (org_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
 """
     report = judge("empty", change, proven=True)
     assert (report.findings, report.errors, report.not_judged) == ((), (), ())
+
+
+def test_a_function_that_takes_the_tenant_is_named_as_what_sets_it(judge: Judge) -> None:
+    told = """create function public.enter(tenant uuid) returns text language sql
+    set search_path = '' as $$ select set_config('app.tenant_id', tenant::text, true) $$;"""
+    report = judge("empty", by_tenant(", true") + told)
+    found = {f.rule: f for f in report.findings}
+    assert {"settings.caller", "rpc.setting"} <= {*found}
+    assert "public.enter(uuid)" in found["settings.caller"].why

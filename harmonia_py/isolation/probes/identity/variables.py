@@ -54,6 +54,10 @@ def _anybody(lab: Lab, names: list[str]) -> Iterator[Signal]:
         return
     values = {name: victim.settings[name] for name in names if name in victim.settings}
     said = " and ".join(values)
+    asking = [f.key for n in values for f in setters(lab.catalog, n, asking=True)]
+    sets = "Nothing in the project sets it: through PostgREST nobody is anybody."
+    if asking:
+        sets = f"Only what its caller may tell the value sets it: {', '.join(asking)}."
     for signal in tables.attack(lab, replace(actor, settings=actor.settings | values)).signals:
         if signal.rule != "rows.published":
             yield replace(
@@ -62,8 +66,7 @@ def _anybody(lab: Lab, names: list[str]) -> Iterator[Signal]:
                 kind="breach",
                 severity="high",
                 evidence=f"after {actor.name} set {said}: {signal.evidence}",
-                why="Nothing in the project sets it: through PostgREST nobody is anybody, and any"
-                " session that runs SQL is whoever it says.",
+                why=f"{sets} Any session that runs SQL is whoever it says.",
                 fix=f"{_FIX} If a server sets it before each transaction, nothing here shows that.",
                 group=said,
                 title=f"Any session may set {said}, which decides whose rows it sees",
