@@ -20,8 +20,11 @@ _RACE = (
     pg.DuplicateSchema,
     pg.DuplicateTable,
     pg.DuplicateColumn,
+    pg.DuplicateObject,  # the type of the table's rows
     pg.LockNotAvailable,
 )
+#: The schema, the table and two columns: the Supabase CLI may be first at each of them.
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def create(
 
     Not where it is ``done``, by a session that may hold the table by now, and for long.
     """
-    for last in (False, False, True):
+    for left in reversed(range(_TRIES)):
         if done(connection):
             return
         try:
@@ -67,7 +70,7 @@ def create(
                 connection.execute(sql(script).encode())
             return
         except _RACE:
-            if last:
+            if not left:
                 raise
 
 
