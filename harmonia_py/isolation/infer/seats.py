@@ -9,10 +9,10 @@ from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership
 from harmonia_py.isolation.references import References, literals
 
-__all__ = ["INACTIVE", "OVER", "ends_of", "is_on", "seat_of", "states_of", "tells_state"]
+__all__ = ["OVER", "ends_of", "is_on", "seat_of", "states_of", "tells_state"]
 
 _ACTIVE = frozenset("active accepted enabled approved confirmed joined current live open".split())
-INACTIVE = frozenset(
+_INACTIVE = frozenset(
     "suspended invited pending removed inactive disabled revoked banned blocked expired left "
     "deactivated declined archived deleted rejected cancelled canceled closed purged locked "
     "frozen terminated former requested".split()
@@ -43,7 +43,7 @@ def ends_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def tells_state(values: Iterable[str]) -> bool:
     """Whether words say a state: some of them that it holds, some that it is over."""
     words = {v.lower() for v in values}
-    return bool(words & _ACTIVE and words & INACTIVE) or len(words & INACTIVE) > 1
+    return bool(words & _ACTIVE and words & _INACTIVE) or len(words & _INACTIVE) > 1
 
 
 def seat_of(
@@ -69,14 +69,14 @@ def seat_of(
         if tells_state(values):
             if status is None:
                 status = column.name
-                inactive = tuple(v for v in values if v.lower() in INACTIVE)
+                inactive = tuple(v for v in values if v.lower() in _INACTIVE)
                 rest = [v for v in values if v not in inactive]
                 active = next((v for v in rest if v.lower() in _ACTIVE), rest[0] if rest else None)
         elif column.category == "B" and not column.name == role:
             lower = column.name.lower()
             if status is None and is_on(table, column, text):
                 status, active, inactive = column.name, "true", ("false",)
-            elif status is None and (any(w in lower for w in INACTIVE) or _GONE.search(lower)):
+            elif status is None and (any(w in lower for w in _INACTIVE) or _GONE.search(lower)):
                 status, active, inactive = column.name, "false", ("true",)
         elif column.category == "D" and not column.not_null:
             if _ENDS.search(column.name) or (
@@ -169,9 +169,9 @@ def states_of(catalog: Catalog, table: Table, column: Column, text: str) -> tupl
     """Return the values of a column that say that something is over, if others say it is not."""
     values = _values(catalog, table, column, text)
     words = {v.lower() for v in values}
-    if not (words & _ACTIVE and words & INACTIVE):
+    if not (words & _ACTIVE and words & _INACTIVE):
         return ()
-    return tuple(v for v in values if v.lower() in INACTIVE)
+    return tuple(v for v in values if v.lower() in _INACTIVE)
 
 
 def _values(catalog: Catalog, table: Table, column: Column, text: str) -> tuple[str, ...]:

@@ -89,9 +89,9 @@ def _closing(lab: Lab, mark: Mark, before: list[Probe]) -> tuple[list[Signal], l
         )
         return [_signal(lab, table, column, value, item, what) for item in left], []
     if main and before and not asked:
-        mark_ = f"{table.key}.{column.name}"
+        place = f"{table.key}.{column.name}"
         return [], [
-            NotJudged(mark_, "no policy and no function looks at it: closing closes nothing")
+            NotJudged(place, "no policy and no function looks at it: closing closes nothing")
         ]
     return [], []
 
