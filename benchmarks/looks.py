@@ -32,8 +32,28 @@ _ONE_CALL = SWAP.replace(
     "{condition}", "organization_id = any(array(select private.org_ids(''contacts.read'')))"
 )
 
+#: The two questions of a policy, up to what differs.
+_ORG_IDS = """create or replace function private.org_ids(variadic p_permissions text[])
+returns setof uuid
+language plpgsql stable security definer set search_path = ''
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
+rows 5
+as $$
+declare
+    v_claims constant jsonb := auth.jwt();
+    v_user_id constant uuid := v_claims ->> 'sub';
+    v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
+"""
+_PARTIAL_REACH = """create or replace function private.partial_reach(p_permission text)
+returns boolean
+language plpgsql stable security definer set search_path = ''
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
+as $$
+"""
+
 #: A membership that holds its rights and the state of its organization: one table instead of five.
-_READY = """
+_READY = (
+    """
 alter table public.memberships
     add column rights text[], add column organization_status text, add column require_mfa boolean;
 alter table public.memberships disable trigger user;
@@ -48,17 +68,9 @@ set
 from public.organizations as o
 where o.id = m.organization_id;
 analyze public.memberships;
-create or replace function private.org_ids(variadic p_permissions text[])
-returns setof uuid
-language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
-rows 5
-as $$
-declare
-    v_claims constant jsonb := auth.jwt();
-    v_user_id constant uuid := v_claims ->> 'sub';
-    v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
-begin
+"""
+    + _ORG_IDS
+    + """begin
     return query
         select m.organization_id
         from public.memberships as m
@@ -68,12 +80,9 @@ begin
             {account};
 end;
 $$;
-create or replace function private.partial_reach(p_permission text)
-returns boolean
-language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
-as $$
-declare
+"""
+    + _PARTIAL_REACH
+    + """declare
     v_user_id constant uuid := auth.jwt() ->> 'sub';
 begin
     return exists (
@@ -83,6 +92,7 @@ begin
 end;
 $$;
 """
+)
 _ACCOUNT = """
             and (v_aal2 or not exists (
                 select 1 from auth.mfa_factors as f
@@ -97,7 +107,8 @@ _ACCOUNT = """
 
 #: All answers ready, by person and permission: what is left is to find one row, twice a statement.
 #: The least that an authorizer can look at which knows of rights, owners and teams.
-_ANSWERS = """
+_ANSWERS = (
+    """
 create table private.bench_answers (
     user_id uuid,
     permission text,
@@ -114,29 +125,18 @@ inner join public.permissions as p on b.permission = p.key
 inner join (values (false), (true)) as a (aal2) on a.aal2 or not p.step_up
 group by m.user_id, p.key, a.aal2;
 analyze private.bench_answers;
-create or replace function private.org_ids(variadic p_permissions text[])
-returns setof uuid
-language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
-rows 5
-as $$
-declare
-    v_claims constant jsonb := auth.jwt();
-    v_user_id constant uuid := v_claims ->> 'sub';
-    v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
-begin
+"""
+    + _ORG_IDS
+    + """begin
     return query
         select pg_catalog.unnest(r.organization_ids)
         from private.bench_answers as r
         where r.user_id = v_user_id and r.permission = p_permissions[1] and r.aal2 = v_aal2;
 end;
 $$;
-create or replace function private.partial_reach(p_permission text)
-returns boolean
-language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
-as $$
-declare
+"""
+    + _PARTIAL_REACH
+    + """declare
     v_claims constant jsonb := auth.jwt();
     v_user_id constant uuid := v_claims ->> 'sub';
     v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
@@ -152,6 +152,7 @@ begin
 end;
 $$;
 """
+)
 
 #: The looks as views with owner rights, which the planner puts into the statement itself.
 _IN_PLAN = """
