@@ -64,7 +64,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key; ``columns[i]`` points at ``ref_columns[i]`` of table ``target``."""
+    """A foreign key; ``columns[i]`` points at ``ref_columns[i]`` of table ``target``.
+
+    Where it is not ``validated``, rows that were there before may point at nothing.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -72,6 +75,7 @@ class ForeignKey:
     ref_columns: tuple[str, ...]
     on_delete: str = "a"
     deferrable: bool = False
+    validated: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,7 @@ def _table(row: dict[str, Any]) -> Table:
                 tuple(k["ref_columns"]),
                 k["on_delete"],
                 k["deferrable"],
+                k["validated"],
             )
             for k in constraints
             if k["type"] == "f"

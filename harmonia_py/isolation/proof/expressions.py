@@ -34,6 +34,8 @@ _SAME = {"uuid", "text", "varchar", "bpchar", "name", "regclass", "jsonb", "json
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
 _CLAIM_SETTINGS = {"request.jwt.claims"}
+#: Whether two sets have something in common, or all of one.
+_SETS = {"&&", "@>", "<@"}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -68,7 +70,9 @@ class Translator:
 
     def term(self, node: Any, scope: Scope) -> Term:
         """Translate to a single value."""
-        result = self.any(node, scope)
+        return self._single(self.any(node, scope))
+
+    def _single(self, result: Term | Array) -> Term:
         if isinstance(result, Array):
             return self.world.unknown("an array used as a value")
         return result
@@ -113,7 +117,7 @@ class Translator:
         text = getattr(getattr(node.arg, "val", None), "sval", None)
         if node.typeName.arrayBounds and text is not None and text.startswith("{"):
             found = [self.world.literal(e) for e in elements(text)]
-            return Array(lambda: [Alternative(YES, (("", e),)) for e in found])
+            return Array(lambda: [Alternative(YES, (("", e),)) for e in found], listed=True)
         inner = self.any(node.arg, scope)
         if isinstance(inner, Array):
             return inner
@@ -126,6 +130,15 @@ class Translator:
         if name in _SAME and not node.typeName.typmods:
             return inner
         return self.world.apply(f"::{name}", [inner])
+
+    def _A_Indirection(self, node: Any, scope: Scope) -> Term | Array:
+        whole, names = (
+            self.any(node.arg, scope),
+            [getattr(i, "sval", None) for i in node.indirection],
+        )
+        fields = whole.fields if isinstance(whole, Term) and len(names) == 1 else None
+        found = fields.get(names[0] or "") if fields is not None else None
+        return found if found is not None else self.world.unknown("part of a value")
 
     def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
         return self.any(node.arg, scope)
@@ -177,13 +190,11 @@ class Translator:
 
     def _CoalesceExpr(self, node: Any, scope: Scope) -> Term | Array:
         parts = [self.any(a, scope) for a in node.args]
-        arrays = [p for p in parts if isinstance(p, Array)]
-        if arrays:
-            for node_, part in zip(node.args, parts, strict=True):
-                text = getattr(getattr(node_, "val", None), "sval", None)
-                if isinstance(part, Term) and text != "{}":
-                    self.world.unknown("an array or else something unknown")
-            return Array(lambda: [e for array in arrays for e in array.elements()])
+        if any(isinstance(p, Array) for p in parts):
+            # Which of them it is is left open: what is in any of them may be in the whole.
+            texts = [getattr(getattr(a, "val", None), "sval", None) for a in node.args]
+            filled = [p for p, text in zip(parts, texts, strict=True) if text != "{}"]
+            return Array(lambda: [e for part in filled for e in self._elements(part)])
         terms = [p for p in parts if isinstance(p, Term)]
         result = functools.reduce(lambda b, a: self._choose(z3.Not(a.null), a, b), reversed(terms))
         return Term(result.value, result.null, path=terms[0].path)
@@ -206,7 +217,7 @@ class Translator:
 
     # Operators -------------------------------------------------------------------------------
 
-    def _A_Expr(self, node: Any, scope: Scope) -> Term:
+    def _A_Expr(self, node: Any, scope: Scope) -> Term | Array:
         kind, name = node.kind, node.name[-1].sval
         kinds = enums.A_Expr_Kind
         if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
@@ -233,12 +244,18 @@ class Translator:
                 return inside
             return Term(z3.Not(inside.value), inside.null)
         if kind == kinds.AEXPR_NULLIF:
-            a, b = self.term(node.lexpr, scope), self.term(node.rexpr, scope)
-            equal = truth(self._equal(a, b))
-            return Term(a.value, z3.Or(a.null, equal), path=a.path)
+            return self._nullif(node, scope)
         if kind == kinds.AEXPR_OP:
             return self._operator(node, name, scope)
         return self._strict(f"{kind.name} {name}", self._sides(node, scope), boolean=True)
+
+    def _nullif(self, node: Any, scope: Scope) -> Term | Array:
+        whole = self.any(node.lexpr, scope)
+        if isinstance(whole, Array):
+            return whole  # all of it or nothing: there is never more in it
+        other = self.term(node.rexpr, scope)
+        equal = truth(self._equal(whole, other))
+        return Term(whole.value, z3.Or(whole.null, equal), path=whole.path)
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         applied = self.world.apply(name, sides, boolean=boolean)
@@ -248,7 +265,10 @@ class Translator:
         return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
 
     def _operator(self, node: Any, name: str, scope: Scope) -> Term:
-        sides = self._sides(node, scope)
+        found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
+        if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
+            return self._sets(name, *found)
+        sides = [self._single(s) for s in found]
         if len(sides) == 2 and name in _JSON and sides[0].path:
             return self._json(sides, node.rexpr, name)
         if len(sides) == 2 and name == "?" and sides[0].path:
@@ -318,7 +338,7 @@ class Translator:
 
     def _A_ArrayExpr(self, node: Any, scope: Scope) -> Array:
         terms = [self.term(e, scope) for e in node.elements or ()]
-        return Array(lambda: [Alternative(YES, (("", t),)) for t in terms])
+        return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
 
     def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
         left, right = self.term(node.lexpr, scope), self.any(node.rexpr, scope)
@@ -329,6 +349,39 @@ class Translator:
         if isinstance(right, Term) and some:
             return self.world.apply(f"{name} any", [left, right], boolean=True)
         return self.world.unknown(f"{name} {'any' if some else 'all'} over a set", boolean=True)
+
+    def _sets(self, name: str, left: Term | Array, right: Term | Array) -> Term:
+        """Return whether one set meets another or holds all of it.
+
+        As for a member, the flag may be false in any world. A set that is stored may hold anything.
+        """
+        flag = self.world.flag(name)
+        if name == "<@":
+            left, right = right, left
+        if isinstance(left, Array) and isinstance(right, Array):
+            held = [
+                z3.Or(NO, *(self._common(one, other) for one in left.elements()))
+                for other in right.elements()
+            ]
+            if name == "&&":
+                self.world.facts.append(z3.Implies(flag, z3.Or(NO, *held)))
+            elif right.listed:
+                self.world.facts.append(z3.Implies(flag, z3.And(YES, *held)))
+        nulls = [side.null for side in (left, right) if isinstance(side, Term)]
+        return Term(flag, z3.Or(NO, *nulls))
+
+    def _common(self, one: Alternative, other: Alternative) -> Any:
+        same = self._equal(one.columns[0][1], other.columns[0][1])
+        return z3.And(one.when, other.when, truth(same))
+
+    def _elements(self, part: Term | Array) -> list[Alternative]:
+        if isinstance(part, Array):
+            return part.elements()
+        if part.path:
+            return [self.element(part)]
+        # Anything may be in it, and it is none of the arrays beside it.
+        some = self.world.unknown("an array or else something unknown")
+        return [Alternative(z3.Not(part.null), (("", some),))]
 
     def element(self, document: Term) -> Alternative:
         """Return some element of an array inside the token."""
@@ -420,6 +473,8 @@ class Translator:
         terms = arguments.terms
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
+        if arguments.hold_arrays:
+            return self.world.fresh(name)  # two arrays with the same values beside them may differ
         return self.world.apply(name, terms)
 
     def arguments(self, call: Any, scope: Scope) -> Arguments:

@@ -16,7 +16,16 @@ from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope, Source
-from harmonia_py.isolation.proof.terms import YES, Alternative, Arguments, Array, Term, World, truth
+from harmonia_py.isolation.proof.terms import (
+    YES,
+    Alternative,
+    Arguments,
+    Array,
+    Row,
+    Term,
+    World,
+    truth,
+)
 
 __all__ = ["Functions"]
 
@@ -24,6 +33,11 @@ _DEPTH = 8
 #: What is performed to see whether there is such a row; a call alone is made for what it does.
 _ASKS_TABLE = re.compile(r"\bfrom\b.*\bwhere\b", re.I | re.S)
 _RETURNED = re.compile(r'\breturn\s+(next\s+)?(?!next\b)("[^"]+"|\w+)\s*;', re.I)
+#: A variable of a type of the project's own, where it is declared.
+_DECLARED = re.compile(r"\bdeclare\b.*?\bbegin\b", re.I | re.S)
+_OWN_TYPE = re.compile(
+    r"((?:\bdeclare|;|\n)\s*\w+\s+(?:constant\s+)?)(?!pg_catalog\.)\w+\.\w+(?=\s*(?:;|:=))", re.I
+)
 
 
 class Functions:
@@ -155,6 +169,8 @@ def _plpgsql(source: str, names: tuple[str, ...], several: bool) -> Any:  # noqa
     # The parser tells what is returned when it is an expression, and not when it is a variable.
     source = _RETURNED.sub(r"return \1(\2);", source)
     returns = "setof text" if several else "text"
+    # The parser knows no type of the project's: what it may have in it is seen where it gets it.
+    source = _DECLARED.sub(lambda m: _OWN_TYPE.sub(r"\1record", m.group(0)), source, count=1)
     return routines.plpgsql(source, names, returns)[0]["PLpgSQL_function"]
 
 
@@ -177,10 +193,13 @@ class _Body:
         self.variables: dict[str, Term | Array] = dict(scope.variables)
         self.out: list[Alternative] = []
         self.numbers: dict[int, str] = {}
+        self.fields: dict[int, tuple[int, str]] = {}
         self.records: dict[str, Source] = {}
 
     def run(self) -> list[Alternative]:
         for number, datum in enumerate(self.tree.get("datums", ())):
+            if (inside := datum.get("PLpgSQL_recfield")) is not None:
+                self.fields[number] = inside["recparentno"], inside["fieldname"]
             variable = datum.get("PLpgSQL_var") or datum.get("PLpgSQL_rec")
             if variable is None:
                 continue
@@ -285,8 +304,18 @@ class _Body:
         name, _, value = text.partition(":=")
         name = self.numbers.get(body["varno"], name.strip())
         new = self.functions.translator.any(expression(value), self._scope())
+        if (inside := self.fields.get(body["varno"])) is not None:
+            name, new = self._composed(*inside, new)
         self.variables[name] = new
         return path
+
+    def _composed(self, whole: int, field: str, value: Term | Array) -> tuple[str, Term]:
+        """Return a variable's name and what it is once one of its fields has a value."""
+        name = self.numbers[whole]
+        before = self.records.pop(name, None) or getattr(self.variables.get(name), "fields", None)
+        known = {} if before is None or isinstance(before, Row) else dict(before)
+        fresh = self.world.fresh(name, never_null=True)
+        return name, replace(fresh, fields=known | {field: value})
 
     def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
         if not body.get("into"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import z3
 
-from harmonia_py.isolation.catalog import Catalog, Policy, Table
+from harmonia_py.isolation.catalog import Catalog, ForeignKey, Policy, Table
 from harmonia_py.isolation.model import Membership, TenancyModel
 from harmonia_py.isolation.proof.belonging import Belonging
 from harmonia_py.isolation.proof.expressions import Translator, expression
@@ -23,6 +23,7 @@ __all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
 
 _PRIVILEGE = {"select": "SELECT", "insert": "INSERT", "update": "UPDATE", "delete": "DELETE"}
 _TIMEOUT = 2_000  # milliseconds a question may take
+_LINKS = 2  # foreign keys from what a policy reads to who belongs
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,7 @@ def _ask(
         world.facts.append(world.uid.null)
     if not alone:
         prover.parents(row)
+    prover.seats(row)
     new = clause == "check"
     legitimate = prover.belonging.legitimate(row, role, command, new=new)
     steps = prover.belonging.steps(row, model.of(table.key))
@@ -321,13 +323,44 @@ class _Prover:
         """Let the row's foreign keys point at rows that exist, and follow the tenant path."""
         for fk in row.table.foreign_keys:
             target = self.world.catalog.tables.get(fk.target)
-            if target is None or target.key == row.table.key:
-                continue
-            parent = self.world.row(target)
-            keys = [row.column(c) for c in fk.columns]
-            given = z3.And(*(z3.Not(k.null) for k in keys))
-            same = [
-                z3.And(parent.column(ref).value == key.value, z3.Not(parent.column(ref).null))
-                for ref, key in zip(fk.ref_columns, keys, strict=True)
-            ]
-            self.world.facts.append(z3.Implies(given, z3.And(*same)))
+            if target is not None and target.key != row.table.key:
+                self._parent(row, fk, target)
+
+    def seats(self, but: Row) -> None:
+        """Let what was read be of members where a foreign key says so: of rights kept ready.
+
+        What such a row says of the member, the key has to carry as well: it says nothing of the
+        columns that it leaves out.
+        """
+        listed = {
+            m.table for m in (*self.belonging.model.memberships, *self.belonging.model.grants)
+        }
+        todo = [
+            (row, _LINKS) for rows in self.world.rows.values() for row in rows if row is not but
+        ]
+        while todo:
+            row, links = todo.pop()
+            for fk in row.table.foreign_keys:
+                target = self.world.catalog.tables.get(fk.target)
+                if target is None or fk.deferrable or not fk.validated or links == 0:
+                    continue
+                if self._leads(target, listed, links - 1):
+                    todo.append((self._parent(row, fk, target), links - 1))
+
+    def _leads(self, table: Table, listed: set[str], links: int) -> bool:
+        """Whether a table says who belongs, or its foreign keys lead to one that does."""
+        if table.key in listed:
+            return True
+        targets = [self.world.catalog.tables.get(fk.target) for fk in table.foreign_keys]
+        return links > 0 and any(t and self._leads(t, listed, links - 1) for t in targets)
+
+    def _parent(self, row: Row, fk: ForeignKey, target: Table) -> Row:
+        parent = self.world.row(target)
+        keys = [row.column(c) for c in fk.columns]
+        given = z3.And(*(z3.Not(k.null) for k in keys))
+        same = [
+            z3.And(parent.column(ref).value == key.value, z3.Not(parent.column(ref).null))
+            for ref, key in zip(fk.ref_columns, keys, strict=True)
+        ]
+        self.world.facts.append(z3.Implies(given, z3.And(*same)))
+        return parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,12 +25,14 @@ NO: Any = z3.BoolVal(val=False)
 class Term:
     """A value and whether it is NULL. ``value`` is a z3 Bool for booleans, else a Value.
 
-    ``path`` names a JSON document of the session (``jwt`` and what is inside it).
+    ``path`` names a JSON document of the session (``jwt`` and what is inside it). ``fields`` are
+    what is known inside a composite value.
     """
 
     value: Any
     null: Any
     path: str | None = None
+    fields: Mapping[str, Term | Array] | None = None
 
     @property
     def is_bool(self) -> bool:
@@ -48,9 +50,13 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """The rows of a query used as a set; each use asks for elements of its own."""
+    """The rows of a query used as a set; each use asks for elements of its own.
+
+    A set that is ``listed`` holds all of them; of any other, they stand for what it may hold.
+    """
 
     elements: Callable[[], list[Alternative]]
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ class Arguments:
     def terms(self) -> list[Term]:
         """Return the single values among them."""
         return [a for a in (*self.positional, *self.named.values()) if isinstance(a, Term)]
+
+    @property
+    def hold_arrays(self) -> bool:
+        """Whether there are sets among them."""
+        return any(isinstance(a, Array) for a in (*self.positional, *self.named.values()))
 
 
 @dataclass(slots=True, eq=False)

@@ -137,6 +137,7 @@ select
             ),
             'on_delete', k.confdeltype,
             'deferrable', k.condeferrable,
+            'validated', k.convalidated,
             'expression', case
                 when k.contype = 'c' then pg_catalog.pg_get_expr(k.conbin, k.conrelid)
             end,
