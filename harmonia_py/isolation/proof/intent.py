@@ -28,6 +28,7 @@ class Intent:
         self.belonging = belonging
         self.world: World = belonging.world
         self.model: TenancyModel = belonging.model
+        self._known: dict[tuple[str, int, int], tuple[Any, object]] = {}
 
     def meant(self, row: Row, tenant: Term | None, command: str, *, new: bool = False) -> Any:
         """Return the formula of access that the model does not know but a person may have meant.
@@ -209,8 +210,15 @@ class Intent:
                         for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
                     )
                 )
-                for same in self._same(parent, anchors, keyed=False):
-                    yield z3.And(linked, same)
+                yield z3.And(linked, self._anchored(parent, anchors))
+
+    def _anchored(self, parent: Row, anchors: list[tuple[Any, Term]]) -> Any:
+        """Return when a column of a row is an anchor; asked for each row that points at it."""
+        key = parent.name, len(parent.columns), id(anchors)
+        if key not in self._known:
+            found = z3.Or(NO, *self._same(parent, anchors, keyed=False))
+            self._known[key] = found, anchors  # which is kept, so that its number is its own
+        return self._known[key][0]
 
     def _same(self, other: Row, anchors: list[tuple[Any, Term]], *, keyed: bool) -> Iterator[Any]:
         """Yield when a column of ``other`` (of its key alone, for ``keyed``) is an anchor."""
