@@ -42,6 +42,7 @@ from harmonia_py.isolation.probes.roles import (
     permissions,
     reach,
     readers,
+    same_team,
     selves,
 )
 from harmonia_py.isolation.probes.storage import objects
@@ -143,7 +144,8 @@ def _tables(lab: Lab, _: ChannelResult) -> ChannelResult:
 
 def _permissions(lab: Lab, seen: ChannelResult) -> ChannelResult:
     signals, cells = permissions.probe(lab, seen.cells, seen.allowed)
-    return ChannelResult([*signals, *selves.probe(lab), *reach.probe(lab)], cells)
+    more = [*selves.probe(lab), *reach.probe(lab), *same_team.probe(lab)]
+    return ChannelResult([*signals, *more], cells)
 
 
 def _keys(lab: Lab, seen: ChannelResult) -> ChannelResult:

@@ -31,7 +31,7 @@ from harmonia_py.isolation.probes.functions import (
     totals,
 )
 from harmonia_py.isolation.probes.identity import accounts
-from harmonia_py.isolation.probes.roles import permissions, reach, readers, selves
+from harmonia_py.isolation.probes.roles import permissions, reach, readers, same_team, selves
 from harmonia_py.isolation.probes.tables import (
     closed,
     credentials,
@@ -337,6 +337,7 @@ def _channels(lab: Lab, piece: str, commands: frozenset[str]) -> Iterator[list[S
     yield signals
     yield selves.probe(lab)
     yield reach.probe(lab)
+    yield same_team.probe(lab)
     yield closed.probe(lab, found.allowed)[0]
     yield refusals.probe(lab, found.allowed)
     yield views.probe(lab)[0]

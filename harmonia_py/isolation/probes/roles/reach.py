@@ -27,7 +27,7 @@ from harmonia_py.isolation.probes.roles.permissions import (
     teams_of,
 )
 
-__all__ = ["probe"]
+__all__ = ["given", "possible", "probe"]
 
 ROLE = "hz_reach"
 OTHER = "hz_other"
@@ -47,15 +47,15 @@ def probe(lab: Lab) -> list[Signal]:
             held = frozenset(k for some in keys.values() for k in some)
             if not held:
                 continue
-            pre = _given(lab, source, members[-1], held)
-            if pre is None or not _possible(lab, members[-1], pre):
+            pre = given(lab, source, members[-1], held)
+            if pre is None or not possible(lab, members[-1], pre):
                 continue
             part = _Part(lab, table, model, members[-1], name, held, pre)
             out += part.signals()
     return out
 
 
-def _given(
+def given(
     lab: Lab, source: PermissionTable, actor: Actor, keys: frozenset[str]
 ) -> tuple[str, ...] | None:
     """Compose what gives the actor a role that holds the keys and nothing else."""
@@ -85,7 +85,7 @@ def _given(
     return seat, lab.text(grant)
 
 
-def _possible(lab: Lab, actor: Actor, pre: tuple[str, ...]) -> bool:
+def possible(lab: Lab, actor: Actor, pre: tuple[str, ...]) -> bool:
     """Whether an organization can have such a role at all (roles may be fixed)."""
     key = ("reach", actor.name)
     if key not in lab.memo:
@@ -131,16 +131,16 @@ class _Part:
 
     def _run(self, plan: list[tuple[str, Probe]]) -> list[Outcome]:
         """Run the probes once the role is given: for all together, if they do not look at it."""
-        lab, given = self.lab, {s.table for s in self.lab.model.permission_tables}
-        given |= {m.table for m in lab.model.memberships}
+        lab, changed = self.lab, {s.table for s in self.lab.model.permission_tables}
+        changed |= {m.table for m in lab.model.memberships}
         # Triggers have their say where one hands over or adds, and not where rows are counted.
         quiet = [what not in ("hand over", "insert") for what, _ in plan]
         probes = [item for _, item in plan]
         for item, counted in zip(probes, quiet, strict=True):
             item.replica = counted
-        if self.table.key not in given:
-            with lab.after(self.pre, {self.table.key}) as possible:
-                if possible:
+        if self.table.key not in changed:
+            with lab.after(self.pre, {self.table.key}) as done:
+                if done:
                     return lab.run(probes)
         for item, counted in zip(probes, quiet, strict=True):
             item.pre, item.replica, item.stay = self.pre, True, counted

@@ -1,0 +1,39 @@
+"""Two tenants may have a team of the same id, and neither reaches the other's rows by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harmonia_py.engines import Database
+from harmonia_py.isolation import runner
+from harmonia_py.isolation.model import load
+from harmonia_py.isolation.probes.roles import same_team
+
+_SPAN = (
+    "private.spans((select private.my_span('companies.{verb}')), organization_id, team_id,"
+    " owner_id)"
+)
+COMMANDS = {
+    "select": ("companies", "using", "read"),
+    "insert": ("companies", "with check", "write"),
+    "update": ("companies", "using", "write"),
+    "delete": ("companies", "using", "delete"),
+    "insert below": ("company_tags", "with check", "write"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_id_of_a_team_opens_no_tenant(database: Database, name: str) -> None:
+    table, clause, verb = COMMANDS[name]
+    command = name.split()[0]
+    said = load(Path(__file__).resolve().parents[3] / "harmonia.toml")
+    with database.connect_admin() as conn, runner.laboratory(conn, said) as lab:
+        lab.only = frozenset({f"public.{table}"})
+        assert same_team.probe(lab) == []
+        conn.execute(
+            f"alter policy {command}_member on public.{table} {clause} ({_SPAN.format(verb=verb)})"
+        )
+        found = {(s.rule, s.object, s.command) for s in same_team.probe(lab)}
+        assert found == {("cross_tenant.team", f"public.{table}", command)}
