@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
+from typing import NamedTuple
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
-__all__ = ["References", "elements", "literals", "names_caller"]
+__all__ = ["Feed", "References", "elements", "literals", "names_caller"]
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
 # The token's subject, as policies and helpers of all kinds take it.
@@ -66,6 +67,19 @@ def _told(table: Table, text: str) -> str:
         return "true" if always else match[0]
 
     return re.sub(r'\(?\b"?(\w+)"? IS NOT NULL\b\)?', said, text)
+
+
+class Feed(NamedTuple):
+    """How triggers fill a table: where a load has switched them off too, and ending as well."""
+
+    always: bool = False
+    ends: bool = False
+
+
+def _does(verb: str, text: str, table: Table) -> bool:
+    """Whether a body does something to a table, by its name."""
+    name = rf'(?:"?{re.escape(table.schema)}"?\s*\.\s*)?"?{re.escape(table.name)}"?'
+    return re.search(rf'\b{verb.replace(" ", "[ ]+")}\s+{name}(?![\w."])', text, re.I) is not None
 
 
 class References:
@@ -201,6 +215,28 @@ class References:
                 if other != key:
                     count[other] += 1
         return dict(count)
+
+    @cached_property
+    def feeds(self) -> dict[str, dict[str, Feed]]:
+        """The tables that triggers of each table fill, that policies read and no client does.
+
+        They keep ready what the policies would otherwise have to work out.
+        """
+        asked = [t for key in self.authority if (t := self.catalog.tables.get(key)) and t.is_base]
+        closed = [t for t in asked if not any(t.can(role, "INSERT") for role in self.catalog.roles)]
+        found: dict[str, dict[str, Feed]] = {}
+        for table in self.catalog.tables.values():
+            for trigger in table.triggers:
+                function = self.catalog.functions.get(f"{trigger.function}()")
+                text = self.closure_text(function.source) if function else ""
+                for fed in closed:
+                    if fed is not table and _does("insert into", text, fed):
+                        known = found.setdefault(table.key, {}).get(fed.key, Feed())
+                        found[table.key][fed.key] = Feed(
+                            known.always or trigger.always,
+                            known.ends or _does("delete from", text, fed),
+                        )
+        return found
 
     def consulted(self, table: Table) -> frozenset[str]:
         """Return the columns of ``table`` that other tables' policies name when they read it.

@@ -19,7 +19,17 @@ from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof import Proof, prove
 
 FOLDER = Path(__file__).parent / "isolation_fixtures"
-IDIOMS = ("helper", "memberships_in", "claims", "owners", "teams", "profiles", "seats", "stalls")
+IDIOMS = (
+    "helper",
+    "memberships_in",
+    "claims",
+    "owners",
+    "teams",
+    "profiles",
+    "seats",
+    "stalls",
+    "ready",
+)
 
 Judge = Callable[..., Report]
 

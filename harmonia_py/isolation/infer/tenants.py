@@ -31,7 +31,14 @@ def choose(
                 continue
             if fk.columns[0] in users[member.key]:
                 continue
-            authority = refs.authority.get(member.key, 0)
+            if any(
+                _keeps(refs, key, member.key)
+                and key in users
+                and any(other.target == root.key for other in catalog.tables[key].foreign_keys)
+                for key in refs.feeds
+            ):
+                continue  # what it says is that table's to say
+            authority = _authority(refs, member.key)
             if not pairs_user_with(member, fk.columns[0], users[member.key]) and authority < 2:
                 continue
             names = tenant_column_names(catalog, root.key)
@@ -53,9 +60,21 @@ def choose(
                 best = (score, root.key, member.key)
     if best is None or (best[0][0] == 0 and best[0][2] < 2):
         return None
-    if not refs.authority.get(best[2]) and not _asked_elsewhere(refs, best[2]):
+    if not _authority(refs, best[2]) and not _asked_elsewhere(refs, best[2]):
         return None  # people and things are paired for another reason: likes, bookmarks
     return best[1], best[2]
+
+
+def _authority(refs: References, key: str) -> int:
+    """Count the tables whose policies read a table, or what its triggers keep ready of it."""
+    kept = [fed for fed in refs.feeds.get(key, ()) if _keeps(refs, key, fed)]
+    return max(refs.authority.get(k, 0) for k in (key, *kept))
+
+
+def _keeps(refs: References, key: str, fed: str) -> bool:
+    """Whether triggers of one table put rows into another and take them away again."""
+    feed = refs.feeds.get(key, {}).get(fed)
+    return feed is not None and feed.ends
 
 
 def _is_dealing(
