@@ -98,6 +98,7 @@ class References:
         # The same bodies and policies are asked for again and again.
         self._words: dict[str, frozenset[str]] = {}
         self._consulted: dict[str, frozenset[str]] = {}
+        self._filled: dict[str, dict[str, bool]] = {}
 
     def words(self, text: str) -> frozenset[str]:
         """Return every identifier in ``text``."""
@@ -218,25 +219,35 @@ class References:
 
     @cached_property
     def feeds(self) -> dict[str, dict[str, Feed]]:
-        """The tables that triggers of each table fill, that policies read and no client does.
+        """The tables that triggers of each table fill, that policies read and no client fills.
 
         They keep ready what the policies would otherwise have to work out.
         """
-        asked = [t for key in self.authority if (t := self.catalog.tables.get(key)) and t.is_base]
-        closed = [t for t in asked if not any(t.can(role, "INSERT") for role in self.catalog.roles)]
         found: dict[str, dict[str, Feed]] = {}
         for table in self.catalog.tables.values():
             for trigger in table.triggers:
-                function = self.catalog.functions.get(f"{trigger.function}()")
-                text = self.closure_text(function.source) if function else ""
-                for fed in closed:
-                    if fed is not table and _does("insert into", text, fed):
-                        known = found.setdefault(table.key, {}).get(fed.key, Feed())
-                        found[table.key][fed.key] = Feed(
-                            known.always or trigger.always,
-                            known.ends or _does("delete from", text, fed),
+                for key, ends in self._filled_by(f"{trigger.function}()").items():
+                    if key != table.key:
+                        known = found.setdefault(table.key, {}).get(key, Feed())
+                        found[table.key][key] = Feed(
+                            known.always or trigger.always, known.ends or ends
                         )
         return found
+
+    def _filled_by(self, function: str) -> dict[str, bool]:
+        """Return the tables that a trigger function fills, and whether it empties them as well."""
+        if function not in self._filled:
+            body = self.catalog.functions.get(function)
+            text = self.closure_text(body.source) if body else ""
+            asked = [self.catalog.tables[k] for k in self.direct(text)[0] & self.authority.keys()]
+            self._filled[function] = {
+                t.key: _does("delete from", text, t)
+                for t in asked
+                if t.is_base
+                and not any(t.can(role, "INSERT") for role in self.catalog.roles)
+                and _does("insert into", text, t)
+            }
+        return self._filled[function]
 
     def consulted(self, table: Table) -> frozenset[str]:
         """Return the columns of ``table`` that other tables' policies name when they read it.
