@@ -355,6 +355,10 @@ class Translator:
 
         As for a member, the flag may be false in any world. A set that is stored may hold anything.
         """
+        stored = [side for side in (left, right) if isinstance(side, Term)]
+        if stored:
+            listed = self.world.fresh("a set", never_null=True)
+            return self._strict(name, [*stored, listed], boolean=True)
         flag = self.world.flag(name)
         if name == "<@":
             left, right = right, left
@@ -367,8 +371,7 @@ class Translator:
                 self.world.facts.append(z3.Implies(flag, z3.Or(NO, *held)))
             elif right.listed:
                 self.world.facts.append(z3.Implies(flag, z3.And(YES, *held)))
-        nulls = [side.null for side in (left, right) if isinstance(side, Term)]
-        return Term(flag, z3.Or(NO, *nulls))
+        return self.world.boolean(flag)
 
     def _common(self, one: Alternative, other: Alternative) -> Any:
         same = self._equal(one.columns[0][1], other.columns[0][1])
