@@ -118,12 +118,15 @@ def _inserts(lab: Lab, table: Table, actor: Actor, teams: list[str]) -> Iterator
     places: list[dict[str, Any]] = []
     if (actor.role, "INSERT") in table.column(model.team_column.split(".")[0]).privileges:
         places += [{model.team_column: team} for team in teams]
+    taken = {identity(table, data) for _, data in lab.before(table).values()}
     for fk in table.foreign_keys:
         target, column = lab.catalog.table(fk.target), lab.model.of(fk.target).team_column
         for row in lab.fixtures.of(fk.target, "B") if target and column else ():
-            if target and resolve(lab, target, row.values, column) in teams:
-                pairs = zip(fk.columns, fk.ref_columns, strict=True)
-                places.append({c: row.values.get(ref) for c, ref in pairs})
+            pairs = zip(fk.columns, fk.ref_columns, strict=True)
+            place = {c: row.values.get(ref) for c, ref in pairs}
+            free = identity(table, own | place) not in taken
+            if target and free and resolve(lab, target, row.values, column) in teams:
+                places.append(place)
                 break
     for shape, place in product(shapes, places):
         values = shape | place
