@@ -169,8 +169,9 @@ def test_a_hole_in_the_seats_takes_the_proofs_of_harmonia_away(
         conn.execute("set local search_path = ''")
         found = conn.execute("select pg_get_viewdef('private.my_seats'::regclass)").fetchone()
         assert found is not None
-        hole = found[0].replace(*SEATS[name])
-        assert hole != found[0]
+        whole = found[0].replace("s.", "")  # before PostgreSQL 16 columns come with their alias
+        hole = whole.replace(*SEATS[name])
+        assert hole != whole
         conn.execute(
             f"create or replace view private.my_seats with (security_barrier = true) as {hole}"
         )
