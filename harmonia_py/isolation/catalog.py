@@ -124,12 +124,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A row or statement trigger that is enabled; ``always``, even where a load switches it off."""
+    """A row or statement trigger that is enabled."""
 
     name: str
     function: str
     definition: str
-    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,9 +245,7 @@ def _table(row: dict[str, Any]) -> Table:
             )
             for p in row["policies"]
         ),
-        triggers=tuple(
-            Trigger(t["name"], t["function"], t["definition"], t["always"]) for t in row["triggers"]
-        ),
+        triggers=tuple(Trigger(t["name"], t["function"], t["definition"]) for t in row["triggers"]),
         parent=row["parent"],
         partition_bound=row["bound"],
         definition=row["definition"],

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
-from typing import NamedTuple
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
-__all__ = ["Feed", "References", "elements", "literals", "names_caller"]
+__all__ = ["References", "elements", "literals", "names_caller"]
 
 _WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
 # The token's subject, as policies and helpers of all kinds take it.
@@ -67,13 +66,6 @@ def _told(table: Table, text: str) -> str:
         return "true" if always else match[0]
 
     return re.sub(r'\(?\b"?(\w+)"? IS NOT NULL\b\)?', said, text)
-
-
-class Feed(NamedTuple):
-    """How triggers fill a table: where a load has switched them off too, and ending as well."""
-
-    always: bool = False
-    ends: bool = False
 
 
 def _does(verb: str, text: str, table: Table) -> bool:
@@ -218,20 +210,19 @@ class References:
         return dict(count)
 
     @cached_property
-    def feeds(self) -> dict[str, dict[str, Feed]]:
+    def feeds(self) -> dict[str, dict[str, bool]]:
         """The tables that triggers of each table fill, that policies read and no client fills.
 
-        They keep ready what the policies would otherwise have to work out.
+        They keep ready what the policies would otherwise have to work out. True where the triggers
+        take rows out again as well.
         """
-        found: dict[str, dict[str, Feed]] = {}
+        found: dict[str, dict[str, bool]] = {}
         for table in self.catalog.tables.values():
             for trigger in table.triggers:
                 for key, ends in self._filled_by(f"{trigger.function}()").items():
                     if key != table.key:
-                        known = found.setdefault(table.key, {}).get(key, Feed())
-                        found[table.key][key] = Feed(
-                            known.always or trigger.always, known.ends or ends
-                        )
+                        fed = found.setdefault(table.key, {})
+                        fed[key] = fed.get(key, False) or ends
         return found
 
     def _filled_by(self, function: str) -> dict[str, bool]:

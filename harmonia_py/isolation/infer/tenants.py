@@ -73,8 +73,7 @@ def _authority(refs: References, key: str) -> int:
 
 def _keeps(refs: References, key: str, fed: str) -> bool:
     """Whether triggers of one table put rows into another and take them away again."""
-    feed = refs.feeds.get(key, {}).get(fed)
-    return feed is not None and feed.ends
+    return refs.feeds.get(key, {}).get(fed, False)
 
 
 def _is_dealing(

@@ -187,8 +187,7 @@ select
         select coalesce(jsonb_agg(jsonb_build_object(
             'name', g.tgname,
             'function', fn.nspname || '.' || f.proname,
-            'definition', pg_catalog.pg_get_triggerdef(g.oid),
-            'always', g.tgenabled = 'A'
+            'definition', pg_catalog.pg_get_triggerdef(g.oid)
         ) order by g.tgname), '[]')
         from pg_catalog.pg_trigger as g
         inner join pg_catalog.pg_proc as f on f.oid = g.tgfoid
