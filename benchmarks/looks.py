@@ -1,11 +1,11 @@
-"""What cheaper looks of the authorizer would gain, each built on a copy and compared in one run.
+"""What seats gain, and what else would, each way built on a copy and compared in one run.
 
     python -m benchmarks.looks                # 100,000 contacts in 300 organizations
 
-``benchmarks.rls`` says what the policies cost; this says what is to be had by other ones. Most ways
-give a right away (to one's own or one's team's rows, to API keys, to support access) or do not keep
-up with changes: they are no proposals, they bound what a proposal could gain. The ratios are to the
-statement by hand, as there.
+``benchmarks.rls`` says what the policies cost; this says what is to be had by other ones. Some give
+a right away (to one's own or one's team's rows, to API keys, to support access): they are no
+proposals, they bound what a proposal could gain. The ratios are to the statement by hand, as
+there.
 """
 
 from __future__ import annotations
@@ -28,200 +28,61 @@ NAMES = (
     "update one",
     "delete one",
 )
-_ONE_CALL = SWAP.replace(
-    "{condition}", "organization_id = any(array(select private.org_ids(''contacts.read'')))"
-)
+#: The second condition of a policy on records, which is the same in every way but one.
+_REACH = """
+    and (
+        organization_id = any(array(select private.{asked}(''contacts.read'')))
+        or private.spans(
+            (select private.my_span(''contacts.read'')), organization_id, team_id, owner_id
+        )
+    ) is true
+"""
+_SOMEWHERE = """organization_id = any(array(
+    select private.{asked}(''contacts.read'', ''contacts.read_team'', ''contacts.read_own'')
+))"""
 
-#: The two questions of a policy, up to what differs.
-_ORG_IDS = """create or replace function private.org_ids(variadic p_permissions text[])
+#: The seats, read by a function instead of the plan of the statement.
+_FUNCTION = """
+create function private.bench_seats(variadic p_permissions text[])
 returns setof uuid
 language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
 rows 5
 as $$
 declare
     v_claims constant jsonb := auth.jwt();
     v_user_id constant uuid := v_claims ->> 'sub';
-    v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
-"""
-_PARTIAL_REACH = """create or replace function private.partial_reach(p_permission text)
-returns boolean
-language plpgsql stable security definer set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off set enable_bitmapscan = off
-as $$
-"""
-
-#: A membership that holds its rights and the state of its organization: one table instead of five.
-_READY = (
-    """
-alter table public.memberships
-    add column rights text[], add column organization_status text, add column require_mfa boolean;
-alter table public.memberships disable trigger user;
-update public.memberships as m
-set
-    rights = (
-        select array_agg(b.permission)
-        from public.builtin_role_permissions as b where b.role = m.role
-    ),
-    organization_status = o.status,
-    require_mfa = o.require_mfa
-from public.organizations as o
-where o.id = m.organization_id;
-analyze public.memberships;
-"""
-    + _ORG_IDS
-    + """begin
-    return query
-        select m.organization_id
-        from public.memberships as m
-        where
-            m.user_id = v_user_id and m.status = 'active' and m.rights && p_permissions
-            and m.organization_status in ('active', 'closing') and (v_aal2 or not m.require_mfa)
-            {account};
-end;
-$$;
-"""
-    + _PARTIAL_REACH
-    + """declare
-    v_user_id constant uuid := auth.jwt() ->> 'sub';
+    v_codes constant bigint[] := private.codes(variadic p_permissions);
 begin
-    return exists (
-        select 1 from public.memberships as m
-        where m.user_id = v_user_id and m.status = 'active' and not p_permission = any(m.rights)
-    );
-end;
-$$;
-"""
-)
-_ACCOUNT = """
-            and (v_aal2 or not exists (
-                select 1 from auth.mfa_factors as f
-                where f.user_id = v_user_id and f.status = 'verified'
-            ))
-            and exists (
-                select 1 from auth.users as u
-                where u.id = v_user_id and u.deleted_at is null
-                and (u.banned_until is null or u.banned_until <= pg_catalog.now())
-            )
-"""
-
-#: All answers ready, by person and permission: what is left is to find one row, twice a statement.
-#: The least that an authorizer can look at which knows of rights, owners and teams.
-_ANSWERS = (
-    """
-create table private.bench_answers (
-    user_id uuid,
-    permission text,
-    aal2 boolean,
-    organization_ids uuid[] not null,
-    partial boolean not null,
-    primary key (user_id, permission, aal2)
-);
-insert into private.bench_answers
-select m.user_id, p.key, a.aal2, array_agg(m.organization_id), false
-from public.memberships as m
-inner join public.builtin_role_permissions as b on m.role = b.role
-inner join public.permissions as p on b.permission = p.key
-inner join (values (false), (true)) as a (aal2) on a.aal2 or not p.step_up
-group by m.user_id, p.key, a.aal2;
-analyze private.bench_answers;
-"""
-    + _ORG_IDS
-    + """begin
     return query
-        select pg_catalog.unnest(r.organization_ids)
-        from private.bench_answers as r
-        where r.user_id = v_user_id and r.permission = p_permissions[1] and r.aal2 = v_aal2;
+        select s.organization_id
+        from private.seats as s
+        where s.user_id = v_user_id and s.status = 'active' and s.role = s.rated_role
+            and (s.banned_until is null or s.banned_until <= pg_catalog.now())
+            and (not s.guarded or v_claims ->> 'aal' = 'aal2')
+            and coalesce(v_claims ->> 'is_anonymous', 'false') = 'false'
+            and s.rights && v_codes;
 end;
 $$;
-"""
-    + _PARTIAL_REACH
-    + """declare
-    v_claims constant jsonb := auth.jwt();
-    v_user_id constant uuid := v_claims ->> 'sub';
-    v_aal2 constant boolean := coalesce(v_claims ->> 'aal', 'aal1') = 'aal2';
-begin
-    return coalesce(
-        (
-            select r.partial
-            from private.bench_answers as r
-            where r.user_id = v_user_id and r.permission = p_permission and r.aal2 = v_aal2
-        ),
-        true
-    );
-end;
-$$;
-"""
-)
+grant execute on function private.bench_seats(text[]) to authenticated;
+""" + SWAP.replace("{condition}", (_SOMEWHERE + _REACH).replace("{asked}", "bench_seats"))
 
-#: The looks as views with owner rights, which the planner puts into the statement itself.
-_IN_PLAN = """
-create view private.bench_seats with (security_barrier) as
-select m.organization_id, m.role, o.status
-from public.memberships as m
-inner join public.organizations as o on o.id = m.organization_id
-where
-    m.user_id = (select auth.uid()) and m.status = 'active' and o.status in ('active', 'closing')
-    and ((select coalesce(auth.jwt() ->> 'aal', 'aal1') = 'aal2') or not o.require_mfa)
-    and (
-        (select coalesce(auth.jwt() ->> 'aal', 'aal1') = 'aal2')
-        or not (select exists (
-            select 1 from auth.mfa_factors as f
-            where f.user_id = (select auth.uid()) and f.status = 'verified'
-        ))
-    )
-    and (select exists (
-        select 1 from auth.users as u
-        where u.id = (select auth.uid()) and u.deleted_at is null
-        and (u.banned_until is null or u.banned_until <= now())
-    ));
-create view private.bench_roles with (security_barrier) as
-select b.role, b.permission from public.builtin_role_permissions as b;
-create view private.bench_permissions with (security_barrier) as
-select p.key, p.writes, p.step_up from public.permissions as p;
-grant select on private.bench_seats, private.bench_roles, private.bench_permissions
-to authenticated;
-""" + SWAP.replace(
+_ONE_QUESTION = SWAP.replace(
     "{condition}",
     """organization_id = any(array(
-        select s.organization_id from private.bench_seats as s
-        where exists (
-            select 1 from private.bench_permissions as p
-            where p.key in (''contacts.read'', ''contacts.read_team'', ''contacts.read_own'')
-            and not p.step_up and (s.status = ''active'' or not p.writes)
-            and exists (
-                select 1 from private.bench_roles as r
-                where r.role = s.role and r.permission = p.key
-            )
-        )
-    ))
-    and (
-        not exists (
-            select 1 from private.bench_seats as s
-            where not exists (
-                select 1 from private.bench_roles as r
-                where r.role = s.role and r.permission = ''contacts.read''
-            )
-        )
-        or organization_id = any(array(select private.org_ids(''contacts.read'')))
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids(''contacts.read_own'')))
-        )
-    )""",
+        select s.organization_id from private.my_seats as s
+        where s.rights && private.codes(''contacts.read'')
+    ))""",
 )
 
 WAYS = {
     "the policies as they are": "",
-    "the looks inside the plan of the statement": _IN_PLAN,
-    "a membership that knows its rights and its organization": _READY.replace(
-        "{account}", _ACCOUNT
+    "nobody has a seat": "delete from private.seats",
+    "no seats: the authorizer at once": SWAP.replace(
+        "{condition}", (_SOMEWHERE + _REACH).replace("{asked}", "org_ids")
     ),
-    "one call, without owners and teams": _ONE_CALL,
-    "a membership that knows the account as well": _READY.replace("{account}", ""),
-    "the same in one call, without owners and teams": _READY.replace("{account}", "") + _ONE_CALL,
-    "every answer ready in one row": _ANSWERS,
-    "an authorizer that looks at nothing": DEAF,
+    "seats, read by a function": _FUNCTION,
+    "seats, one question: without owners and teams": _ONE_QUESTION,
+    "seats that are not looked at": DEAF,
     "the least policy": FLOOR,
 }
 

@@ -10,8 +10,8 @@ other things too:
 * ``hand``: as a role that bypasses RLS, with ``organization_id = ...`` written by hand;
 * ``floor``: as ``authenticated`` under the least policy that still looks up who asks: one range of
   one index, once a statement. What it costs no policy can save; a goal below it cannot be met;
-* ``deaf``: as ``authenticated`` under Harmonia's policies, over an authorizer that looks at nothing
-  and answers from a constant: what is between it and ``policy`` are the looks;
+* ``deaf``: as ``authenticated`` under Harmonia's policies, over seats that are constants: what is
+  between it and ``policy`` are the looks into the seats;
 * ``policy``: as ``authenticated`` under Harmonia's policies, as a frontend sends it;
 * ``per row``: the same under ``is_member(organization_id)`` called for each row.
 
@@ -23,8 +23,9 @@ each time, which below the policies they are not, so these two ratios flatter th
 
 ``policy`` compares the statements alone, with the time the policies add; ``request`` compares the
 transactions PostgREST makes of them: begin, the settings of role and claims, the rows as JSON, the
-end. Exits with 1 when a plan reads a whole tenant table, and with 3 when a statement is above its
-goal.
+end; ``planned anew`` the statements as a client sends them that prepares nothing, so that their
+policies are planned each time as well. Exits with 1 when a plan reads a whole tenant table, and
+with 3 when a statement is above its goal.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from benchmarks.frontend import (
 from harmonia_py.engines import Database, EmbeddedEngine
 
 Connection = psycopg.Connection[Any]
+Taken = tuple[float, float, float]
 #: All statements are gone through this many times: what disturbs the machine for a second then
 #: falls on a part of the rounds of many statements, and not on all rounds of one.
 PASSES = 5
@@ -70,6 +72,7 @@ HEAD = (
     "deaf",
     "policy",
     "request",
+    "planned anew",
     "per row",
     "goal",
     "met",
@@ -145,21 +148,23 @@ def parameters(connection: Connection) -> dict[str, Any]:
     }
 
 
-def timed(
-    connection: Connection, role: str, text: str, values: Mapping[str, Any]
-) -> tuple[float, float]:
-    """Return the seconds of the statement alone, and of the request PostgREST makes of it."""
+def timed(connection: Connection, role: str, text: str, values: Mapping[str, Any]) -> Taken:
+    """Return the seconds of the statement, of the request made of it, and of it planned anew."""
     with request(connection, role):
         alone = _run(connection, text, values)
+    with request(connection, role):
+        anew = _run(connection, text, values, prepare=False)
     began = time.perf_counter()
     with request(connection, role):
         _run(connection, as_sent(text), values)
-    return alone, time.perf_counter() - began
+    return alone, time.perf_counter() - began, anew
 
 
-def _run(connection: Connection, text: str, values: Mapping[str, Any]) -> float:
+def _run(
+    connection: Connection, text: str, values: Mapping[str, Any], *, prepare: bool = True
+) -> float:
     started = time.perf_counter()
-    cursor = connection.execute(text.encode(), values, prepare=True)
+    cursor = connection.execute(text.encode(), values, prepare=prepare)
     if cursor.description:
         cursor.fetchall()
     return time.perf_counter() - started
@@ -169,9 +174,9 @@ def measure(
     connections: tuple[Connection, Connection, Connection, Connection, Connection],
     statement: Statement,
     values: Mapping[str, Any],
-    taken: dict[str, list[tuple[float, float]]],
+    taken: dict[str, list[Taken]],
 ) -> None:
-    """Add one pass of the statement, its ways in turns, to the seconds (statement, request)."""
+    """Add one pass of the statement, its ways in turns, to what was taken."""
     hand, floor, deaf, own, peer = connections
     ways = {
         "hand": (hand, "postgres", statement.hand),
@@ -180,7 +185,7 @@ def measure(
         "policy": (own, "authenticated", statement.policy),
         "per row": (peer, "authenticated", statement.per_row or statement.policy),
     }
-    fresh: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    fresh: dict[str, list[Taken]] = {way: [] for way in ways}
     warm_up = WARM_AGAIN if taken else WARM_UP
     for turn in range(warm_up + statement.rounds):
         for way, (connection, role, text) in ways.items():
@@ -200,11 +205,12 @@ def undisturbed(seconds: Sequence[float]) -> float:
 
 
 def line(
-    statement: Statement, taken: dict[str, list[tuple[float, float]]], scans: Sequence[str]
+    statement: Statement, taken: dict[str, list[Taken]], scans: Sequence[str]
 ) -> tuple[tuple[str, ...], bool]:
     """Return the line of one statement and whether it meets its goal."""
     alone = {way: undisturbed([t[0] for t in found]) for way, found in taken.items()}
     whole = {way: undisturbed([t[1] for t in found]) for way, found in taken.items()}
+    anew = {way: undisturbed([t[2] for t in found]) for way, found in taken.items()}
     ratio, sent = alone["policy"] / alone["hand"], whole["policy"] / whole["hand"]
     # What a function answers is judged inside it, whatever the policies say.
     least = alone["floor"] / alone["hand"] if statement.per_row is None else None
@@ -220,6 +226,7 @@ def line(
         f"{alone['deaf'] / alone['hand']:.2f} x",
         f"{ratio:.2f} x",
         f"{sent:.2f} x",
+        f"{anew['policy'] / anew['hand']:.2f} x",
         f"{alone['per row'] / alone['hand']:.2f} x",
         f"{statement.goal} x",
         "; ".join([verdict, *scans]),
@@ -239,7 +246,7 @@ def compare(database: Database, floor: Database, deaf: Database, peer: Database)
         peer.connect(autocommit=True) as other,
     ):
         values, large = parameters(hand), tables(hand)
-        taken: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        taken: dict[str, dict[str, list[Taken]]] = {}
         for turn in range(PASSES):
             print(f"pass {turn + 1} of {PASSES}", file=sys.stderr, flush=True)
             for statement in STATEMENTS:

@@ -1350,6 +1350,7 @@ export type Database = {
           writes: boolean
           step_up: boolean
           members_only: boolean
+          code: number
         }
         Insert: {
         }

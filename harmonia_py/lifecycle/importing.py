@@ -124,6 +124,7 @@ def import_organization(
             if progress:
                 progress(entry["table"], entry["rows"])
         conn.execute("set local session_replication_role = origin")
+        conn.execute("select private.rate_organization(%s)", [organization_id])
         for table, entry in tables:
             _check_foreign_keys(conn, table, organization_id)
             _check_fingerprint(conn, table, entry, organization_id)

@@ -54,13 +54,64 @@ for each row
 execute function private.tg_touch_updated_at();
 
 -- Permissions and roles ---------------------------------------------------------------------
+-- In seats a permission is a number: comparing texts would take most of the time that they save.
+create function private.code(p_permission text)
+returns bigint
+-- Not SQL: a policy calls it for each of its permissions whenever a statement is planned.
+language plpgsql
+-- With constants it is evaluated while a statement is planned, and never again.
+immutable
+strict
+parallel safe
+set search_path = ''
+as $$
+begin
+    return (
+        'x' || pg_catalog.left(
+            pg_catalog.encode(
+                pg_catalog.sha256(pg_catalog.convert_to(p_permission, 'UTF8')), 'hex'
+            ),
+            16
+        )
+    )::bit(64)::bigint;
+end;
+$$;
+comment on function private.code(text) is
+'The number that stands for a permission in seats.';
+grant execute on function private.code(text) to authenticated;
+
+create function private.codes(variadic p_permissions text[])
+returns bigint[]
+language plpgsql
+immutable
+strict
+parallel safe
+set search_path = ''
+as $$
+declare
+    v_permission text;
+    v_codes bigint[];
+begin
+    foreach v_permission in array p_permissions loop
+        v_codes := v_codes || private.code(v_permission);
+    end loop;
+    return v_codes;
+end;
+$$;
+comment on function private.codes(text[]) is
+'The numbers that stand for permissions in seats.';
+grant execute on function private.codes(text[]) to authenticated;
+
 create table public.permissions (
     key text not null,
     description text not null,
     writes boolean not null,
     step_up boolean not null default false,
     members_only boolean not null default false,
+    code bigint not null generated always as (private.code(key)) stored,
     constraint permissions_pkey primary key (key),
+    -- Two permissions with the same number would be one.
+    constraint permissions_code_key unique (code),
     constraint permissions_key_check check (key ~ '^[a-z_]+\.[a-z_]+$')
 );
 comment on table public.permissions is 'What can be permitted. The same list for every tenant.';
@@ -69,6 +120,7 @@ comment on column public.permissions.writes is
 comment on column public.permissions.step_up is 'True when it always needs a session at aal2.';
 comment on column public.permissions.members_only is
 'True when platform staff can never be given it: what governs the organization itself.';
+comment on column public.permissions.code is 'The number that stands for it in seats.';
 call private.lock_down('public.permissions');
 
 create table public.builtin_role_permissions (
@@ -165,6 +217,8 @@ create table public.memberships (
     constraint memberships_role_fkey
     foreign key (organization_id, role)
     references public.roles (organization_id, key) on delete restrict,
+    -- What a seat hangs on.
+    constraint memberships_seat_key unique (organization_id, user_id, role, status),
     constraint memberships_status_check check (status in ('active', 'suspended'))
 );
 comment on table public.memberships is
@@ -569,74 +623,6 @@ $$;
 comment on function private.org_ids(text[]) is
 'The one authorizer: the organizations in which the caller holds any of the permissions now.';
 grant execute on function private.org_ids(text[]) to authenticated;
-
-create function private.partial_reach(p_permission text)
-returns boolean
-language plpgsql
-stable
--- Reads memberships and roles past their policies.
-security definer
-set search_path = ''
-set plan_cache_mode = 'force_generic_plan'
-set enable_seqscan = off
-set enable_bitmapscan = off
-as $$
-declare
-    v_claims constant jsonb := auth.jwt();
-    v_user_id constant uuid := v_claims ->> 'sub';
-begin
-    -- API keys come in by another door: for them nothing is assumed.
-    if v_user_id is null then
-        return true;
-    end if;
-    -- Nor for staff, who get in with a second factor only.
-    if v_claims ->> 'aal' = 'aal2' then
-        if exists (select 1 from private.support_grants as g where g.agent_id = v_user_id) then
-            return true;
-        end if;
-    end if;
-    -- The answer for most, from two indexes; each table more would be felt in every statement.
-    if not exists (
-        select 1
-        from public.memberships as m
-        where
-            m.user_id = v_user_id
-            and m.status = 'active'
-            and not exists (
-                select 1
-                from public.builtin_role_permissions as b
-                where b.role = m.role and b.permission = p_permission
-            )
-    ) then
-        return false;
-    end if;
-    return exists (
-        select 1
-        from public.memberships as m
-        where
-            m.user_id = v_user_id
-            and m.status = 'active'
-            and not exists (
-                select 1
-                from public.builtin_role_permissions as b
-                where b.role = m.role and b.permission = p_permission
-            )
-            and not exists (
-                select 1
-                from public.role_permissions as r
-                where
-                    r.organization_id = m.organization_id
-                    and r.role = m.role
-                    and r.permission = p_permission
-            )
-    );
-end;
-$$;
-comment on function private.partial_reach(text) is
-'False only when every role of the caller holds the permission for whole organizations, so that
-policies need not look at the owner and the team of each row. Gives no access by itself. Asks only
-for the role: what else is asked of a permission is the same for all of its reaches.';
-grant execute on function private.partial_reach(text) to authenticated;
 
 create function private.team_ids()
 returns setof uuid

@@ -14,6 +14,10 @@ as $$
         -- the closure itself, its holds, its progress and its certificate
         'private.closures', 'private.legal_holds', 'private.purge_progress',
         'private.deletion_certificates',
+        -- follows from memberships and goes with them, also under a hold
+        'private.seats',
+        -- how often rights were rated anew: says nothing
+        'private.organization_turns',
         -- that an incident concerned the organization and that it was told
         'private.incident_organizations', 'private.notifications'
     ]

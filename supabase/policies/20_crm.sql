@@ -1,11 +1,15 @@
+-- Each policy asks in which organizations the caller holds a permission: of the seats, which the
+-- plan of the statement itself reads, and where they say nothing, of the authorizer.
+--
 -- Records have an owner and a team, and three reaches: everything, one's teams', one's own. The
--- first condition of each such policy is the union of the three, so that one index range on
--- (organization_id, ...) finds the candidates; the rest is decided on columns of the same index,
--- and not at all for callers whose roles reach whole organizations (partial_reach is false).
--- Without IS TRUE the planner would take the alternatives for an OR of index conditions and give up
--- the order of the index: the latest 50 rows of a large organization then cost a sort of all.
--- WITH CHECK judges a row that is at hand and needs no index: the alternatives alone, of which the
--- first answers for most callers.
+-- first condition of their policies is the union of the three, so that one index range on
+-- (organization_id, ...) finds the candidates. The second lets pass what lies in an organization
+-- that the caller reaches as a whole, and asks for the owner and the team of the rest. Without IS
+-- TRUE the planner would take the alternatives for an OR of index conditions and give up the order
+-- of the index: the latest 50 rows of a large organization then cost a sort of all.
+--
+-- What may be changed may be changed into what may be changed: an update has no WITH CHECK, so that
+-- its condition holds for the new row as well.
 
 -- Companies ----------------------------------------------------------------------------------
 call private.lock_down('public.companies');
@@ -25,22 +29,34 @@ create policy select_member on public.companies
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'companies.read', 'companies.read_team', 'companies.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.read', 'companies.read_team', 'companies.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.read', 'companies.read_team', 'companies.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('companies.read'))
-        or organization_id = any(array(select private.org_ids('companies.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('companies.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('companies.read_own')))
+        or private.spans(
+            (select private.my_span('companies.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -50,15 +66,37 @@ comment on policy select_member on public.companies is
 create policy insert_member on public.companies
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('companies.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.write', 'companies.write_team', 'companies.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.write', 'companies.write_team', 'companies.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('companies.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('companies.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.companies is
 'One adds companies for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -67,35 +105,36 @@ create policy update_member on public.companies
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'companies.write', 'companies.write_team', 'companies.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.write', 'companies.write_team', 'companies.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.write', 'companies.write_team', 'companies.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('companies.write'))
-        or organization_id = any(array(select private.org_ids('companies.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        or private.spans(
+            (select private.my_span('companies.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('companies.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('companies.write_own')))
-    )
 );
 comment on policy update_member on public.companies is
 'One changes companies, and may not hand them beyond the reach of one''s role.';
@@ -104,22 +143,34 @@ create policy delete_member on public.companies
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'companies.delete', 'companies.delete_team', 'companies.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.delete', 'companies.delete_team', 'companies.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.delete', 'companies.delete_team', 'companies.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('companies.delete'))
-        or organization_id = any(array(select private.org_ids('companies.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('companies.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('companies.delete_own')))
+        or private.spans(
+            (select private.my_span('companies.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -143,22 +194,32 @@ create policy select_member on public.contacts
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'contacts.read', 'contacts.read_team', 'contacts.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.read', 'contacts.read_team', 'contacts.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids('contacts.read', 'contacts.read_team', 'contacts.read_own')
             )
         )
     )
     and (
-        not (select private.partial_reach('contacts.read'))
-        or organization_id = any(array(select private.org_ids('contacts.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('contacts.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('contacts.read_own')))
+        or private.spans(
+            (select private.my_span('contacts.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -168,15 +229,37 @@ comment on policy select_member on public.contacts is
 create policy insert_member on public.contacts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('contacts.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('contacts.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.contacts is
 'One adds contacts for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -185,35 +268,36 @@ create policy update_member on public.contacts
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('contacts.write'))
-        or organization_id = any(array(select private.org_ids('contacts.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        or private.spans(
+            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('contacts.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('contacts.write_own')))
-    )
 );
 comment on policy update_member on public.contacts is
 'One changes contacts, and may not hand them beyond the reach of one''s role.';
@@ -222,22 +306,34 @@ create policy delete_member on public.contacts
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'contacts.delete', 'contacts.delete_team', 'contacts.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.delete', 'contacts.delete_team', 'contacts.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'contacts.delete', 'contacts.delete_team', 'contacts.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('contacts.delete'))
-        or organization_id = any(array(select private.org_ids('contacts.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('contacts.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('contacts.delete_own')))
+        or private.spans(
+            (select private.my_span('contacts.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -255,26 +351,81 @@ grant select, insert, update, delete on table public.pipelines to service_role;
 
 create policy select_member on public.pipelines
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.read'))
+        )
+    )
+);
 comment on policy select_member on public.pipelines is
 'Those who hold pipelines.read see pipelines.';
 
 create policy insert_member on public.pipelines
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.write'))
+        )
+    )
+);
 comment on policy insert_member on public.pipelines is
 'Those who hold pipelines.write add pipelines.';
 
 create policy update_member on public.pipelines
 for update to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.write'))))
-with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.write'))
+        )
+    )
+);
 comment on policy update_member on public.pipelines is
 'Those who hold pipelines.write change pipelines.';
 
 create policy delete_member on public.pipelines
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.pipelines is
 'Those who hold pipelines.delete delete pipelines.';
 
@@ -290,26 +441,81 @@ grant select, insert, update, delete on table public.pipeline_stages to service_
 
 create policy select_member on public.pipeline_stages
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.read'))
+        )
+    )
+);
 comment on policy select_member on public.pipeline_stages is
 'Those who hold pipelines.read see stages.';
 
 create policy insert_member on public.pipeline_stages
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.write'))
+        )
+    )
+);
 comment on policy insert_member on public.pipeline_stages is
 'Those who hold pipelines.write add stages.';
 
 create policy update_member on public.pipeline_stages
 for update to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.write'))))
-with check (organization_id = any(array(select private.org_ids('pipelines.write'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.write'))
+        )
+    )
+);
 comment on policy update_member on public.pipeline_stages is
 'Those who hold pipelines.write change stages.';
 
 create policy delete_member on public.pipeline_stages
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('pipelines.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('pipelines.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('pipelines.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.pipeline_stages is
 'Those who hold pipelines.delete delete stages.';
 
@@ -331,22 +537,30 @@ create policy select_member on public.deals
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.read', 'deals.read_team', 'deals.read_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.read', 'deals.read_team', 'deals.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.read', 'deals.read_team', 'deals.read_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.read'))
-        or organization_id = any(array(select private.org_ids('deals.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        or private.spans(
+            (select private.my_span('deals.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -356,15 +570,33 @@ comment on policy select_member on public.deals is
 create policy insert_member on public.deals
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('deals.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('deals.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.deals is
 'One adds deals for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -373,35 +605,32 @@ create policy update_member on public.deals
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.write', 'deals.write_team', 'deals.write_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.write'))
-        or organization_id = any(array(select private.org_ids('deals.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('deals.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('deals.write_own')))
-    )
 );
 comment on policy update_member on public.deals is
 'One changes deals, and may not hand them beyond the reach of one''s role.';
@@ -410,22 +639,30 @@ create policy delete_member on public.deals
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.delete', 'deals.delete_team', 'deals.delete_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.delete', 'deals.delete_team', 'deals.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.delete', 'deals.delete_team', 'deals.delete_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.delete'))
-        or organization_id = any(array(select private.org_ids('deals.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.delete_own')))
+        or private.spans(
+            (select private.my_span('deals.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -441,22 +678,30 @@ create policy select_member on public.deal_stage_history
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.read', 'deals.read_team', 'deals.read_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.read', 'deals.read_team', 'deals.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.read', 'deals.read_team', 'deals.read_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.read'))
-        or organization_id = any(array(select private.org_ids('deals.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        or private.spans(
+            (select private.my_span('deals.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -476,22 +721,30 @@ create policy select_member on public.deal_contacts
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.read', 'deals.read_team', 'deals.read_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.read', 'deals.read_team', 'deals.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.read', 'deals.read_team', 'deals.read_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.read'))
-        or organization_id = any(array(select private.org_ids('deals.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        or private.spans(
+            (select private.my_span('deals.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -501,15 +754,33 @@ comment on policy select_member on public.deal_contacts is
 create policy insert_member on public.deal_contacts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('deals.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('deals.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.deal_contacts is
 'One adds participants to the deals one may change.';
@@ -518,35 +789,32 @@ create policy update_member on public.deal_contacts
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.write', 'deals.write_team', 'deals.write_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.write'))
-        or organization_id = any(array(select private.org_ids('deals.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('deals.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('deals.write_own')))
-    )
 );
 comment on policy update_member on public.deal_contacts is
 'One changes participants of the deals one may change.';
@@ -555,22 +823,30 @@ create policy delete_member on public.deal_contacts
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.write', 'deals.write_team', 'deals.write_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.write'))
-        or organization_id = any(array(select private.org_ids('deals.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -596,22 +872,34 @@ create policy select_member on public.activities
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.read', 'activities.read_team', 'activities.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.read', 'activities.read_team', 'activities.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.read', 'activities.read_team', 'activities.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.read'))
-        or organization_id = any(array(select private.org_ids('activities.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.read_own')))
+        or private.spans(
+            (select private.my_span('activities.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -621,15 +909,37 @@ comment on policy select_member on public.activities is
 create policy insert_member on public.activities
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('activities.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.write', 'activities.write_team', 'activities.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.write', 'activities.write_team', 'activities.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('activities.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('activities.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.activities is
 'One adds activities for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -638,35 +948,36 @@ create policy update_member on public.activities
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.write', 'activities.write_team', 'activities.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.write', 'activities.write_team', 'activities.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.write', 'activities.write_team', 'activities.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.write'))
-        or organization_id = any(array(select private.org_ids('activities.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        or private.spans(
+            (select private.my_span('activities.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('activities.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('activities.write_own')))
-    )
 );
 comment on policy update_member on public.activities is
 'One changes activities, and may not hand them beyond the reach of one''s role.';
@@ -675,22 +986,34 @@ create policy delete_member on public.activities
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.delete', 'activities.delete_team', 'activities.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.delete', 'activities.delete_team', 'activities.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.delete', 'activities.delete_team', 'activities.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.delete'))
-        or organization_id = any(array(select private.org_ids('activities.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.delete_own')))
+        or private.spans(
+            (select private.my_span('activities.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -712,22 +1035,34 @@ create policy select_member on public.call_transcripts
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.read', 'activities.read_team', 'activities.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.read', 'activities.read_team', 'activities.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.read', 'activities.read_team', 'activities.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.read'))
-        or organization_id = any(array(select private.org_ids('activities.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.read_own')))
+        or private.spans(
+            (select private.my_span('activities.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -737,15 +1072,37 @@ comment on policy select_member on public.call_transcripts is
 create policy insert_member on public.call_transcripts
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('activities.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.write', 'activities.write_team', 'activities.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.write', 'activities.write_team', 'activities.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('activities.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('activities.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.call_transcripts is
 'One adds transcripts to the activities one may change.';
@@ -754,35 +1111,36 @@ create policy update_member on public.call_transcripts
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.write', 'activities.write_team', 'activities.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.write', 'activities.write_team', 'activities.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.write', 'activities.write_team', 'activities.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.write'))
-        or organization_id = any(array(select private.org_ids('activities.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.write_own')))
+        or private.spans(
+            (select private.my_span('activities.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('activities.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('activities.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('activities.write_own')))
-    )
 );
 comment on policy update_member on public.call_transcripts is
 'One changes transcripts of the activities one may change.';
@@ -791,22 +1149,34 @@ create policy delete_member on public.call_transcripts
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'activities.delete', 'activities.delete_team', 'activities.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'activities.delete', 'activities.delete_team', 'activities.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'activities.delete', 'activities.delete_team', 'activities.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('activities.delete'))
-        or organization_id = any(array(select private.org_ids('activities.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('activities.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('activities.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('activities.delete_own')))
+        or private.spans(
+            (select private.my_span('activities.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -829,22 +1199,34 @@ create policy select_member on public.conversations
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'conversations.read', 'conversations.read_team', 'conversations.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.read', 'conversations.read_team', 'conversations.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.read', 'conversations.read_team', 'conversations.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('conversations.read'))
-        or organization_id = any(array(select private.org_ids('conversations.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('conversations.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('conversations.read_own')))
+        or private.spans(
+            (select private.my_span('conversations.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -854,15 +1236,37 @@ comment on policy select_member on public.conversations is
 create policy insert_member on public.conversations
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('conversations.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('conversations.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('conversations.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.conversations is
 'One adds conversations for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -871,35 +1275,36 @@ create policy update_member on public.conversations
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'conversations.write', 'conversations.write_team', 'conversations.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('conversations.write'))
-        or organization_id = any(array(select private.org_ids('conversations.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('conversations.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('conversations.write_own')))
+        or private.spans(
+            (select private.my_span('conversations.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('conversations.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('conversations.write_own')))
-    )
 );
 comment on policy update_member on public.conversations is
 'One changes conversations, and may not hand them beyond the reach of one''s role.';
@@ -908,22 +1313,36 @@ create policy delete_member on public.conversations
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.delete',
+                        'conversations.delete_team',
+                        'conversations.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('conversations.delete'))
-        or organization_id = any(array(select private.org_ids('conversations.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        or private.spans(
+            (select private.my_span('conversations.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -943,22 +1362,34 @@ create policy select_member on public.messages
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'conversations.read', 'conversations.read_team', 'conversations.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.read', 'conversations.read_team', 'conversations.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.read', 'conversations.read_team', 'conversations.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('conversations.read'))
-        or organization_id = any(array(select private.org_ids('conversations.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('conversations.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('conversations.read_own')))
+        or private.spans(
+            (select private.my_span('conversations.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -968,15 +1399,37 @@ comment on policy select_member on public.messages is
 create policy insert_member on public.messages
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('conversations.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('conversations.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.write', 'conversations.write_team', 'conversations.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('conversations.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('conversations.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.messages is
 'One adds messages to the conversations one may change.';
@@ -985,22 +1438,36 @@ create policy delete_member on public.messages
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'conversations.delete',
+                        'conversations.delete_team',
+                        'conversations.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'conversations.delete', 'conversations.delete_team', 'conversations.delete_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('conversations.delete'))
-        or organization_id = any(array(select private.org_ids('conversations.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('conversations.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('conversations.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('conversations.delete_own')))
+        or private.spans(
+            (select private.my_span('conversations.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1016,26 +1483,81 @@ grant select, insert, update, delete on table public.tags to service_role;
 
 create policy select_member on public.tags
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('tags.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('tags.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('tags.read'))
+        )
+    )
+);
 comment on policy select_member on public.tags is
 'Those who hold tags.read see tags.';
 
 create policy insert_member on public.tags
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('tags.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('tags.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('tags.write'))
+        )
+    )
+);
 comment on policy insert_member on public.tags is
 'Those who hold tags.write add tags.';
 
 create policy update_member on public.tags
 for update to authenticated
-using (organization_id = any(array(select private.org_ids('tags.write'))))
-with check (organization_id = any(array(select private.org_ids('tags.write'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('tags.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('tags.write'))
+        )
+    )
+);
 comment on policy update_member on public.tags is
 'Those who hold tags.write change tags.';
 
 create policy delete_member on public.tags
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('tags.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('tags.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('tags.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.tags is
 'Those who hold tags.delete delete tags.';
 
@@ -1049,22 +1571,32 @@ create policy select_member on public.contact_tags
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'contacts.read', 'contacts.read_team', 'contacts.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.read', 'contacts.read_team', 'contacts.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids('contacts.read', 'contacts.read_team', 'contacts.read_own')
             )
         )
     )
     and (
-        not (select private.partial_reach('contacts.read'))
-        or organization_id = any(array(select private.org_ids('contacts.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('contacts.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('contacts.read_own')))
+        or private.spans(
+            (select private.my_span('contacts.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1074,15 +1606,37 @@ comment on policy select_member on public.contact_tags is
 create policy insert_member on public.contact_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('contacts.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('contacts.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('contacts.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.contact_tags is
 'One adds tags to the contacts one may change.';
@@ -1091,22 +1645,34 @@ create policy delete_member on public.contact_tags
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'contacts.write', 'contacts.write_team', 'contacts.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('contacts.write'))
-        or organization_id = any(array(select private.org_ids('contacts.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('contacts.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('contacts.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('contacts.write_own')))
+        or private.spans(
+            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1123,22 +1689,34 @@ create policy select_member on public.company_tags
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'companies.read', 'companies.read_team', 'companies.read_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.read', 'companies.read_team', 'companies.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.read', 'companies.read_team', 'companies.read_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('companies.read'))
-        or organization_id = any(array(select private.org_ids('companies.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('companies.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('companies.read_own')))
+        or private.spans(
+            (select private.my_span('companies.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1148,15 +1726,37 @@ comment on policy select_member on public.company_tags is
 create policy insert_member on public.company_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('companies.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('companies.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.write', 'companies.write_team', 'companies.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.write', 'companies.write_team', 'companies.write_own'
+                )
+            )
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('companies.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('companies.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.company_tags is
 'One adds tags to the companies one may change.';
@@ -1165,22 +1765,34 @@ create policy delete_member on public.company_tags
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'companies.write', 'companies.write_team', 'companies.write_own'
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'companies.write', 'companies.write_team', 'companies.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(
+                select private.org_ids(
+                    'companies.write', 'companies.write_team', 'companies.write_own'
+                )
             )
         )
     )
     and (
-        not (select private.partial_reach('companies.write'))
-        or organization_id = any(array(select private.org_ids('companies.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('companies.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('companies.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('companies.write_own')))
+        or private.spans(
+            (select private.my_span('companies.write')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1197,22 +1809,30 @@ create policy select_member on public.deal_tags
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.read', 'deals.read_team', 'deals.read_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.read', 'deals.read_team', 'deals.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.read', 'deals.read_team', 'deals.read_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.read'))
-        or organization_id = any(array(select private.org_ids('deals.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.read_own')))
+        or private.spans(
+            (select private.my_span('deals.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1222,15 +1842,33 @@ comment on policy select_member on public.deal_tags is
 create policy insert_member on public.deal_tags
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('deals.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('deals.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('deals.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.deal_tags is
 'One adds tags to the deals one may change.';
@@ -1239,22 +1877,30 @@ create policy delete_member on public.deal_tags
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'deals.write', 'deals.write_team', 'deals.write_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'deals.write', 'deals.write_team', 'deals.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
         )
     )
     and (
-        not (select private.partial_reach('deals.write'))
-        or organization_id = any(array(select private.org_ids('deals.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('deals.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('deals.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('deals.write_own')))
+        or private.spans(
+            (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1274,26 +1920,81 @@ grant select, insert, update, delete on table public.custom_field_definitions to
 
 create policy select_member on public.custom_field_definitions
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('custom_fields.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('custom_fields.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('custom_fields.read'))
+        )
+    )
+);
 comment on policy select_member on public.custom_field_definitions is
 'Those who hold custom_fields.read see custom field definitions.';
 
 create policy insert_member on public.custom_field_definitions
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('custom_fields.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('custom_fields.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('custom_fields.write'))
+        )
+    )
+);
 comment on policy insert_member on public.custom_field_definitions is
 'Those who hold custom_fields.write add custom field definitions.';
 
 create policy update_member on public.custom_field_definitions
 for update to authenticated
-using (organization_id = any(array(select private.org_ids('custom_fields.write'))))
-with check (organization_id = any(array(select private.org_ids('custom_fields.write'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('custom_fields.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('custom_fields.write'))
+        )
+    )
+);
 comment on policy update_member on public.custom_field_definitions is
 'Those who hold custom_fields.write change custom field definitions.';
 
 create policy delete_member on public.custom_field_definitions
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('custom_fields.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('custom_fields.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('custom_fields.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.custom_field_definitions is
 'Those who hold custom_fields.delete delete custom field definitions.';
 
@@ -1313,22 +2014,30 @@ create policy select_member on public.files
 for select to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'files.read', 'files.read_team', 'files.read_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'files.read', 'files.read_team', 'files.read_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('files.read', 'files.read_team', 'files.read_own'))
         )
     )
     and (
-        not (select private.partial_reach('files.read'))
-        or organization_id = any(array(select private.org_ids('files.read')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('files.read_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('files.read')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('files.read_own')))
+        or private.spans(
+            (select private.my_span('files.read')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1338,15 +2047,33 @@ comment on policy select_member on public.files is
 create policy insert_member on public.files
 for insert to authenticated
 with check (
-    organization_id = any(array(select private.org_ids('files.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('files.write_team')))
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'files.write', 'files.write_team', 'files.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('files.write', 'files.write_team', 'files.write_own'))
+        )
     )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('files.write_own')))
-    )
+    and (
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('files.write')
+            )
+        )
+        or private.spans(
+            (select private.my_span('files.write')), organization_id, team_id, owner_id
+        )
+    ) is true
 );
 comment on policy insert_member on public.files is
 'One adds files for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -1355,35 +2082,32 @@ create policy update_member on public.files
 for update to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'files.write', 'files.write_team', 'files.write_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'files.write', 'files.write_team', 'files.write_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('files.write', 'files.write_team', 'files.write_own'))
         )
     )
     and (
-        not (select private.partial_reach('files.write'))
-        or organization_id = any(array(select private.org_ids('files.write')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('files.write_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('files.write')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('files.write_own')))
+        or private.spans(
+            (select private.my_span('files.write')), organization_id, team_id, owner_id
         )
     ) is true
-)
-with check (
-    organization_id = any(array(select private.org_ids('files.write')))
-    or (
-        team_id = any(array(select private.team_ids()))
-        and organization_id = any(array(select private.org_ids('files.write_team')))
-    )
-    or (
-        owner_id = (select auth.uid())
-        and organization_id = any(array(select private.org_ids('files.write_own')))
-    )
 );
 comment on policy update_member on public.files is
 'One changes files, and may not hand them beyond the reach of one''s role.';
@@ -1392,22 +2116,30 @@ create policy delete_member on public.files
 for delete to authenticated
 using (
     organization_id = any(
-        array(
-            select private.org_ids(
-                'files.delete', 'files.delete_team', 'files.delete_own'
-            )
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes(
+                        'files.delete', 'files.delete_team', 'files.delete_own'
+                    )
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('files.delete', 'files.delete_team', 'files.delete_own'))
         )
     )
     and (
-        not (select private.partial_reach('files.delete'))
-        or organization_id = any(array(select private.org_ids('files.delete')))
-        or (
-            team_id = any(array(select private.team_ids()))
-            and organization_id = any(array(select private.org_ids('files.delete_team')))
+        organization_id = any(
+            array(
+                select s.organization_id
+                from private.my_seats as s
+                where s.rights && private.codes('files.delete')
+            )
         )
-        or (
-            owner_id = (select auth.uid())
-            and organization_id = any(array(select private.org_ids('files.delete_own')))
+        or private.spans(
+            (select private.my_span('files.delete')), organization_id, team_id, owner_id
         )
     ) is true
 );
@@ -1426,26 +2158,81 @@ grant select, insert, update, delete on table public.import_jobs to service_role
 
 create policy select_member on public.import_jobs
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('imports.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.read'))
+        )
+    )
+);
 comment on policy select_member on public.import_jobs is
 'Those who hold imports.read see imports.';
 
 create policy insert_member on public.import_jobs
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('imports.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.write'))
+        )
+    )
+);
 comment on policy insert_member on public.import_jobs is
 'Those who hold imports.write add imports.';
 
 create policy update_member on public.import_jobs
 for update to authenticated
-using (organization_id = any(array(select private.org_ids('imports.write'))))
-with check (organization_id = any(array(select private.org_ids('imports.write'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.write'))
+        )
+    )
+);
 comment on policy update_member on public.import_jobs is
 'Those who hold imports.write change imports.';
 
 create policy delete_member on public.import_jobs
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('imports.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.import_jobs is
 'Those who hold imports.delete delete imports.';
 
@@ -1459,19 +2246,61 @@ grant select, insert, update, delete on table public.import_rows to service_role
 
 create policy select_member on public.import_rows
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('imports.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.read'))
+        )
+    )
+);
 comment on policy select_member on public.import_rows is
 'Those who hold imports.read see the rows of imports.';
 
 create policy insert_member on public.import_rows
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('imports.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.write'))
+        )
+    )
+);
 comment on policy insert_member on public.import_rows is
 'Those who hold imports.write add the rows of imports.';
 
 create policy delete_member on public.import_rows
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('imports.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('imports.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('imports.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.import_rows is
 'Those who hold imports.delete delete the rows of imports.';
 
@@ -1485,19 +2314,61 @@ grant select, insert, update, delete on table public.export_jobs to service_role
 
 create policy select_member on public.export_jobs
 for select to authenticated
-using (organization_id = any(array(select private.org_ids('exports.read'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('exports.read')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('exports.read'))
+        )
+    )
+);
 comment on policy select_member on public.export_jobs is
 'Those who hold exports.read see exports.';
 
 create policy insert_member on public.export_jobs
 for insert to authenticated
-with check (organization_id = any(array(select private.org_ids('exports.write'))));
+with check (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('exports.write')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('exports.write'))
+        )
+    )
+);
 comment on policy insert_member on public.export_jobs is
 'Those who hold exports.write add exports.';
 
 create policy delete_member on public.export_jobs
 for delete to authenticated
-using (organization_id = any(array(select private.org_ids('exports.delete'))));
+using (
+    organization_id = any(
+        coalesce(
+            nullif(
+                array(
+                    select s.organization_id
+                    from private.my_seats as s
+                    where s.rights && private.codes('exports.delete')
+                ),
+                '{}'
+            ),
+            array(select private.org_ids('exports.delete'))
+        )
+    )
+);
 comment on policy delete_member on public.export_jobs is
 'Those who hold exports.delete delete exports.';
 

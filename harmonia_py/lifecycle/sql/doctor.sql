@@ -280,6 +280,35 @@ where
     and exists (select 1 from public.subprocessor_subscriptions as n)
 union all
 select
+    'seats.stale',
+    'error',
+    'what ' || s.user_id::text || ' may do in ' || s.organization_id::text || ' is not up to date',
+    'find out what changed it with triggers off; then select private.rate_all_seats()'
+from private.stale_seats() as s
+union all
+select
+    'seats.unkept',
+    'error',
+    'the trigger ' || k.name || ' on ' || k.place || ' is missing or off',
+    'create or enable it as the migration *_seats.sql does; then select private.rate_all_seats()'
+from (
+    values
+    -- Those on our own tables are compared with the migrations.
+    ('auth.users', 'tg_users__rate_seats'),
+    ('auth.mfa_factors', 'tg_mfa_factors__rate_seats'),
+    ('auth.mfa_factors', 'tg_mfa_factors__rate_changed_seats'),
+    ('auth.mfa_factors', 'tg_mfa_factors__rate_seats_without')
+) as k (place, name)
+where not exists (
+    select 1
+    from pg_catalog.pg_trigger as t
+    where
+        t.tgrelid = pg_catalog.to_regclass(k.place)
+        and t.tgname = k.name
+        and t.tgenabled in ('O', 'A')
+)
+union all
+select
     'api.not_listening',
     'warning',
     'PostgREST is connected and does not listen for changes of the schema',

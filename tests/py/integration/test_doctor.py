@@ -50,6 +50,9 @@ ILLS = {
     " from public.organizations limit 1",
     "retention.uncertified": "insert into private.closures (organization_id, purged_at)"
     " select id, now() from public.organizations limit 1",
+    "seats.stale": "update private.seats set rights = rights || private.codes('audit.read')"
+    " where rated_role = 'viewer'",
+    "seats.unkept": "alter table auth.mfa_factors disable trigger tg_mfa_factors__rate_seats",
     "notifications.failed": "insert into private.notifications (kind, dedupe_key, recipient,"
     " subject, body, status) values ('t', 'k', 'a@b.example', 's', 'b', 'failed')",
 }
