@@ -22,6 +22,10 @@ comment on schema private is
 -- Policies are evaluated as the calling role, so it must be able to name the helpers it calls.
 grant usage on schema private to anon, authenticated, service_role;
 
+-- Every function says `set search_path = pg_catalog, pg_temp`, and names everything else by its
+-- schema. An empty path would not do: where pg_temp is not named, PostgreSQL searches it before all
+-- others for types, and a caller's own type `uuid` would run the caller's code with owner's rights.
+
 -- Errors ------------------------------------------------------------------------------------
 create function private.fail(
     p_status integer,
@@ -32,7 +36,7 @@ create function private.fail(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- PostgREST turns PTnnn into the HTTP status nnn.
@@ -59,7 +63,7 @@ returns boolean
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if session_user = 'authenticator' and pg_catalog.current_query() ~* '^\s*explain' then
@@ -78,7 +82,7 @@ grant execute on function private.never_estimated() to anon, authenticated, serv
 -- Locking down ------------------------------------------------------------------------------
 create procedure private.lock_down(p_table regclass)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_policy record;
@@ -120,7 +124,7 @@ returns uuid
 language sql
 volatile
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- RFC 9562, 5.7: 48 bits of Unix milliseconds, then random bits, version 7, variant 10.
     -- gen_random_uuid() already carries the variant; only the version nibble is rewritten.
@@ -152,7 +156,7 @@ grant execute on function private.uuid_v7() to authenticated, service_role;
 create function private.tg_immutable_keys()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Attached with a WHEN clause that compares the key columns, so being called means a change.
@@ -172,7 +176,7 @@ comment on function private.tg_immutable_keys() is
 create function private.tg_touch_updated_at()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.updated_at := pg_catalog.now();

@@ -63,7 +63,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (
@@ -86,7 +86,7 @@ language plpgsql
 immutable
 strict
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_permission text;
@@ -502,7 +502,7 @@ language plpgsql
 stable
 -- Reads memberships, roles and auth tables that the caller may not read.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 -- Its values change with every caller, its plan does not: planning would cost more than running.
 -- And the plan goes by keys whatever the statistics say: the tables of roles and permissions are
 -- small, but reading them whole for each membership takes longer than all the rest.
@@ -630,7 +630,7 @@ language plpgsql
 stable
 -- Reads team_members past the policies that call it.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -653,7 +653,7 @@ language plpgsql
 stable
 -- Reads memberships past their policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -674,7 +674,7 @@ create function private.has_permission(p_organization_id uuid, p_permission text
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(p_organization_id = any(array(select private.org_ids(p_permission))), false)
 $$;
@@ -686,7 +686,7 @@ create function private.require(p_organization_id uuid, p_permission text)
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if private.has_permission(p_organization_id, p_permission) then
@@ -708,7 +708,7 @@ create function private.role_permission_keys(p_organization_id uuid, p_role text
 returns setof text
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select b.permission
     from public.builtin_role_permissions as b
@@ -725,7 +725,7 @@ create function public.my_permissions(organization_id uuid)
 returns setof text
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select p.key
     from public.permissions as p
@@ -742,7 +742,7 @@ returns trigger
 language plpgsql
 -- Locks and reads the organization past its policies, and the accounts of its owners.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- The lock makes two concurrent departures of two owners see each other.

@@ -11,7 +11,7 @@ language plpgsql
 stable
 -- Reads auth.users, which clients may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := auth.uid();
@@ -54,7 +54,7 @@ create function private.caller_rank(p_organization_id uuid)
 returns bigint
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select r.rank
     from public.memberships as m
@@ -72,7 +72,7 @@ create function private.lock_organization(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- One change of membership at a time in one organization, so that two of them cannot each
@@ -90,7 +90,7 @@ create function private.require_outranks(p_organization_id uuid, p_rank bigint)
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_own constant bigint := private.caller_rank(p_organization_id);
@@ -114,7 +114,7 @@ create function private.require_grantable(p_organization_id uuid, p_role text)
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rank bigint;
@@ -162,7 +162,7 @@ create function private.member_rank(p_organization_id uuid, p_user_id uuid)
 returns bigint
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rank bigint;
@@ -192,7 +192,7 @@ create function private.provision_roles(p_organization_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     insert into public.roles (organization_id, key, name, rank, builtin) values
     (p_organization_id, 'owner', 'Owner', 100, true),
@@ -210,7 +210,7 @@ returns trigger
 language plpgsql
 -- Whoever creates an organization may not write roles.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.provision_roles(new.id);
@@ -231,7 +231,7 @@ language plpgsql
 volatile
 -- Clients cannot insert organizations or memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -278,7 +278,7 @@ create function public.create_organization(name text, slug text)
 returns setof public.organizations
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.create_organization(name, slug)
 $$;
@@ -292,7 +292,7 @@ language plpgsql
 volatile
 -- The column is not writable by clients.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'organization.security');
@@ -309,7 +309,7 @@ create function public.set_require_mfa(organization_id uuid, required boolean)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_require_mfa(organization_id, required)
 $$;
@@ -323,7 +323,7 @@ language plpgsql
 volatile
 -- The column is not writable by clients.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -343,7 +343,7 @@ create function public.set_active_organization(organization_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_active_organization(organization_id)
 $$;
@@ -360,7 +360,7 @@ language plpgsql
 volatile
 -- Clients cannot write invitations, and nobody can read their token hashes.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -420,7 +420,7 @@ create function public.invite_member(
 returns table (invitation_id uuid, token text, expires_at timestamptz)
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select i.invitation_id, i.token, i.expires_at
     from private.invite_member(organization_id, email, role, expires_in) as i
@@ -435,7 +435,7 @@ language plpgsql
 volatile
 -- Reads token hashes and writes a membership.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -518,7 +518,7 @@ create function private.may_still_grant(
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- An offer is as good as who made it: an inviter who was removed, suspended, demoted or
     -- banned since can no longer let anybody in.
@@ -559,7 +559,7 @@ create function public.accept_invitation(token text)
 returns uuid
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.accept_invitation(token)
 $$;
@@ -573,7 +573,7 @@ language plpgsql
 volatile
 -- Clients cannot write invitations.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'members.invite');
@@ -603,7 +603,7 @@ create function public.revoke_invitation(organization_id uuid, invitation_id uui
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.revoke_invitation(organization_id, invitation_id)
 $$;
@@ -620,7 +620,7 @@ language plpgsql
 volatile
 -- Clients cannot write memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'members.update');
@@ -642,7 +642,7 @@ create function public.change_member_role(organization_id uuid, user_id uuid, ro
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.change_member_role(organization_id, user_id, role)
 $$;
@@ -658,7 +658,7 @@ language plpgsql
 volatile
 -- Clients cannot write memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'members.update');
@@ -685,7 +685,7 @@ create function public.suspend_member(organization_id uuid, user_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_member_status(organization_id, user_id, 'suspended')
 $$;
@@ -697,7 +697,7 @@ create function public.reinstate_member(organization_id uuid, user_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_member_status(organization_id, user_id, 'active')
 $$;
@@ -711,7 +711,7 @@ language plpgsql
 volatile
 -- Clients cannot write memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'members.remove');
@@ -741,7 +741,7 @@ create function public.remove_member(organization_id uuid, user_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.remove_member(organization_id, user_id)
 $$;
@@ -755,7 +755,7 @@ language plpgsql
 volatile
 -- Clients cannot write memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -792,7 +792,7 @@ create function public.leave_organization(organization_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.leave_organization(organization_id)
 $$;
@@ -806,7 +806,7 @@ language plpgsql
 volatile
 -- Clients cannot write memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_caller_id constant uuid := private.current_user_id();
@@ -859,7 +859,7 @@ create function public.transfer_ownership(organization_id uuid, user_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.transfer_ownership(organization_id, user_id)
 $$;
@@ -874,7 +874,7 @@ create function private.put_role_permissions(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_unknown text;
@@ -910,7 +910,7 @@ create function private.require_custom_role(p_organization_id uuid, p_key text)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rank bigint;
@@ -941,7 +941,7 @@ language plpgsql
 volatile
 -- Clients cannot write roles.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'roles.write');
@@ -973,7 +973,7 @@ create function public.create_role(
 returns setof public.roles
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.create_role(organization_id, key, name, rank, permissions)
 $$;
@@ -989,7 +989,7 @@ language plpgsql
 volatile
 -- Clients cannot write roles.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'roles.write');
@@ -1025,7 +1025,7 @@ create function public.update_role(
 returns setof public.roles
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.update_role(organization_id, key, name, rank, permissions)
 $$;
@@ -1039,7 +1039,7 @@ language plpgsql
 volatile
 -- Clients cannot write roles.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'roles.write');
@@ -1069,7 +1069,7 @@ create function public.delete_role(organization_id uuid, key text)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.delete_role(organization_id, key)
 $$;
@@ -1082,7 +1082,7 @@ create function private.require_team(p_organization_id uuid, p_team_id uuid)
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if exists (
@@ -1105,7 +1105,7 @@ language plpgsql
 volatile
 -- Clients cannot write teams.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_id uuid;
@@ -1133,7 +1133,7 @@ create function public.create_team(organization_id uuid, name text)
 returns setof public.teams
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.create_team(organization_id, name)
 $$;
@@ -1146,7 +1146,7 @@ language plpgsql
 volatile
 -- Clients cannot write teams.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'teams.write');
@@ -1169,7 +1169,7 @@ create function public.rename_team(organization_id uuid, team_id uuid, name text
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.rename_team(organization_id, team_id, name)
 $$;
@@ -1182,7 +1182,7 @@ language plpgsql
 volatile
 -- Clients cannot write teams.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'teams.write');
@@ -1199,7 +1199,7 @@ create function public.delete_team(organization_id uuid, team_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.delete_team(organization_id, team_id)
 $$;
@@ -1214,7 +1214,7 @@ language plpgsql
 volatile
 -- Clients cannot write team members.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'teams.write');
@@ -1232,7 +1232,7 @@ create function public.add_team_member(organization_id uuid, team_id uuid, user_
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.add_team_member(organization_id, team_id, user_id)
 $$;
@@ -1248,7 +1248,7 @@ language plpgsql
 volatile
 -- Clients cannot write team members.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'teams.write');
@@ -1268,7 +1268,7 @@ create function public.remove_team_member(organization_id uuid, team_id uuid, us
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.remove_team_member(organization_id, team_id, user_id)
 $$;

@@ -42,7 +42,7 @@ create function private.rated_seats(p_user_ids uuid[])
 returns setof private.seats
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 -- As in org_ids(): it asks for few people, by keys, whatever the statistics say.
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
@@ -99,7 +99,7 @@ create function private.stale_seats()
 returns setof private.seats
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select s.*
     from private.seats as s
@@ -142,7 +142,7 @@ create function private.take_turns(p_organization_ids uuid[], p_user_ids uuid[])
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Always organizations before people, and each in one order: nobody waits in a circle.
@@ -170,7 +170,7 @@ create function private.rate_seats(p_user_ids uuid[])
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_seats private.seats[] := '{}';
@@ -212,7 +212,7 @@ create function private.members_of(p_organization_id uuid, p_roles text[] defaul
 returns uuid[]
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select array(
         select m.user_id
@@ -229,7 +229,7 @@ create function private.rate_organization(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_users uuid[];
@@ -248,7 +248,7 @@ create function private.rate_all_seats()
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_users uuid[];
@@ -279,7 +279,7 @@ returns trigger
 language plpgsql
 -- Writes past the policies what the caller may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if tg_op = 'DELETE' then
@@ -309,7 +309,7 @@ returns trigger
 language plpgsql
 -- Reads and writes past the policies what the caller may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_users uuid[];
@@ -369,7 +369,7 @@ returns trigger
 language plpgsql
 -- Reads and writes past the policies what the caller may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.rate_organization(new.id);
@@ -392,7 +392,7 @@ returns trigger
 language plpgsql
 -- Reads and writes past the policies what the caller may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_changed record;
@@ -444,7 +444,7 @@ returns trigger
 language plpgsql
 -- Reads and writes past the policies what the caller may not. Migrations do this, and nobody else.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.rate_all_seats();
@@ -469,7 +469,7 @@ returns trigger
 language plpgsql
 -- Supabase Auth, in whose name it runs otherwise, may not read memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- Before and after: a factor or a grant may have passed from one account to another.
@@ -526,7 +526,7 @@ returns trigger
 language plpgsql
 -- Writes what the caller may not.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from private.seats as s
@@ -550,7 +550,7 @@ execute function private.tg_empty_seats();
 create function private.tg_seats__derived()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return null;
@@ -630,7 +630,7 @@ language plpgsql
 stable
 -- Reads team_members past the policies that call it.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_span private.span;
@@ -662,7 +662,7 @@ returns boolean
 language plpgsql
 immutable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return coalesce(p_organization_id = any(p_span.organization_ids), false)

@@ -35,7 +35,7 @@ cross join (
 create function private.tg_permissions__reaches_agree()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_key text;

@@ -195,7 +195,7 @@ language plpgsql
 -- Reads stages and the organization's currency, whatever the caller may see of them. It raises
 -- nothing: it runs before WITH CHECK, and an error here would tell of other tenants' stages.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_kind text;
@@ -266,7 +266,7 @@ returns trigger
 language plpgsql
 -- Reads the deal past its policies; what it finds is then judged by the child's own WITH CHECK.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- FOR SHARE waits for a change of owner under way; the foreign key's own lock would not.
@@ -350,7 +350,7 @@ returns trigger
 language plpgsql
 -- Clients may not write history themselves.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Once a statement: an import of ten thousand deals is one insert more, not ten thousand.
@@ -378,7 +378,7 @@ returns trigger
 language plpgsql
 -- Clients may not write history themselves.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into public.deal_stage_history (

@@ -125,7 +125,7 @@ execute function private.tg_touch_updated_at();
 create function private.tg_activities__apply_status()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if new.kind = 'note' then
@@ -158,7 +158,7 @@ returns trigger
 language plpgsql
 -- Reads the activity past its policies; the child's own WITH CHECK then judges the result.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- FOR SHARE waits for a change of owner under way; the foreign key's own lock would not.
@@ -331,7 +331,7 @@ returns trigger
 language plpgsql
 -- Reads the conversation past its policies; the child's own WITH CHECK then judges the result.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- FOR SHARE waits for a change of owner under way; the foreign key's own lock would not.
@@ -419,7 +419,7 @@ returns trigger
 language plpgsql
 -- Whoever may add a message need not be allowed to change the conversation.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Once a statement, in key order: two imports cannot deadlock on the same threads.

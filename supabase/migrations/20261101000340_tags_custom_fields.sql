@@ -39,7 +39,7 @@ returns trigger
 language plpgsql
 -- Reads the contact past its policies; the child's own WITH CHECK then judges the result.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- FOR SHARE waits for a change of owner under way; the foreign key's own lock would not.
@@ -58,7 +58,7 @@ returns trigger
 language plpgsql
 -- Reads the company past its policies; the child's own WITH CHECK then judges the result.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- FOR SHARE waits for a change of owner under way; the foreign key's own lock would not.
@@ -196,7 +196,7 @@ returns trigger
 language plpgsql
 -- Clients may not change the copies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.contact_tags as k
@@ -222,7 +222,7 @@ returns trigger
 language plpgsql
 -- Clients may not change the copies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.company_tags as k
@@ -248,7 +248,7 @@ returns trigger
 language plpgsql
 -- Clients may not change the copies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.deal_tags as k
@@ -280,7 +280,7 @@ returns trigger
 language plpgsql
 -- Clients may not change the copies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.call_transcripts as k
@@ -306,7 +306,7 @@ returns trigger
 language plpgsql
 -- Clients may not change the copies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update public.messages as k

@@ -13,7 +13,7 @@ create function private.require_reach(p_organization_id uuid, p_permission text)
 returns private.reach
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reach private.reach;
@@ -41,7 +41,7 @@ create function private.in_reach(p_reach private.reach, p_owner_id uuid, p_team_
 returns boolean
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select
         p_reach.everything
@@ -55,7 +55,7 @@ create function private.record_table(p_object text)
 returns text
 language plpgsql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     case p_object
@@ -84,7 +84,7 @@ create function private.provision_crm(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_pipeline_id uuid;
@@ -119,7 +119,7 @@ create function private.custom_field_fits(p_type text, p_options jsonb, p_value 
 returns boolean
 language plpgsql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_text constant text := p_value #>> '{}';
@@ -180,7 +180,7 @@ language plpgsql
 -- Reads the definitions, whatever the caller may see of them. It runs after the row, so WITH
 -- CHECK has spoken before it can tell anything about another organization's fields.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_object constant text := tg_argv[0];
@@ -319,7 +319,7 @@ volatile
 -- Clients have no UPDATE privilege on deleted_at: an update that hides a row would have to pass
 -- the policies for reading and for writing, which say nothing about deleting.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table constant text := private.record_table(p_object);
@@ -373,7 +373,7 @@ create function public.soft_delete(organization_id uuid, object text, ids uuid[]
 returns bigint
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_deleted(
         soft_delete.organization_id, soft_delete.object, soft_delete.ids, true
@@ -390,7 +390,7 @@ create function public.restore(organization_id uuid, object text, ids uuid[])
 returns bigint
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.set_deleted(restore.organization_id, restore.object, restore.ids, false)
 $$;
@@ -408,7 +408,7 @@ create function public.move_deal(
 returns setof public.deals
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 -- The caller's own policies decide everything here.
 #variable_conflict use_column
@@ -456,7 +456,7 @@ create function public.complete_activity(
 returns setof public.activities
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 -- The caller's own policies decide everything here.
 #variable_conflict use_column
@@ -495,7 +495,7 @@ create function public.tag_records(
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 -- The caller's own policies decide everything here.
 declare
@@ -547,7 +547,7 @@ create function public.untag_records(
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 -- The caller's own policies decide everything here.
 declare
@@ -597,7 +597,7 @@ language plpgsql
 volatile
 -- Clients have no UPDATE privilege on status.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job public.import_jobs;
@@ -634,7 +634,7 @@ language sql
 volatile
 -- Only the transition below may be asked for, not set_import_status() itself.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.set_import_status(
         p_organization_id, p_import_job_id, array['draft'], 'queued'
@@ -649,7 +649,7 @@ language sql
 volatile
 -- Only the transition below may be asked for, not set_import_status() itself.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.set_import_status(
         p_organization_id, p_import_job_id, array['draft', 'queued', 'running'], 'cancelled'
@@ -662,7 +662,7 @@ create function public.queue_import(organization_id uuid, import_job_id uuid)
 returns setof public.import_jobs
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.queue_import(queue_import.organization_id, queue_import.import_job_id)
 $$;
@@ -674,7 +674,7 @@ create function public.cancel_import(organization_id uuid, import_job_id uuid)
 returns setof public.import_jobs
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.cancel_import(cancel_import.organization_id, cancel_import.import_job_id)
 $$;

@@ -10,7 +10,7 @@ create function private.search_query(p_query text)
 returns tsquery
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- The words go through the same door as those of the index, and each need only be the
     -- beginning of one. E-mail addresses, domains and hyphenated names are taken apart first,
@@ -56,7 +56,7 @@ language plpgsql
 stable
 -- Checks the caller itself, because an index cannot be used below the policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reach constant private.reach := private.require_reach(p_organization_id, 'companies.read');
@@ -139,7 +139,7 @@ create function public.search_companies(
 returns setof public.companies
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 50
 as $$
     select * from private.search_companies(
@@ -181,7 +181,7 @@ language plpgsql
 stable
 -- Checks the caller itself, because an index cannot be used below the policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reach constant private.reach := private.require_reach(p_organization_id, 'contacts.read');
@@ -266,7 +266,7 @@ create function public.search_contacts(
 returns setof public.contacts
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 50
 as $$
     select * from private.search_contacts(
@@ -306,7 +306,7 @@ language plpgsql
 stable
 -- Checks the caller itself, because an index cannot be used below the policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reach constant private.reach := private.require_reach(p_organization_id, 'deals.read');
@@ -387,7 +387,7 @@ create function public.search_deals(
 returns setof public.deals
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 50
 as $$
     select * from private.search_deals(
@@ -428,7 +428,7 @@ language plpgsql
 stable
 -- Checks the caller itself, because an index cannot be used below the policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_reach constant private.reach := private.require_reach(p_organization_id, 'activities.read');
@@ -511,7 +511,7 @@ create function public.search_activities(
 returns setof public.activities
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 50
 as $$
     select * from private.search_activities(

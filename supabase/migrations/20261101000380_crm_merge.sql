@@ -43,7 +43,7 @@ language plpgsql
 volatile
 -- Moves children that the caller may not see or change one by one.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -272,7 +272,7 @@ create function public.merge_contacts(organization_id uuid, survivor_id uuid, me
 returns table (merge_id uuid, moved bigint, undo_until timestamptz)
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 1
 as $$
     select *
@@ -294,7 +294,7 @@ language plpgsql
 volatile
 -- Moves children that the caller may not see or change one by one.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- As an update of one's own would: what one may not see one does not copy, nor get to see.
@@ -444,7 +444,7 @@ create function public.unmerge_contacts(organization_id uuid, merge_id uuid)
 returns setof public.contacts
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 2
 as $$
     select *

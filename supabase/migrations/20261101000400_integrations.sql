@@ -59,7 +59,7 @@ returns uuid
 language sql
 stable
 parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select nullif(pg_catalog.current_setting('harmonia.organization_id', true), '')::uuid
 $$;
@@ -73,7 +73,7 @@ language sql
 stable
 -- The vault has no rights on organizations.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select o.status from public.organizations as o where o.id = private.vault_organization()
 $$;
@@ -91,7 +91,7 @@ language plpgsql
 volatile
 -- The authorizer reads the claims from a setting and is closed to the vault itself.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_before constant text := pg_catalog.current_setting('request.jwt.claims', true);
@@ -235,7 +235,7 @@ execute function private.tg_touch_updated_at();
 create function private.tg_secrets__version_forward()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Going back to an older value is a new version with that value.
@@ -262,7 +262,7 @@ create function private.lock_keys(p_organization_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- Taken before anything is read: what follows sees all that the former holder did.
     select pg_catalog.pg_advisory_xact_lock(
@@ -332,7 +332,7 @@ call private.lock_down('private.organization_keys');
 create function private.tg_organization_keys__forward()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.fail(
@@ -362,7 +362,7 @@ returns trigger
 language plpgsql
 -- Reads tables that the vault sees in part or not at all.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_state text;
@@ -421,7 +421,7 @@ language plpgsql
 volatile
 -- The vault sees the keys of one organization; whether a master key is in use concerns all.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Waits for whoever wraps a key under it at this moment.
@@ -463,7 +463,7 @@ language sql
 stable
 -- The vault sees one organization at a time; changing the master key needs the list.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select distinct k.organization_id
     from private.organization_keys as k
@@ -515,7 +515,7 @@ returns trigger
 language plpgsql
 -- Locks the key row of the organization whatever the writer has opened.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_step constant integer := 1024;
@@ -637,7 +637,7 @@ call private.lock_down('private.secret_access');
 create function private.tg_secret_access__append_only()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.fail(
@@ -668,7 +668,7 @@ language plpgsql
 stable
 -- The log is closed to clients; this shows one organization's part to those who may see it.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 100
 as $$
 begin
@@ -697,7 +697,7 @@ returns table (
 )
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 100
 as $$
     select l.occurred_at, l.name, l.version, l.action, l.actor, l.purpose, l.outcome
@@ -716,7 +716,7 @@ language plpgsql
 volatile
 -- Called by the purge of an organization, whose caller has no rights on keys.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count bigint;
@@ -742,7 +742,7 @@ grant execute on function private.shred_organization_keys(uuid) to harmonia_vaul
 create function private.tg_organizations__shred_keys()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.shred_organization_keys(new.id);

@@ -147,7 +147,7 @@ language plpgsql
 volatile
 -- Cleans up for all organizations at once.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count bigint;

@@ -122,7 +122,7 @@ create function private.spend(p_subject text, p_limit bigint, p_window bigint)
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_now constant bigint := pg_catalog.floor(
@@ -221,7 +221,7 @@ create function private.refuse(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- The same body as private.fail(), with response headers, which PTnnn cannot carry.
@@ -277,7 +277,7 @@ create function private.client_address(p_header text, p_hops bigint)
 returns text
 language plpgsql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_hops constant text[] := pg_catalog.string_to_array(p_header, ',');
@@ -320,7 +320,7 @@ create function private.limit_requests(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_wait bigint;
@@ -354,7 +354,7 @@ create function private.api_key_claims(p_token text)
 returns jsonb
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_claims jsonb;
@@ -390,7 +390,7 @@ create function private.guard_write(
 returns void
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_length constant text := p_headers ->> 'content-length';
@@ -445,7 +445,7 @@ language plpgsql
 volatile
 -- Reads settings, limits and accounts that no API role may read.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_role constant text := pg_catalog.current_setting('role');
@@ -590,7 +590,7 @@ create function private.pre_request()
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_granted constant jsonb := private.guard_request();

@@ -5,7 +5,7 @@ create function private.new_secret(p_prefix text)
 returns text
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- 244 bits from the server's strong random source, printable anywhere.
     select p_prefix || pg_catalog.replace(
@@ -26,7 +26,7 @@ language plpgsql
 volatile
 -- Clients may not write keys or their hashes.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -100,7 +100,7 @@ create function public.create_api_key(
 returns table (api_key_id uuid, api_key text, hint text, expires_at timestamptz)
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.create_api_key(organization_id, name, permissions, days)
 $$;
@@ -114,7 +114,7 @@ language plpgsql
 volatile
 -- Clients may not write keys.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.current_user_id();
@@ -139,7 +139,7 @@ create function public.revoke_api_key(organization_id uuid, api_key_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.revoke_api_key(organization_id, api_key_id)
 $$;
@@ -153,7 +153,7 @@ language plpgsql
 volatile
 -- The caller is nobody yet: only the key speaks for it.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_key public.api_keys;
@@ -215,7 +215,7 @@ create function public.exchange_api_key(api_key text)
 returns table (token text, expires_at timestamptz, organization_id uuid)
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.exchange_api_key(api_key)
 $$;
@@ -230,7 +230,7 @@ language plpgsql
 stable
 -- Supabase Auth calls it as supabase_auth_admin, who may not read memberships.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := (event ->> 'user_id')::uuid;

@@ -7,7 +7,7 @@ language sql
 immutable
 parallel safe
 strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- The canonical form that harmonia_py.html.sanitize() writes, and nothing else: escaped text,
     -- tags of the list without attributes, and links of known schemes. What does not fit this

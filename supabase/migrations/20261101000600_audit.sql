@@ -11,7 +11,7 @@ grant usage on schema audit to authenticated;
 create function audit.tg_refuse()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.fail(
@@ -73,7 +73,7 @@ call private.lock_down('audit.events_default');
 
 create procedure audit.guard_partition(p_name text)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Row triggers come from the parent, statement triggers do not: without one of its own a
@@ -93,7 +93,7 @@ call audit.guard_partition('events_default');
 
 create procedure audit.ensure_partitions(p_months integer default 3)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_from timestamptz := pg_catalog.date_trunc('month', pg_catalog.now(), 'UTC');
@@ -186,7 +186,7 @@ create function audit.event_digest(p_event audit.events)
 returns bytea
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- The only free text that may hold the separator comes last.
     select pg_catalog.sha256(
@@ -223,7 +223,7 @@ create function audit.payload_digest(p_salt uuid, p_payload jsonb)
 returns bytea
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.sha256(
         pg_catalog.uuid_send(p_salt)
@@ -238,7 +238,7 @@ returns trigger
 language plpgsql
 -- Nobody who causes an event may write the chain.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_digests bytea;
@@ -368,7 +368,7 @@ create function audit.unsealed_before(p_moment timestamptz)
 returns boolean
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- A seal covers every chain that moved: what is older than the last one is sealed.
@@ -391,7 +391,7 @@ comment on function audit.unsealed_before(timestamptz) is
 create function audit.tg_events__erase_only()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- The one change there is: a payload and its salt go, and everything else stays.
@@ -484,7 +484,7 @@ create function audit.current_actor()
 returns audit.actor
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_uuid constant text := '^[0-9a-fA-F-]{36}$';
@@ -531,7 +531,7 @@ create function audit.live_grant(p_actor audit.actor, p_organization_id uuid)
 returns uuid
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select g.id
     from private.support_grants as g
@@ -566,7 +566,7 @@ language plpgsql
 volatile
 -- Nobody may insert events directly.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_actor constant audit.actor := audit.current_actor();
@@ -595,7 +595,7 @@ create function audit.key_of(p_row jsonb, p_keys text[])
 returns text
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.string_agg(p_row ->> k.name, '/' order by k.place)
     from pg_catalog.unnest(p_keys) with ordinality as k (name, place)
@@ -606,7 +606,7 @@ create function audit.difference(p_old jsonb, p_new jsonb)
 returns jsonb
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.jsonb_build_object(
         'old',
@@ -630,7 +630,7 @@ returns trigger
 language plpgsql
 -- Nobody may insert events directly.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_tenant constant text := tg_argv[0];
@@ -859,7 +859,7 @@ returns trigger
 language plpgsql
 -- Nobody may insert events directly.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.audit_record(
@@ -878,7 +878,7 @@ create procedure private.audit_table(
     p_redacted text[] default '{}'
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_name text;
@@ -956,7 +956,7 @@ create function audit.erase_payload(p_organization_id uuid, p_number bigint, p_r
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_event audit.events;
@@ -1045,7 +1045,7 @@ create function private.is_being_purged(p_organization_id uuid)
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select false and p_organization_id is null
 $$;
@@ -1100,7 +1100,7 @@ returns trigger
 language plpgsql
 -- The vault may not append events.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.audit_record(

@@ -20,7 +20,7 @@ call private.lock_down('private.platform_admins');
 create function private.tg_platform_admins__record()
 returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Whoever ceases to be staff is out at once, whichever way they ceased.
@@ -65,7 +65,7 @@ create function private.is_platform_admin(p_user_id uuid)
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select exists (
         select 1
@@ -80,7 +80,7 @@ create function private.require_platform_admin()
 returns uuid
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -152,7 +152,7 @@ language plpgsql
 volatile
 -- Staff may not write in any organization.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_agent_id constant uuid := private.require_platform_admin();
@@ -228,7 +228,7 @@ create function public.request_support_access(
 returns uuid
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.request_support_access(
         organization_id, permissions, reason, duration, writes
@@ -248,7 +248,7 @@ language plpgsql
 volatile
 -- Nobody may write grants.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -343,7 +343,7 @@ create function public.approve_support_request(organization_id uuid, request_id 
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.decide_support_request(organization_id, request_id, 'approved', false)
 $$;
@@ -355,7 +355,7 @@ create function public.deny_support_request(organization_id uuid, request_id uui
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.decide_support_request(organization_id, request_id, 'denied', false)
 $$;
@@ -367,7 +367,7 @@ create function public.break_glass_support_request(organization_id uuid, request
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.decide_support_request(organization_id, request_id, 'approved', true)
 $$;
@@ -381,7 +381,7 @@ language plpgsql
 volatile
 -- Nobody may write grants.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id constant uuid := private.current_user_id();
@@ -415,7 +415,7 @@ create function public.revoke_support_access(organization_id uuid, request_id uu
 returns bigint
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.revoke_support_access(organization_id, request_id)
 $$;
@@ -440,7 +440,7 @@ language plpgsql
 stable
 -- Grants are closed to clients; this shows an organization its own.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'audit.read');
@@ -472,7 +472,7 @@ returns table (
 )
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select * from private.support_access(organization_id)
 $$;
@@ -486,7 +486,7 @@ returns setof uuid
 language plpgsql
 -- Volatile inside the STABLE authorizer: the access it gives is the access it records.
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 1
 as $$
 declare
@@ -562,7 +562,7 @@ returns setof jsonb
 language plpgsql
 -- Volatile, so that PostgREST answers it by POST in a transaction that can record the access.
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 50
 as $$
 declare

@@ -5,7 +5,7 @@ create function private.outliving_tables()
 returns text[]
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- What stays after a purge, each for a reason; everything else with an organization_id goes.
     select array[
@@ -29,7 +29,7 @@ create function private.tenant_tables()
 returns table (relation regclass, place integer, exported boolean)
 language plpgsql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_left oid[];
@@ -116,7 +116,7 @@ create function private.hold_lock()
 returns integer
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select 486105
 $$;
@@ -127,7 +127,7 @@ create function private.place_hold(p_organization_id uuid, p_reason text, p_plac
 returns uuid
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_id uuid;
@@ -156,7 +156,7 @@ create function private.release_hold(
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update private.legal_holds as h
@@ -179,7 +179,7 @@ create function private.assert_deletable(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Until the end of the transaction: a hold that is being placed waits for it.
@@ -207,7 +207,7 @@ language sql
 stable
 -- Holds are closed to clients; this tells whoever may change files of their organizations only.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 rows 1
 as $$
     select distinct h.organization_id
@@ -232,7 +232,7 @@ returns trigger
 language plpgsql
 -- Holds are closed to those who delete.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_organization_id uuid;
@@ -258,7 +258,7 @@ returns trigger
 language plpgsql
 -- Holds are closed to those who delete.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
@@ -279,7 +279,7 @@ returns trigger
 language plpgsql
 -- service_role may read organizations, but let nothing depend on that.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if tg_op = 'DELETE' then
@@ -316,7 +316,7 @@ comment on function private.tg_closing_read_only() is
 
 create procedure private.guard_tenant_tables()
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table record;
@@ -409,7 +409,7 @@ create function private.export_lock(p_organization_id uuid)
 returns integer
 language sql
 immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select pg_catalog.hashtext(p_organization_id::text) & 2147483647
 $$;
@@ -420,7 +420,7 @@ create function private.is_exporting(p_organization_id uuid)
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- A lock and not a row: an exporter that was killed leaves its row behind, but no lock.
     select exists (
@@ -444,7 +444,7 @@ language plpgsql
 volatile
 -- Clients cannot write exports.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_id uuid;
@@ -470,7 +470,7 @@ create function public.request_export(organization_id uuid)
 returns uuid
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.request_export(organization_id)
 $$;
@@ -504,7 +504,7 @@ language plpgsql
 volatile
 -- The status is not writable by clients.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_status text;
@@ -555,7 +555,7 @@ create function public.close_organization(organization_id uuid, reason text defa
 returns timestamptz
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.close_organization(organization_id, reason)
 $$;
@@ -569,7 +569,7 @@ language plpgsql
 volatile
 -- The status is not writable by clients.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.require(p_organization_id, 'organization.close');
@@ -593,7 +593,7 @@ create function public.reopen_organization(organization_id uuid)
 returns void
 language sql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.reopen_organization(organization_id)
 $$;
@@ -630,7 +630,7 @@ create or replace function private.is_being_purged(p_organization_id uuid)
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select exists (
         select 1
@@ -646,7 +646,7 @@ create function private.start_purge(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_status text;
@@ -703,7 +703,7 @@ create function private.purge_batch(
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count bigint;
@@ -747,7 +747,7 @@ create function private.erase_audit_payloads(p_organization_id uuid, p_limit int
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_last bigint;
@@ -802,7 +802,7 @@ create function private.finish_purge(p_organization_id uuid)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform private.assert_deletable(p_organization_id);
@@ -837,7 +837,7 @@ create procedure private.purge_organization(p_organization_id uuid, p_batch inte
 language plpgsql
 -- One transaction: PostgreSQL allows no COMMIT in a procedure that pins its search path. The
 -- command line commits each batch instead; an interrupted call here leaves nothing behind.
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_table record;
@@ -873,7 +873,7 @@ comment on procedure private.purge_organization is
 
 create procedure private.retention_run(p_batch integer default 5000)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_organization_id uuid;

@@ -7,7 +7,7 @@ language sql
 immutable
 parallel safe
 strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- One plain address: no list, group, comment, quoting or encoded word, and no character that
     -- some reader of headers takes for the end of a line. The ranges name those beyond ASCII that
@@ -65,7 +65,7 @@ create function private.notify_owners(
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_count bigint;
@@ -168,7 +168,7 @@ create function private.open_incident(
 returns uuid
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_unknown text;
@@ -214,7 +214,7 @@ create function private.permissions_on(p_tables text[])
 returns text[]
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- From the policies themselves. Null as soon as one of the tables has none that speaks of a
     -- permission: what opens it nobody can say.
@@ -253,7 +253,7 @@ create function private.assess_incident(p_incident_id uuid)
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_incident private.incidents;
@@ -327,7 +327,7 @@ create function private.notify_incident(p_incident_id uuid, p_subject text, p_bo
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_incident private.incidents;
@@ -407,7 +407,7 @@ create function private.close_incident(p_incident_id uuid, p_resolution text)
 returns void
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update private.incidents
@@ -484,7 +484,7 @@ returns trigger
 language plpgsql
 -- Counts past the policies.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_organization_id uuid;
@@ -537,7 +537,7 @@ create function private.set_subprocessor(
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_version bigint;
@@ -574,7 +574,7 @@ create function private.announce_subprocessors()
 returns bigint
 language plpgsql
 volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_change record;
@@ -631,7 +631,7 @@ language plpgsql
 stable
 -- Looks at the history of migrations and at private tables; says only yes or no about them.
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_unsealed boolean;
@@ -678,7 +678,7 @@ create function public.health()
 returns jsonb
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select private.health()
 $$;

@@ -346,7 +346,7 @@ select is_empty(
         where
             p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
             and not exists (
-                select 1 from unnest(p.proconfig) as c where c = 'search_path=""'
+                select 1 from unnest(p.proconfig) as c where c = 'search_path=pg_catalog, pg_temp'
             )
             -- A procedure that commits may not; then only its owner may call it.
             and not (

@@ -61,8 +61,8 @@ union all
 select
     'function.search_path',
     'error',
-    'the definer function ' || p.oid::regprocedure::text || ' has no fixed search_path',
-    'alter function ' || p.oid::regprocedure::text || ' set search_path = '''''
+    'the definer function ' || p.oid::regprocedure::text || ' finds types of its caller first',
+    'alter function ' || p.oid::regprocedure::text || ' set search_path = pg_catalog, pg_temp'
 from pg_catalog.pg_proc as p
 where
     p.prosecdef
@@ -72,7 +72,8 @@ where
     and not exists (
         select 1
         from pg_catalog.unnest(p.proconfig) as s (setting)
-        where s.setting like 'search_path=%'
+        -- Where pg_temp is not named, it is searched first: for types and relations, not functions.
+        where s.setting like 'search_path=%, pg\_temp'
     )
 union all
 select

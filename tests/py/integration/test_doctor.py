@@ -34,7 +34,8 @@ ILLS = {
     "grant.anon": "grant select on public.contacts to anon",
     "grant.private": "grant select on private.legal_holds to service_role",
     "role.bypasses_rls": "alter role anon bypassrls",
-    "function.search_path": "alter function private.health() reset search_path",
+    "function.search_path ": "alter function private.health() reset search_path",
+    "function.search_path": "alter function private.health() set search_path = ''",
     "index.invalid": "update pg_index set indisvalid = false"
     " where indexrelid = 'public.memberships_role_idx'::regclass",
     "tenant.unguarded ": "alter table public.tags disable trigger tg_tags__closing_update",

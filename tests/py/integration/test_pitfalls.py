@@ -522,6 +522,37 @@ def test_19_references_between_the_same_tables_have_names(conn: Connection) -> N
     assert generated == []
 
 
+EVIL = """
+create function pg_temp.run(pg_catalog.uuid) returns boolean language plpgsql as $$
+begin
+    raise exception 'as %', current_user;
+end $$;
+create domain pg_temp.uuid as pg_catalog.uuid check (pg_temp.run(value));
+"""
+
+
+def test_types_of_the_caller_are_not_found_first(conn: Connection) -> None:
+    """An empty search_path still begins with pg_temp, for types: the owner would run them."""
+    functions = (
+        "private.org_ids('contacts.read')",
+        "private.my_span('contacts.read')",
+        "private.team_ids()",
+        f"public.search_contacts('{ALDER}', 'a')",
+    )
+    with conn.transaction(force_rollback=True), as_user(conn, OLGA_OWNER, aal="aal2"):
+        conn.execute(EVIL.encode())
+        for function in functions:
+            conn.execute(f"select * from {function}".encode())
+    with conn.transaction(force_rollback=True):
+        conn.execute("alter function private.org_ids(text[]) set search_path = ''")
+        with (
+            pytest.raises(psycopg.errors.RaiseException, match="as postgres"),
+            as_user(conn, OLGA_OWNER, aal="aal2"),
+        ):
+            conn.execute(EVIL.encode())
+            conn.execute("select * from private.org_ids('contacts.read')")
+
+
 def test_20_anonymous_sign_ins_are_nobody(conn: Connection) -> None:
     """Somebody who signed in anonymously has the role `authenticated` all the same."""
     with as_user(conn, VERA_VIEWER, is_anonymous=True):
