@@ -340,6 +340,10 @@ class Translator:
         terms = [self.term(e, scope) for e in node.elements or ()]
         return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
 
+    def _RowExpr(self, node: Any, scope: Scope) -> Term:
+        # Nothing is known of it but that equal fields make equal rows.
+        return self.world.apply("row", [self.term(a, scope) for a in node.args or ()])
+
     def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
         left, right = self.term(node.lexpr, scope), self.any(node.rexpr, scope)
         if isinstance(right, Array) and name == "=" and some:

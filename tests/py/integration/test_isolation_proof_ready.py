@@ -155,7 +155,7 @@ def test_functions_of_two_sets_are_two_values(conn: Any) -> None:
 
 
 SEATS = {
-    "anybody's": ("(user_id = ((auth.jwt() ->> 'sub'::text))::uuid)", "true"),
+    "anybody's": ("(user_id =", "(user_id is not null or user_id ="),
     "whatever the status": ("(status = 'active'::text)", "true"),
 }
 

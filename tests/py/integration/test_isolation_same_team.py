@@ -11,9 +11,10 @@ from harmonia_py.isolation import runner
 from harmonia_py.isolation.model import load
 from harmonia_py.isolation.probes.roles import same_team
 
+#: What private.spans() was once: teams by their id alone.
 _SPAN = (
-    "private.spans((select private.my_span('companies.{verb}')), organization_id, team_id,"
-    " owner_id)"
+    "team_id = any(array(select t.team_id from unnest("
+    "(private.my_span('companies.{verb}')).teams) as t))"
 )
 COMMANDS = {
     "select": ("companies", "using", "read"),
