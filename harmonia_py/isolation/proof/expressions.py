@@ -341,8 +341,14 @@ class Translator:
         return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
 
     def _RowExpr(self, node: Any, scope: Scope) -> Term:
-        # Nothing is known of it but that equal fields make equal rows.
-        return self.world.apply("row", [self.term(a, scope) for a in node.args or ()])
+        # Equal fields make equal rows, and equal rows have equal fields.
+        fields = [self.world.as_value(self.term(a, scope)) for a in node.args or ()]
+        row = Term(self.world.apply("row", fields).value, NO)
+        for number, field in enumerate(fields, start=1):
+            held = self.world.apply(f"field {number}", [row])
+            same = z3.Or(field.null, held.value == field.value)
+            self.world.facts.append(z3.And(held.null == field.null, same))
+        return row
 
     def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
         left, right = self.term(node.lexpr, scope), self.any(node.rexpr, scope)

@@ -62,6 +62,10 @@ end $$;
 _WHO = "s.user_id = (auth.jwt() ->> 'sub')::uuid and s.status = 'active'"
 _ANY_ORG = "array(select o.id from unnest(app.all_orgs()) as o (id))"
 _MY_ORGS = "array(select app.my_orgs())"
+_SEAT_ROWS = (
+    "row({}, auth.uid()) = any(array(select row(m.org_id, m.user_id) from public.members m"
+    " where m.status = 'active'))"
+)
 READY = f"""org_id = any(coalesce(nullif(array(
     select s.org_id from app.my_seats s where s.rights && app.codes('read', 'read_team')
 ), '{{}}'), {_MY_ORGS}))"""
@@ -86,6 +90,7 @@ SOUND = {
     "a set that is held": f"array[org_id] <@ {_MY_ORGS}",
     "a span": "app.spans((select app.my_span()), org_id, owner_id)",
     "a part of a span": "org_id = any((app.my_span()).org_ids)",
+    "a row of a seat": _SEAT_ROWS.format("org_id"),
 }
 LEAKY = {
     "everything, or else one's own": f"org_id = any(coalesce(nullif({_ANY_ORG}, '{{}}'),"
@@ -94,6 +99,7 @@ LEAKY = {
     "a set that holds all": f"{_ANY_ORG} @> array[org_id]",
     "a set that holds nothing": f"array[org_id] @> {_MY_ORGS}",
     "a set that is held by nothing": f"{_MY_ORGS} <@ array[org_id]",
+    "a row of any seat": _SEAT_ROWS.format("owner_id"),
     "a span of owners anywhere": "app.spans_of_owners((select app.my_span()), org_id, owner_id)",
 }
 KEYS = {
