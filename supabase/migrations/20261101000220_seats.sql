@@ -61,16 +61,8 @@ begin
         from auth.users as u
         inner join public.memberships as m on u.id = m.user_id
         inner join public.organizations as o on m.organization_id = o.id
-        cross join lateral (
-            select b.permission
-            from public.builtin_role_permissions as b
-            where b.role = m.role
-            union all
-            select r.permission
-            from public.role_permissions as r
-            where r.organization_id = m.organization_id and r.role = m.role
-        ) as k
-        inner join public.permissions as p on k.permission = p.key
+        cross join lateral private.role_permission_keys(m.organization_id, m.role) as k (key)
+        inner join public.permissions as p on k.key = p.key
         cross join lateral (
             select exists (
                 select 1
