@@ -34,6 +34,9 @@ _BLOCK = 2000  # rows a COPY message holds: large enough to amortize, small enou
 _BATCH = 20  # organizations a stream takes and commits at a time
 #: The smaller tables are tidied beside the largest.
 _LARGEST_FIRST = ("contacts", "activities", "deals", "companies", "memberships")
+#: Seconds for which others' snapshots are waited out, and between two looks. Who needs longer keeps
+#: some rows off the visibility map, which is slower to read and nothing else.
+_PATIENCE, _PAUSE = 5.0, 0.1
 _ROLES = ("owner", "admin", "manager", "member", "viewer")
 
 
@@ -131,13 +134,33 @@ def _tidy(dsn: str, connections: int) -> None:
             finally:
                 idle.put(connection)
 
+        def all_visible() -> bool:
+            connection = idle.get()
+            try:
+                row = connection.execute(
+                    "select pg_catalog.bool_and(c.relallvisible >= c.relpages)"
+                    " from pg_catalog.pg_class as c"
+                    " where c.oid = any((%s::text[])::regclass[])",
+                    ([f"public.{table}" for table in _LARGEST_FIRST],),
+                ).fetchone()
+            finally:
+                idle.put(connection)
+            return row is not None and row[0]
+
         with ThreadPoolExecutor(connections) as pool:
             # What takes long is the indexes.
             list(pool.map(partial(tidy, "vacuum {}"), _LARGEST_FIRST))
             # A session that begins, reads the catalog or analyzes holds a snapshot as old as the
             # oldest transaction of the whole server, and a vacuum that starts beside it may call
-            # no page visible to all. This one starts alone; what is visible already it skips.
-            tidy("vacuum (index_cleanup off) {}", *_LARGEST_FIRST)
+            # no page visible to all. So another follows, beside none of ours, and while somebody
+            # else's snapshot is in the way (autovacuum comes by as well), some more. What is
+            # visible already they skip.
+            patient_until = time.monotonic() + _PATIENCE
+            while True:
+                tidy("vacuum (index_cleanup off) {}", *_LARGEST_FIRST)
+                if all_visible() or time.monotonic() > patient_until:
+                    break
+                time.sleep(_PAUSE)
             list(pool.map(partial(tidy, "analyze {}"), _LARGEST_FIRST))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
 from typing import Any
 
 import psycopg
@@ -66,6 +67,29 @@ def test_a_transaction_of_another_database_is_no_obstacle(
         generate(database.owner_dsn, PLAN)
         assert conn.info.transaction_status == TransactionStatus.INTRANS
     assert not_all_visible(database) == []
+
+
+@pytest.mark.parametrize(("waits", "hidden"), [(True, 0), (False, 5)])
+def test_a_snapshot_of_somebody_else_is_waited_out_but_not_forever(
+    database: Database, monkeypatch: pytest.MonkeyPatch, waits: bool, hidden: int
+) -> None:
+    """Autovacuum takes one when it comes by; who keeps one for hours does not hold up a load."""
+    pauses: SimpleQueue[str] = SimpleQueue()
+    with database.connect() as other:
+        other.execute("set transaction isolation level repeatable read")
+        other.execute("select 1")
+
+        def pause(seconds: float) -> None:
+            pauses.put("paused")
+            other.rollback()
+
+        if waits:
+            monkeypatch.setattr("harmonia_py.seed.generate.time.sleep", pause)
+        else:
+            monkeypatch.setattr("harmonia_py.seed.generate._PATIENCE", 0.0)
+        generate(database.owner_dsn, PLAN)
+    assert pauses.empty() != waits
+    assert len(not_all_visible(database)) == hidden
 
 
 def test_the_same_seed_gives_the_same_rows(engine: Any, template_database: str) -> None:
