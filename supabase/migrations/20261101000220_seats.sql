@@ -579,21 +579,54 @@ alter table public.builtin_role_permissions
 enable always trigger tg_builtin_role_permissions__empty_seats;
 
 -- Reading them ------------------------------------------------------------------------------
+-- Two functions, though each is one expression: PostgreSQL would write auth.jwt() out wherever it is
+-- named, and make all of it ready for every statement, which takes longer than to call them.
+create function private.seat_holder()
+returns uuid
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_claims constant jsonb := auth.jwt();
+begin
+    return case
+        when coalesce(v_claims ->> 'is_anonymous', 'false') = 'false'
+            then (v_claims ->> 'sub')::uuid
+    end;
+end;
+$$;
+comment on function private.seat_holder() is
+'Whose seats answer: the caller''s, and nobody''s in an anonymous session.';
+grant execute on function private.seat_holder() to authenticated;
+
+create function private.at_aal2()
+returns boolean
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(auth.jwt() ->> 'aal' = 'aal2', false);
+end;
+$$;
+comment on function private.at_aal2() is
+'Whether the session has passed a second factor.';
+grant execute on function private.at_aal2() to authenticated;
+
 create view private.my_seats with (security_barrier = true) as
 select
     s.organization_id,
     s.rights
 from private.seats as s
 where
-    -- In one with the key, which is looked up once: a condition of its own would be asked of each row.
-    s.user_id = case
-        when coalesce(auth.jwt() ->> 'is_anonymous', 'false') = 'false'
-            then (auth.jwt() ->> 'sub')::uuid
-    end
+    s.user_id = private.seat_holder()
     and s.status = 'active'
     and s.role = s.rated_role
     and (s.banned_until is null or s.banned_until <= now())
-    and (not s.guarded or auth.jwt() ->> 'aal' = 'aal2');
+    and (not s.guarded or private.at_aal2());
 comment on view private.my_seats is
 'Where the caller holds what, for policies. Whoever has no seat that answers asks org_ids().';
 grant select on table private.my_seats to authenticated;
