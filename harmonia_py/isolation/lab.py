@@ -64,7 +64,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one probe."""
+    """What came of one probe; ``tried`` is false where what had to be done before it failed."""
 
     code: str
     message: str
@@ -74,6 +74,7 @@ class Outcome:
     result: Any
     changes: tuple[Change, ...]
     notices: tuple[str, ...] = ()
+    tried: bool = True
 
     @property
     def ok(self) -> bool:
@@ -430,11 +431,11 @@ class Lab:
                     "the connection was lost while probing",
                     hint="the database was dropped or restarted; run again",
                 ) from error
-            rows = [(0, error.sqlstate or "XX000", str(error), None, None, None, None, None)]
+            rows = [(0, error.sqlstate or "XX000", str(error), *[None] * 5, False)]
         except psycopg.Error as error:
             if len(probes) > 1:
                 return [o for p in probes for o in self._batch([p])]
-            rows = [(0, error.sqlstate or "XX000", str(error), None, None, None, None, None)]
+            rows = [(0, error.sqlstate or "XX000", str(error), *[None] * 5, False)]
         notices = tuple(self._notices)
         return [self._outcome(row, notices if len(probes) == 1 else ()) for row in rows]
 
@@ -483,7 +484,7 @@ class Lab:
         return out
 
     def _outcome(self, row: Sequence[Any], notices: tuple[str, ...]) -> Outcome:
-        _, code, message, detail, hint, affected, result, changes = row
+        _, code, message, detail, hint, affected, result, changes, tried = row
         found: list[Change] = []
         changes = changes or {}
         ignored = set(changes.pop("", None) or ())
@@ -509,6 +510,7 @@ class Lab:
             result,
             tuple(found),
             notices,
+            tried,
         )
 
     def where(self, table: Table, values: Mapping[str, Any]) -> str:

@@ -153,7 +153,8 @@ returns table (
     hint text,
     affected bigint,
     result jsonb,
-    changes jsonb
+    changes jsonb,
+    tried boolean
 )
 language plpgsql
 as $hx$
@@ -180,6 +181,7 @@ begin
     for part in select pg_temp.hx_parts(probes) loop
         p := part -> 0;
         prepared := null;
+        tried := true;
         begin
             perform pg_temp.hx_quiet((p ->> 'replica')::boolean);
             if p ? 'pre' then
@@ -271,6 +273,7 @@ begin
                     affected := null;
                     result := null;
                     changes := null;
+                    tried := false;
                     for p in select j.value from pg_catalog.jsonb_array_elements(part) as j loop
                         probe := number;
                         number := number + 1;

@@ -43,6 +43,21 @@ def test_access_that_may_be_meant_is_not_a_finding(plain_database: Database) -> 
     assert confirmed(plain_database, LEAKY[MEANT]) == set()
 
 
+@pytest.mark.parametrize(("kinds", "works"), [("'open', 'shut'", True), ("'shut'", False)])
+def test_a_world_that_a_constraint_forbids_is_no_leak(
+    plain_database: Database, kinds: str, works: bool
+) -> None:
+    """Its rows are refused before any policy is asked, which is not the row having passed."""
+    doors = f"create table public.doors (kind text check (kind in ({kinds})));"
+    doors += "grant select on public.doors to authenticated"
+    with plain_database.connect() as conn:
+        conn.execute(doors.encode())
+        conn.commit()
+    opened = f"{EXISTS} or exists (select 1 from public.doors d where d.kind = 'open')"
+    found = confirmed(plain_database, opened)
+    assert found == (WRITES | {"select"} if works else set())
+
+
 @pytest.mark.parametrize(
     "cut", ["left({}::text, 8)", "right({}::text, 12)", "substr({}::text, 1, 8)"]
 )
