@@ -170,6 +170,15 @@ def _run(
     return time.perf_counter() - started
 
 
+def turned(ways: Sequence[str], turn: int) -> list[str]:
+    """Return the ways in an order of which another is the first each time.
+
+    What runs after another way finds the machine as that one left it.
+    """
+    first = turn % len(ways)
+    return [*ways[first:], *ways[:first]]
+
+
 def measure(
     connections: tuple[Connection, Connection, Connection, Connection, Connection],
     statement: Statement,
@@ -188,7 +197,8 @@ def measure(
     fresh: dict[str, list[Taken]] = {way: [] for way in ways}
     warm_up = WARM_AGAIN if taken else WARM_UP
     for turn in range(warm_up + statement.rounds):
-        for way, (connection, role, text) in ways.items():
+        for way in turned(list(ways), turn):
+            connection, role, text = ways[way]
             spent = sum(map(sum, fresh[way])) + sum(map(sum, taken.get(way, ())))
             if spent < PATIENCE:
                 fresh[way].append(timed(connection, role, text, values))
