@@ -84,7 +84,7 @@ class Outcome:
     @property
     def constraint(self) -> bool:
         """Whether a constraint, not a policy, refused the write."""
-        return self.code[:2] == "23"
+        return self.tried and self.code[:2] == "23"
 
     @property
     def text(self) -> str:
