@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -126,25 +126,27 @@ def _tidy(dsn: str, connections: int) -> None:
             connection.execute("set maintenance_work_mem = '512MB'")
             idle.put(connection)
 
-        def tidy(statement: LiteralString, *tables: str) -> None:
-            names = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+        @contextmanager
+        def lent() -> Iterator[Connection]:
             connection = idle.get()
             try:
-                connection.execute(sql.SQL(statement).format(names))
+                yield connection
             finally:
                 idle.put(connection)
 
+        def tidy(statement: LiteralString, *tables: str) -> None:
+            names = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+            with lent() as connection:
+                connection.execute(sql.SQL(statement).format(names))
+
         def all_visible() -> bool:
-            connection = idle.get()
-            try:
+            with lent() as connection:
                 row = connection.execute(
                     "select pg_catalog.bool_and(c.relallvisible >= c.relpages)"
                     " from pg_catalog.pg_class as c"
                     " where c.oid = any((%s::text[])::regclass[])",
                     ([f"public.{table}" for table in _LARGEST_FIRST],),
                 ).fetchone()
-            finally:
-                idle.put(connection)
             return row is not None and row[0]
 
         with ThreadPoolExecutor(connections) as pool:
@@ -163,8 +165,8 @@ def _tidy(dsn: str, connections: int) -> None:
                 time.sleep(_PAUSE)
             list(pool.map(partial(tidy, "analyze {}"), _LARGEST_FIRST))
         # Every statement of a client reads these, by keys: what is estimated decides how.
-        connection = idle.get()
-        connection.execute("analyze private.seats")
+        with lent() as connection:
+            connection.execute("analyze private.seats")
 
 
 class _Counter:
