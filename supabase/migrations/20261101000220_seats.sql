@@ -580,7 +580,7 @@ enable always trigger tg_builtin_role_permissions__empty_seats;
 
 -- Reading them ------------------------------------------------------------------------------
 -- Two functions, though each is one expression: PostgreSQL would write auth.jwt() out wherever it is
--- named, and make all of it ready for every statement, which takes longer than to call them.
+-- named: an update, which looks eight times, then takes half as long again when planned anew.
 create function private.seat_holder()
 returns uuid
 language plpgsql
