@@ -624,29 +624,6 @@ comment on function private.org_ids(text[]) is
 'The one authorizer: the organizations in which the caller holds any of the permissions now.';
 grant execute on function private.org_ids(text[]) to authenticated;
 
-create function private.team_ids()
-returns setof uuid
-language plpgsql
-stable
--- Reads team_members past the policies that call it.
-security definer
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = 'force_generic_plan'
-set enable_seqscan = off
-set enable_bitmapscan = off
-rows 5
-as $$
-begin
-    return query
-        select t.team_id
-        from public.team_members as t
-        where t.user_id = auth.uid();
-end;
-$$;
-comment on function private.team_ids() is
-'The teams the caller is in. Says nothing about access: policies pair it with org_ids().';
-grant execute on function private.team_ids() to authenticated;
-
 create function private.colleague_ids()
 returns setof uuid
 language plpgsql

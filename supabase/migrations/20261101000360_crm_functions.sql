@@ -22,7 +22,12 @@ begin
     v_reach.team_ids := '{}';
     if not v_reach.everything then
         if private.has_permission(p_organization_id, p_permission || '_team') then
-            v_reach.team_ids := array(select private.team_ids());
+            -- Of this organization: another may have a team of the same id.
+            v_reach.team_ids := array(
+                select t.team_id
+                from public.team_members as t
+                where t.organization_id = p_organization_id and t.user_id = auth.uid()
+            );
         end if;
         if private.has_permission(p_organization_id, p_permission || '_own') then
             v_reach.owner_id := auth.uid();

@@ -81,16 +81,8 @@ with check (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );
@@ -119,16 +111,8 @@ using (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 )
@@ -150,16 +134,8 @@ with check (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );
@@ -188,16 +164,8 @@ using (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.delete')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.delete_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.delete_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.delete')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );

@@ -536,7 +536,7 @@ def test_types_of_the_caller_are_not_found_first(conn: Connection) -> None:
     functions = (
         "private.org_ids('contacts.read')",
         "private.my_span('contacts.read')",
-        "private.team_ids()",
+        "private.colleague_ids()",
         f"public.search_contacts('{ALDER}', 'a')",
     )
     with conn.transaction(force_rollback=True), as_user(conn, OLGA_OWNER, aal="aal2"):

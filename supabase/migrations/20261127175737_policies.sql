@@ -2,7 +2,7 @@
 -- policy: 10_tenancy.sql sha256:a5a8f3c04f55d89b93202cb7165aea9e729966b984e5b7ea7c32ea318eff7121
 -- policy: 20_crm.sql sha256:d31286f639597424fb29da56d9ea10ac08a2aa253702eabafd530034e7f9bf28
 -- policy: 30_integrations.sql sha256:32e111447c69ef74b3c42fa5a455297fc2c1c92cc9c414131abaf4f84b429da1
--- policy: 40_api.sql sha256:51dff3641093a28c99a0982fc54418e903153780cbc0b5741c1ac5de9bb4cded
+-- policy: 40_api.sql sha256:87905c731e1a0945eafc6b75719d1a30801e4e3a6c0b001c559834fdfed5775e
 -- policy: 50_audit.sql sha256:27ead59b4e5b089391c1d1b95a5c1aba0b871ea92d5416c9dff7c7bc51652473
 -- policy: 60_lifecycle.sql sha256:e2b2916c9b15e332897f1b6b669ed7b9ca6e76ed3f6d856efebb8926c7e04176
 set local lock_timeout = '4s';
@@ -2971,16 +2971,8 @@ with check (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );
@@ -3009,16 +3001,8 @@ using (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 )
@@ -3040,16 +3024,8 @@ with check (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.write')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.write_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.write_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.write')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );
@@ -3078,16 +3054,8 @@ using (
                 )
             )
             and f.path = objects.name
-            and (
-                f.organization_id = any(array(select private.org_ids('files.delete')))
-                or (
-                    f.team_id = any(array(select private.team_ids()))
-                    and f.organization_id = any(array(select private.org_ids('files.delete_team')))
-                )
-                or (
-                    f.owner_id = (select auth.uid())
-                    and f.organization_id = any(array(select private.org_ids('files.delete_own')))
-                )
+            and private.spans(
+                (select private.my_span('files.delete')), f.organization_id, f.team_id, f.owner_id
             )
     )
 );
