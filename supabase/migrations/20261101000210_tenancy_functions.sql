@@ -823,6 +823,17 @@ begin
             'name another member'
         );
     end if;
+    -- The turns of both at once: two who hand each other an organization would each have one.
+    perform private.take_turns(
+        array[p_organization_id],
+        array(
+            select m.user_id
+            from public.memberships as m
+            where
+                m.organization_id = p_organization_id
+                and m.user_id in (v_caller_id, p_user_id)
+        )
+    );
     update public.memberships as m
     set role = 'owner'
     where

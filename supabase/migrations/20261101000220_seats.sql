@@ -145,14 +145,26 @@ begin
     order by o.id
     on conflict (organization_id) do update
     set turn = t.turn + 1;
-    -- Not for an account that this transaction deletes.
-    insert into private.user_turns as t (user_id)
-    select u.id
-    from auth.users as u
-    where u.id = any(p_user_ids)
-    order by u.id
-    on conflict (user_id) do update
-    set turn = t.turn + 1;
+    loop
+        begin
+            -- Not for an account that this transaction deletes.
+            insert into private.user_turns as t (user_id)
+            select u.id
+            from auth.users as u
+            where u.id = any(p_user_ids)
+            order by u.id
+            on conflict (user_id) do update
+            set turn = t.turn + 1;
+            return;
+        exception when foreign_key_violation then
+            -- An account ended while this waited for its turn. The others' are looked for again:
+            -- an organization closes though somebody leaves it. An older snapshot would find the
+            -- same for ever.
+            if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
+                raise;
+            end if;
+        end;
+    end loop;
 end;
 $$;
 comment on function private.take_turns(uuid[], uuid[]) is
@@ -236,6 +248,26 @@ $$;
 comment on function private.rate_organization(uuid) is
 'Writes the seats of the members of an organization anew. Internal.';
 
+create function private.require_read_committed()
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
+        perform private.fail(
+            409,
+            'seats.isolation',
+            'what a permission is changes at the isolation level read committed only',
+            'begin the transaction with: begin isolation level read committed'
+        );
+    end if;
+end;
+$$;
+comment on function private.require_read_committed() is
+'Refuses what must see all seats to a transaction that looks at an older state. Internal.';
+
 create function private.rate_all_seats()
 returns void
 language plpgsql
@@ -246,14 +278,7 @@ declare
     v_users uuid[];
 begin
     -- Who joined since an older snapshot would be passed over, and no turn tells of them.
-    if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
-        perform private.fail(
-            409,
-            'seats.isolation',
-            'what a permission is changes at the isolation level read committed only',
-            'begin the transaction with: begin isolation level read committed'
-        );
-    end if;
+    perform private.require_read_committed();
     -- Nobody joins or changes role meanwhile.
     lock table public.memberships in share row exclusive mode;
     v_users := array(select distinct m.user_id from public.memberships as m);
@@ -521,6 +546,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- TRUNCATE takes rows that an older snapshot does not see, and so must this.
+    perform private.require_read_committed();
     delete from private.seats as s
     where true;
     return null;

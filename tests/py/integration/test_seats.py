@@ -529,6 +529,48 @@ def test_no_account_ends_in_a_circle_of_waiting(
     assert disagreements(conn) == []
 
 
+def test_two_hand_each_other_an_organization(database: Database, conn: Connection) -> None:
+    """Each takes the turns of both at once; else each would have one and wait for the other's."""
+    conn.execute(JOIN.encode(), [BIRCH, OLGA_OWNER, "viewer"])
+    conn.execute(
+        "update public.memberships set role = 'owner' where organization_id = %s and user_id = %s",
+        [BIRCH, BEA_BOTH],
+    )
+    conn.commit()
+    hand = "select public.transfer_ownership(%s, %s)"
+    step = "select 1 from public.memberships where organization_id = %s and user_id = %s for update"
+    with database.connect() as one, database.connect() as two, ThreadPoolExecutor(2) as pool:
+        # In the middle, with the new owner written and the old one not yet.
+        with held(database, step, ALDER, OLGA_OWNER), held(database, step, BIRCH, BEA_BOTH):
+            there = pool.submit(attempt(one, Change(OLGA_OWNER, hand, [ALDER, BEA_BOTH])))
+            back = pool.submit(attempt(two, Change(BEA_BOTH, hand, [BIRCH, OLGA_OWNER])))
+            wait_for_lock(conn, 2)
+        assert (there.result(timeout=30), back.result(timeout=30)) == (None, None)
+    assert disagreements(conn) == []
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_organization_changes_though_an_account_ends(
+    database: Database, conn: Connection, ends: bool
+) -> None:
+    """Who waited for the turn of somebody who is gone goes on with the others."""
+    change = Change(OLGA_OWNER, "select public.set_require_mfa(%s, true)", [ALDER])
+    end = Change("auth", "delete from auth.users where id = %s", [MIKA_MEMBER])
+    with database.connect() as one, database.connect() as two, ThreadPoolExecutor(1) as pool:
+        one.execute("select 1")  # so that the change is not kept before it is said
+        perform(one, end)
+        late = pool.submit(attempt(two, change))
+        wait_for_lock(conn)
+        if ends:
+            one.commit()
+        else:
+            one.rollback()
+        assert late.result(timeout=30) is None
+    assert disagreements(conn) == []
+    assert seats(conn, MIKA_MEMBER, aal="aal2") == (not ends)
+    assert seats(conn, OLGA_OWNER) == 0
+
+
 def test_signing_in_waits_for_no_change_of_rights(database: Database, conn: Connection) -> None:
     with held(
         database, "update public.memberships set role = 'viewer' where user_id = %s", MIKA_MEMBER
@@ -585,6 +627,8 @@ def test_old_snapshots_do_not_change_what_a_permission_is(conn: Connection, leve
     for change in (
         Change("owner", "delete from public.builtin_role_permissions where role = 'member'"),
         Change("owner", "update public.permissions set step_up = true"),
+        Change("owner", "truncate public.role_permissions"),
+        Change("owner", "truncate public.builtin_role_permissions"),
     ):
         conn.rollback()
         conn.execute(f"set transaction isolation level {level}".encode())
