@@ -248,7 +248,7 @@ $$;
 comment on function private.rate_organization(uuid) is
 'Writes the seats of the members of an organization anew. Internal.';
 
-create function private.require_read_committed()
+create function private.require_read_committed(p_what text)
 returns void
 language plpgsql
 stable
@@ -258,15 +258,15 @@ begin
     if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
         perform private.fail(
             409,
-            'seats.isolation',
-            'what a permission is changes at the isolation level read committed only',
+            'transaction.isolation',
+            p_what || ' at the isolation level read committed only',
             'begin the transaction with: begin isolation level read committed'
         );
     end if;
 end;
 $$;
-comment on function private.require_read_committed() is
-'Refuses what must see all seats to a transaction that looks at an older state. Internal.';
+comment on function private.require_read_committed(text) is
+'Refuses what must see every row there is to a transaction that looks at an older state. Internal.';
 
 create function private.rate_all_seats()
 returns void
@@ -278,7 +278,7 @@ declare
     v_users uuid[];
 begin
     -- Who joined since an older snapshot would be passed over, and no turn tells of them.
-    perform private.require_read_committed();
+    perform private.require_read_committed('what a permission is changes');
     -- Nobody joins or changes role meanwhile.
     lock table public.memberships in share row exclusive mode;
     v_users := array(select distinct m.user_id from public.memberships as m);
@@ -547,7 +547,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- TRUNCATE takes rows that an older snapshot does not see, and so must this.
-    perform private.require_read_committed();
+    perform private.require_read_committed('roles are emptied');
     delete from private.seats as s
     where true;
     return null;

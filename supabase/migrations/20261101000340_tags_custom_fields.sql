@@ -190,6 +190,44 @@ for each row
 execute function private.tg_inherit_deal_scope();
 
 -- A parent that changes hands takes its children along --------------------------------------
+create function private.require_hand_over(
+    p_organization_id uuid,
+    p_owner_id uuid,
+    p_new_owner_id uuid,
+    p_team_id uuid,
+    p_new_team_id uuid
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if pg_catalog.current_setting('transaction_isolation') = 'read committed' then
+        return;
+    end if;
+    -- A child that came since an older snapshot would stay with the former owner or team. Where a
+    -- member or a team goes itself, there is nobody with whom.
+    if
+        p_new_owner_id is distinct from p_owner_id
+        and (p_new_owner_id is not null or exists (
+            select 1
+            from public.memberships as m
+            where m.organization_id = p_organization_id and m.user_id = p_owner_id
+        ))
+        or p_new_team_id is distinct from p_team_id
+        and (p_new_team_id is not null or exists (
+            select 1
+            from public.teams as t
+            where t.organization_id = p_organization_id and t.id = p_team_id
+        ))
+    then
+        perform private.require_read_committed('a record changes hands');
+    end if;
+end;
+$$;
+comment on function private.require_hand_over(uuid, uuid, uuid, uuid, uuid) is
+'Refuses a change of owner or team that could not see all children. Internal.';
 
 create function private.tg_contacts__share_scope()
 returns trigger
@@ -199,6 +237,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform private.require_hand_over(
+        new.organization_id, old.owner_id, new.owner_id, old.team_id, new.team_id
+    );
     update public.contact_tags as k
     set owner_id = new.owner_id, team_id = new.team_id
     where k.organization_id = new.organization_id and k.contact_id = new.id;
@@ -225,6 +266,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform private.require_hand_over(
+        new.organization_id, old.owner_id, new.owner_id, old.team_id, new.team_id
+    );
     update public.company_tags as k
     set owner_id = new.owner_id, team_id = new.team_id
     where k.organization_id = new.organization_id and k.company_id = new.id;
@@ -251,6 +295,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform private.require_hand_over(
+        new.organization_id, old.owner_id, new.owner_id, old.team_id, new.team_id
+    );
     update public.deal_tags as k
     set owner_id = new.owner_id, team_id = new.team_id
     where k.organization_id = new.organization_id and k.deal_id = new.id;
@@ -283,6 +330,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform private.require_hand_over(
+        new.organization_id, old.owner_id, new.owner_id, old.team_id, new.team_id
+    );
     update public.call_transcripts as k
     set owner_id = new.owner_id, team_id = new.team_id
     where k.organization_id = new.organization_id and k.activity_id = new.id;
@@ -309,6 +359,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform private.require_hand_over(
+        new.organization_id, old.owner_id, new.owner_id, old.team_id, new.team_id
+    );
     update public.messages as k
     set owner_id = new.owner_id, team_id = new.team_id
     where k.organization_id = new.organization_id and k.conversation_id = new.id;

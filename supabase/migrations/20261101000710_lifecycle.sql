@@ -123,6 +123,37 @@ $$;
 comment on function private.hold_lock() is
 'The advisory lock that deletes share until they commit, and that placing a hold takes alone.';
 
+-- A snapshot older than a hold does not show it. That holds were placed since, this row tells.
+create table private.hold_turns (
+    id boolean not null default true,
+    turn bigint not null default 0,
+    constraint hold_turns_pkey primary key (id),
+    -- One row: the key can only be true.
+    constraint hold_turns_id_check check (id)
+);
+comment on table private.hold_turns is
+'How many holds were ever placed; written so that a delete by an older snapshot fails.';
+call private.lock_down('private.hold_turns');
+insert into private.hold_turns (id) values (true);
+
+create function private.await_holds()
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Until the end of the transaction: a hold that is being placed waits for it.
+    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
+    if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
+        -- 40001 where the row was written since.
+        perform 1 from private.hold_turns as t for share;
+    end if;
+end;
+$$;
+comment on function private.await_holds() is
+'Lets no hold be placed until the transaction ends, and the caller see all there are. Internal.';
+
 create function private.place_hold(p_organization_id uuid, p_reason text, p_placed_by text)
 returns uuid
 language plpgsql
@@ -134,6 +165,8 @@ declare
 begin
     -- Waits for deletes under way: once a hold is placed, nothing is gone that it should keep.
     perform pg_catalog.pg_advisory_xact_lock(private.hold_lock());
+    update private.hold_turns set turn = turn + 1
+    where true;
     if not exists (
         select 1 from public.organizations as o
         where o.id = p_organization_id and o.status <> 'purged'
@@ -182,8 +215,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Until the end of the transaction: a hold that is being placed waits for it.
-    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
+    perform private.await_holds();
     if exists (
         select 1
         from private.legal_holds as h
@@ -237,7 +269,7 @@ as $$
 declare
     v_organization_id uuid;
 begin
-    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
+    perform private.await_holds();
     if not exists (select 1 from private.legal_holds as h where h.released_at is null) then
         return null;
     end if;
@@ -261,7 +293,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
+    perform private.await_holds();
     if exists (select 1 from private.legal_holds as h where h.released_at is null) then
         perform private.fail(
             409, 'organization.on_hold', 'a legal hold keeps the records of an organization', null

@@ -203,7 +203,7 @@ def test_a_hold_binds_replicas_and_keys_too(
     for statement in (
         "delete from public.tags where organization_id = %s",
         "select private.shred_organization_keys(%s)",
-        "select private.purge_batch(%s, 'public.tags', 10)",
+        "delete from public.tags where organization_id = %s",
         "select private.erase_audit_payloads(%s, 10)",
         "select private.finish_purge(%s)",
     ):
@@ -267,6 +267,34 @@ def test_a_hold_waits_for_a_delete_that_is_under_way(
         other.commit()
     with refused("organization.on_hold"):
         conn.execute("delete from public.tags where organization_id = %s", [org])
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from public.contact_tags where organization_id = %s",
+        "delete from public.tags where organization_id = %s",
+        "truncate public.contact_tags",
+    ],
+)
+def test_an_older_snapshot_deletes_nothing_past_a_hold(
+    database: Database, conn: Connection, org: UUID, level: str, statement: str
+) -> None:
+    """It does not show the hold; while none was placed since, it deletes as any other."""
+    values = [org] if "%s" in statement else []
+    with database.connect() as old:
+        for held in (False, True):
+            old.execute(f"set transaction isolation level {level}".encode())
+            old.execute("select count(*) from private.legal_holds")
+            if held:
+                conn.execute("select private.place_hold(%s, 'court order 21/2026', 'legal')", [org])
+                conn.commit()
+                with pytest.raises(psycopg.errors.SerializationFailure):
+                    old.execute(statement.encode(), values)
+            else:
+                old.execute(statement.encode(), values)
+            old.rollback()
 
 
 def test_the_purge_leaves_nothing_and_touches_nobody_else(

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+import pytest
 from fix_database import Connection, as_user
 from fix_sessions import held, together, wait_for_lock
 
@@ -141,3 +143,37 @@ def test_a_thread_that_changes_hands_takes_along_what_is_being_written(
         [THREAD],
     ).fetchall()
     assert owners == [(MARA_MANAGER, None)]
+
+
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
+def test_no_child_stays_with_the_former_owner(
+    database: Database, conn: Connection, level: str
+) -> None:
+    """A snapshot older than the child does not show it, so by such none changes hands."""
+    call = "a9000000-0000-7000-8000-000000000001"
+    add = (
+        "insert into public.call_transcripts (organization_id, activity_id, content_html)"
+        " values (%s, %s, 'What was said')"
+    )
+    hand = "update public.activities set owner_id = %s where id = %s"
+    conn.commit()
+    with database.connect() as old:
+        old.execute(f"set transaction isolation level {level}".encode())
+        old.execute("select count(*) from public.activities")
+        with as_user(conn, ADAM_ADMIN):
+            conn.execute(add.encode(), [ALDER, call])
+        conn.commit()
+        if level == "read committed":
+            with as_user(old, ADAM_ADMIN):
+                old.execute(hand.encode(), [MARA_MANAGER, call])
+            old.commit()
+        else:
+            with pytest.raises(psycopg.Error) as caught, as_user(old, ADAM_ADMIN):
+                old.execute(hand.encode(), [MARA_MANAGER, call])
+            assert caught.value.diag.message_detail == "transaction.isolation"
+    row = conn.execute(
+        "select k.owner_id = a.owner_id from public.call_transcripts as k join public.activities"
+        " as a on a.organization_id = k.organization_id and a.id = k.activity_id where a.id = %s",
+        [call],
+    ).fetchone()
+    assert row == (True,)

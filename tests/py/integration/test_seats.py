@@ -634,7 +634,7 @@ def test_old_snapshots_do_not_change_what_a_permission_is(conn: Connection, leve
         conn.execute(f"set transaction isolation level {level}".encode())
         with pytest.raises(psycopg.Error) as caught:
             perform(conn, change)
-        assert caught.value.diag.message_detail == "seats.isolation", change
+        assert caught.value.diag.message_detail == "transaction.isolation", change
     conn.rollback()
     assert disagreements(conn) == []
 
