@@ -261,6 +261,25 @@ execute function private.tg_deals__apply_stage();
 -- Children of a deal take their owner and team from it --------------------------------------
 -- A child is visible to exactly those who see its parent. Carrying the parent's owner and team
 -- lets its policies have the same shape and cost as the parent's, without a look-up for each row.
+create function private.may_wait(p_organization_id uuid)
+returns boolean
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Waiting would tell a stranger what goes on there, before the policies refuse.
+    return pg_catalog.current_setting('role') not in ('anon', 'authenticated')
+        or p_organization_id = any(
+            array(
+                select private.org_ids(variadic array(select p.key from public.permissions as p))
+            )
+        );
+end;
+$$;
+comment on function private.may_wait(uuid) is
+'Whether the caller may do anything at all in an organization, or asks no policy. Internal.';
+
 create function private.tg_inherit_deal_scope()
 returns trigger
 language plpgsql
@@ -273,7 +292,13 @@ begin
     select d.owner_id, d.team_id into new.owner_id, new.team_id
     from public.deals as d
     where d.organization_id = new.organization_id and d.id = new.deal_id
-    for share;
+    for share skip locked;
+    if not found and private.may_wait(new.organization_id) then
+        select d.owner_id, d.team_id into new.owner_id, new.team_id
+        from public.deals as d
+        where d.organization_id = new.organization_id and d.id = new.deal_id
+        for share;
+    end if;
     return new;
 end;
 $$;

@@ -165,7 +165,13 @@ begin
     select a.owner_id, a.team_id into new.owner_id, new.team_id
     from public.activities as a
     where a.organization_id = new.organization_id and a.id = new.activity_id
-    for share;
+    for share skip locked;
+    if not found and private.may_wait(new.organization_id) then
+        select a.owner_id, a.team_id into new.owner_id, new.team_id
+        from public.activities as a
+        where a.organization_id = new.organization_id and a.id = new.activity_id
+        for share;
+    end if;
     return new;
 end;
 $$;
@@ -338,7 +344,13 @@ begin
     select c.owner_id, c.team_id into new.owner_id, new.team_id
     from public.conversations as c
     where c.organization_id = new.organization_id and c.id = new.conversation_id
-    for share;
+    for share skip locked;
+    if not found and private.may_wait(new.organization_id) then
+        select c.owner_id, c.team_id into new.owner_id, new.team_id
+        from public.conversations as c
+        where c.organization_id = new.organization_id and c.id = new.conversation_id
+        for share;
+    end if;
     return new;
 end;
 $$;

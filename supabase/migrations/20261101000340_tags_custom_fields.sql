@@ -46,7 +46,13 @@ begin
     select c.owner_id, c.team_id into new.owner_id, new.team_id
     from public.contacts as c
     where c.organization_id = new.organization_id and c.id = new.contact_id
-    for share;
+    for share skip locked;
+    if not found and private.may_wait(new.organization_id) then
+        select c.owner_id, c.team_id into new.owner_id, new.team_id
+        from public.contacts as c
+        where c.organization_id = new.organization_id and c.id = new.contact_id
+        for share;
+    end if;
     return new;
 end;
 $$;
@@ -65,7 +71,13 @@ begin
     select c.owner_id, c.team_id into new.owner_id, new.team_id
     from public.companies as c
     where c.organization_id = new.organization_id and c.id = new.company_id
-    for share;
+    for share skip locked;
+    if not found and private.may_wait(new.organization_id) then
+        select c.owner_id, c.team_id into new.owner_id, new.team_id
+        from public.companies as c
+        where c.organization_id = new.organization_id and c.id = new.company_id
+        for share;
+    end if;
     return new;
 end;
 $$;

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_database import Connection, as_user
+from fix_database import Connection, acting, as_user
 from fix_sessions import held, together, wait_for_lock
 
 from harmonia_py.engines import Database
@@ -16,6 +16,7 @@ from harmonia_py.engines import Database
 ALDER = "a0000000-0000-7000-8000-000000000001"
 ADAM_ADMIN = "e0000000-0000-4000-8000-000000000002"
 MARA_MANAGER = "e0000000-0000-4000-8000-000000000003"
+OTTO_OWNER = "e0000000-0000-4000-8000-000000000011"
 IDA = "a7000000-0000-7000-8000-000000000001"
 LUIS = "a7000000-0000-7000-8000-000000000004"
 THREAD = "ac000000-0000-7000-8000-000000000001"
@@ -177,3 +178,43 @@ def test_no_child_stays_with_the_former_owner(
         [call],
     ).fetchone()
     assert row == (True,)
+
+
+CHILDREN = {
+    "contacts": "insert into public.contact_tags (organization_id, contact_id, tag_id)"
+    " values (%(org)s, %(id)s, gen_random_uuid())",
+    "companies": "insert into public.company_tags (organization_id, company_id, tag_id)"
+    " values (%(org)s, %(id)s, gen_random_uuid())",
+    "deals": "insert into public.deal_tags (organization_id, deal_id, tag_id)"
+    " values (%(org)s, %(id)s, gen_random_uuid())",
+    "activities": "insert into public.call_transcripts (organization_id, activity_id, content_html)"
+    " values (%(org)s, %(id)s, 'x')",
+    "conversations": "insert into public.messages"
+    " (organization_id, conversation_id, direction, body_text)"
+    " values (%(org)s, %(id)s, 'inbound', 'x')",
+}
+
+
+@pytest.mark.parametrize("table", CHILDREN)
+def test_a_stranger_waits_for_no_parent(database: Database, conn: Connection, table: str) -> None:
+    """Waiting would tell that somebody changes it; members wait, to take its owner after that."""
+    parent = conn.execute(
+        f"select id from public.{table} where organization_id = %s limit 1".encode(), [ALDER]
+    ).fetchone()
+    assert parent is not None
+    child = CHILDREN[table].encode()
+    values = {"org": ALDER, "id": parent[0]}
+    with held(database, f"update public.{table} set updated_at = now() where id = %s", parent[0]):
+        for claims, refused in (
+            ({"sub": OTTO_OWNER}, psycopg.errors.InsufficientPrivilege),
+            ({"api_key_id": OTTO_OWNER}, psycopg.errors.InsufficientPrivilege),
+            ({"sub": ADAM_ADMIN}, psycopg.errors.LockNotAvailable),
+        ):
+            conn.commit()
+            with pytest.raises(refused), acting(conn, "authenticated", claims):
+                conn.execute("set local lock_timeout = '500ms'")
+                conn.execute(child, values)
+        for role in ("service_role", "none"):
+            with pytest.raises(psycopg.errors.LockNotAvailable), acting(conn, role, {}):
+                conn.execute("set local lock_timeout = '500ms'")
+                conn.execute(child, values)
