@@ -16,6 +16,7 @@ __all__ = [
     "Catalog",
     "Check",
     "Column",
+    "Composite",
     "ForeignKey",
     "Function",
     "Policy",
@@ -301,6 +302,10 @@ class Sequence:
         return f"{self.schema}.{self.name}"
 
 
+#: The attributes of a composite type, in order: name and type, without its schema.
+Composite = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A storage bucket."""
@@ -324,6 +329,7 @@ class Catalog:
     tables: dict[str, Table]
     functions: dict[str, Function]
     sequences: tuple[Sequence, ...] = ()
+    composites: dict[str, Composite] = field(default_factory=dict)
     buckets: tuple[Bucket, ...] = ()
     publications: tuple[Publication, ...] = ()
     platform: dict[str, Table] = field(default_factory=dict)

@@ -95,6 +95,11 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
             for s in around["sequences"]
             if s["schema"] not in PLATFORM
         ),
+        composites={
+            key: tuple((name, kind) for name, kind in attributes or ())
+            for key, attributes in around["composites"].items()
+            if key.partition(".")[0] not in PLATFORM
+        },
         buckets=buckets,
         publications=tuple(Publication(n, tuple(t)) for n, t in sorted(publications.items())),
         roles=roles,

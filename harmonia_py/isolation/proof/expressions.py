@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import z3
@@ -11,6 +12,7 @@ from pglast import ast as pg_ast
 from pglast import enums, parse_sql
 from pglast.stream import RawStream
 
+from harmonia_py.isolation.catalog import Composite
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import (
     NO,
@@ -118,18 +120,40 @@ class Translator:
         if node.typeName.arrayBounds and text is not None and text.startswith("{"):
             found = [self.world.literal(e) for e in elements(text)]
             return Array(lambda: [Alternative(YES, (("", e),)) for e in found], listed=True)
+        if isinstance(node.arg, ast.RowExpr):
+            composite = self._composite([n.sval for n in node.typeName.names], scope)
+            if composite is not None and len(composite) == len(node.arg.args or ()):
+                return self._composed(composite, node.arg, scope)
         inner = self.any(node.arg, scope)
         if isinstance(inner, Array):
             return inner
         name = node.typeName.names[-1].sval
-        if name in ("bool", "boolean") and not inner.is_bool:
-            if isinstance(node.arg, ast.A_Const):
-                text = str(getattr(node.arg.val, "sval", ""))
-                return self.world.boolean(text.lower() in ("t", "true", "1", "yes", "on"))
-            return self.world.as_bool(inner)
-        if name in _SAME and not node.typeName.typmods:
-            return inner
-        return self.world.apply(f"::{name}", [inner])
+        if name in ("bool", "boolean") and isinstance(node.arg, ast.A_Const) and not inner.is_bool:
+            text = str(getattr(node.arg.val, "sval", ""))
+            return self.world.boolean(text.lower() in ("t", "true", "1", "yes", "on"))
+        if node.typeName.typmods:
+            return self.world.apply(f"::{name}", [inner])
+        return self._cast(inner, name)
+
+    def _cast(self, value: Term, name: str) -> Term:
+        if name in ("bool", "boolean"):
+            return self.world.as_bool(value)
+        return value if name in _SAME else self.world.apply(f"::{name}", [value])
+
+    def _composite(self, names: list[str], scope: Scope) -> Composite | None:
+        known = self.world.catalog.composites
+        if len(names) > 1:
+            return known.get(".".join(names))
+        path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
+        return next((known[key] for s in path if (key := f"{s}.{names[0]}") in known), None)
+
+    def _composed(self, composite: Composite, node: Any, scope: Scope) -> Term:
+        """Return a row as a value of a composite type: each field becomes what its attribute is."""
+        fields = {
+            name: self._cast(self.term(argument, scope), kind)
+            for argument, (name, kind) in zip(node.args, composite, strict=True)
+        }
+        return replace(self._row(list(fields.values())), fields=fields)
 
     def _A_Indirection(self, node: Any, scope: Scope) -> Term | Array:
         whole, names = (
@@ -341,8 +365,11 @@ class Translator:
         return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
 
     def _RowExpr(self, node: Any, scope: Scope) -> Term:
+        return self._row([self.term(a, scope) for a in node.args or ()])
+
+    def _row(self, values: list[Term]) -> Term:
         # Equal fields make equal rows, and equal rows have equal fields.
-        fields = [self.world.as_value(self.term(a, scope)) for a in node.args or ()]
+        fields = [self.world.as_value(value) for value in values]
         row = Term(self.world.apply("row", fields).value, NO)
         for number, field in enumerate(fields, start=1):
             held = self.world.apply(f"field {number}", [row])

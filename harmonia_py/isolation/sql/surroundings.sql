@@ -1,4 +1,4 @@
--- One row: the server, sequences, publications and default privileges.
+-- One row: the server, sequences, composite types, publications and default privileges.
 -- %(roles)s: the API roles that exist.
 select
     current_setting('server_version_num')::int as version,
@@ -21,6 +21,30 @@ select
             and n.nspname not in ('pg_catalog', 'information_schema')
             and n.nspname not like 'pg\_%%'
     ) as sequences,
+    (
+        select coalesce(jsonb_object_agg(n.nspname || '.' || t.typname, (
+            select jsonb_agg(
+                jsonb_build_array(
+                    a.attname,
+                    case
+                        when a.atttypmod < 0 then f.typname
+                        else pg_catalog.format_type(a.atttypid, a.atttypmod)
+                    end
+                )
+                order by a.attnum
+            )
+            from pg_catalog.pg_attribute as a
+            inner join pg_catalog.pg_type as f on f.oid = a.atttypid
+            where a.attrelid = c.oid and not a.attisdropped
+        )), '{}')
+        from pg_catalog.pg_class as c
+        inner join pg_catalog.pg_type as t on t.oid = c.reltype
+        inner join pg_catalog.pg_namespace as n on n.oid = t.typnamespace
+        where
+            c.relkind = 'c'
+            and n.nspname not in ('pg_catalog', 'information_schema')
+            and n.nspname not like 'pg\_%%'
+    ) as composites,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'name', t.pubname, 'table', t.schemaname || '.' || t.tablename

@@ -36,6 +36,8 @@ begin
     execute 'select array_agg(id) from public.orgs' into v_found;
     return v_found;
 end $$;
+create type app.key as (org_id uuid, user_id uuid);
+create type app.blunt_key as (org_id varchar(1), user_id uuid);
 create type app.span as (org_ids uuid[], owner_id uuid, owned_in uuid[]);
 create function app.my_span() returns app.span
 language plpgsql stable security definer set search_path = '' as $$
@@ -66,6 +68,11 @@ _SEAT_ROWS = (
     "row({}, auth.uid()) = any(array(select row(m.org_id, m.user_id) from public.members m"
     " where m.status = 'active'))"
 )
+_KEYED = (
+    "row({}, owner_id)::app.{} = any(array("
+    "select row(m.org_id, m.user_id)::app.{} from public.members m where {}))"
+)
+_MINE = "m.user_id = auth.uid() and m.status = 'active'"
 READY = f"""org_id = any(coalesce(nullif(array(
     select s.org_id from app.my_seats s where s.rights && app.codes('read', 'read_team')
 ), '{{}}'), {_MY_ORGS}))"""
@@ -91,6 +98,8 @@ SOUND = {
     "a span": "app.spans((select app.my_span()), org_id, owner_id)",
     "a part of a span": "org_id = any((app.my_span()).org_ids)",
     "a row of a seat": _SEAT_ROWS.format("org_id"),
+    "a key of a seat": _KEYED.format("org_id", "key", "key", _MINE),
+    "a part of a key": f"(row(org_id, owner_id)::app.key).org_id = any({_MY_ORGS})",
 }
 LEAKY = {
     "everything, or else one's own": f"org_id = any(coalesce(nullif({_ANY_ORG}, '{{}}'),"
@@ -100,6 +109,9 @@ LEAKY = {
     "a set that holds nothing": f"array[org_id] @> {_MY_ORGS}",
     "a set that is held by nothing": f"{_MY_ORGS} <@ array[org_id]",
     "a row of any seat": _SEAT_ROWS.format("owner_id"),
+    "a key of any seat": _KEYED.format("owner_id", "key", "key", _MINE),
+    "a key that is cut off": _KEYED.format("org_id", "blunt_key", "blunt_key", _MINE),
+    "another part of a key": f"(row(owner_id, org_id)::app.key).org_id = any({_MY_ORGS})",
     "a span of owners anywhere": "app.spans_of_owners((select app.my_span()), org_id, owner_id)",
 }
 KEYS = {
