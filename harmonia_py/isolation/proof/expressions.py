@@ -20,6 +20,7 @@ from harmonia_py.isolation.proof.terms import (
     Alternative,
     Arguments,
     Array,
+    Fields,
     Term,
     World,
     truth,
@@ -153,7 +154,7 @@ class Translator:
             name: self._cast(self.term(argument, scope), kind)
             for argument, (name, kind) in zip(node.args, composite, strict=True)
         }
-        return replace(self._row(list(fields.values())), fields=fields)
+        return replace(self._row(list(fields.values())), fields=Fields(fields))
 
     def _A_Indirection(self, node: Any, scope: Scope) -> Term | Array:
         whole, names = (
@@ -161,7 +162,7 @@ class Translator:
             [getattr(i, "sval", None) for i in node.indirection],
         )
         fields = whole.fields if isinstance(whole, Term) and len(names) == 1 else None
-        found = fields.get(names[0] or "") if fields is not None else None
+        found = fields.of(names[0] or "") if fields is not None else None
         return found if found is not None else self.world.unknown("part of a value")
 
     def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
@@ -493,7 +494,34 @@ class Translator:
                 )
             )
         self.world.facts.append(z3.Or(result.null, *flags))
-        return result
+        inside = [t.fields for t in terms if t.fields is not None]
+        if len(inside) < len(terms):
+            return result
+        return replace(result, fields=self._inside(inside, flags))
+
+    def _inside(self, inside: list[Fields], flags: list[Any]) -> Fields:
+        """Return what is known inside a value that is one of several, as the flags say."""
+        merged: dict[str, Term | Array] = {}
+        for name in {name: None for fields in inside for name in fields}:
+            found = [fields.of(name) for fields in inside]
+            if any(isinstance(f, Array) for f in found):
+                sets = [
+                    (flag, f) for flag, f in zip(flags, found, strict=True) if isinstance(f, Array)
+                ]
+                others = [f for f in found if not isinstance(f, Array)]
+                if all(f is not None and z3.is_true(f.null) for f in others):
+                    merged[name] = Array(lambda sets=sets: _union(sets))  # type: ignore[misc]
+            elif all(isinstance(f, Term) for f in found):
+                merged[name] = self.first(
+                    [
+                        Alternative(flag, ((name, f),))
+                        for flag, f in zip(flags, found, strict=True)
+                        if isinstance(f, Term)
+                    ]
+                )
+        rests = [fields.rest for fields in inside]
+        blank = all(rest is not None and z3.is_true(rest.null) for rest in rests)
+        return Fields(merged, rests[0] if blank else None)
 
     # Functions -------------------------------------------------------------------------------
 
@@ -557,6 +585,12 @@ class Translator:
         if text and text.startswith("request.jwt.claim."):
             return self.world.claim(text.removeprefix("request.jwt.claim."))
         return self.world.claim(f"setting:{text or RawStream()(node)}")
+
+
+def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:
+    return [
+        Alternative(z3.And(flag, e.when), e.columns) for flag, part in sets for e in part.elements()
+    ]
 
 
 def _is_wrapped(select: Any) -> bool:

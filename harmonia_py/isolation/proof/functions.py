@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from harmonia_py.isolation.proof.terms import (
     Alternative,
     Arguments,
     Array,
+    Fields,
     Row,
     Term,
     World,
@@ -174,6 +176,10 @@ def _plpgsql(source: str, names: tuple[str, ...], several: bool) -> Any:  # noqa
     return routines.plpgsql(source, names, returns)[0]["PLpgSQL_function"]
 
 
+#: Variables, and the records among them, by name.
+_Held = tuple[dict[str, Term | Array], dict[str, Source]]
+
+
 @dataclass
 class _Path:
     """Where control has got to: the condition of being there, or nothing when it has left."""
@@ -204,6 +210,9 @@ class _Body:
             if variable is None:
                 continue
             name = variable.get("refname", "")
+            if name in self.numbers.values():
+                self._surprise("a variable hides another", _Path(YES))
+                return self.out
             self.numbers[number] = name
             if name in self.variables:
                 continue
@@ -211,7 +220,8 @@ class _Body:
             if default is not None:
                 self.variables[name] = self._value(default)
             elif name != "found":
-                self.variables[name] = self.world.null
+                null = self.world.null
+                self.variables[name] = replace(null, fields=Fields(rest=null))
         self._block(self.tree["action"]["PLpgSQL_stmt_block"], _Path(YES))
         return self.out
 
@@ -313,9 +323,10 @@ class _Body:
         """Return a variable's name and what it is once one of its fields has a value."""
         name = self.numbers[whole]
         before = self.records.pop(name, None) or getattr(self.variables.get(name), "fields", None)
-        known = {} if before is None or isinstance(before, Row) else dict(before)
+        known = Fields() if before is None or isinstance(before, Row) else before
+        rest = known.rest if isinstance(known, Fields) else None
         fresh = self.world.fresh(name, never_null=True)
-        return name, replace(fresh, fields=known | {field: value})
+        return name, replace(fresh, fields=Fields({**known, field: value}, rest))
 
     def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
         if not body.get("into"):
@@ -354,55 +365,80 @@ class _Body:
         return merged, self.world.boolean(z3.Or(*flags) if flags else False)
 
     def _fors(self, body: dict[str, Any], path: _Path) -> _Path:
-        """Run the body of FOR ... IN query once for any of its rows."""
+        """Run the body of FOR ... IN query for any of its rows, as the first and as a later one."""
         rows = self.functions.queries.text(body["query"]["PLpgSQL_expr"]["query"], self._scope())
-        target = body["var"]
-        name = (target.get("PLpgSQL_rec") or {}).get("refname")
-        before = dict(self.variables)
-        changed: set[str] = set()
-        for row in rows:
-            if name is not None:
-                self.records[name] = dict(row.columns)
-            else:
-                fields = target["PLpgSQL_row"]["fields"]
-                self.variables.update(
-                    {f["name"]: t for f, (_, t) in zip(fields, row.columns, strict=True)}
-                )
-            self._walk(body.get("body", []), _Path(z3.And(path.when, row.when)))
-            changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
-            self.variables = dict(before)
-        for variable in changed - {"found"}:
-            self.variables[variable] = self.world.unknown(f"{variable} after a loop")
-        self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
-        if name is not None:
-            self.records.pop(name, None)
+        record = (body["var"].get("PLpgSQL_rec") or {}).get("refname")
+        for _ in range(2):
+            changed: set[str] = set()
+            for row in rows:
+                before = self._held()
+                self._take(body["var"], row)
+                self._walk(body.get("body", []), _Path(z3.And(path.when, row.when)))
+                changed |= self._back(before)
+            # What the rows before set is not tracked, neither by the next one nor afterwards.
+            self._forget(changed - {"found", record}, "a loop")
+            self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
+            if changed <= {record}:
+                break
+        if record is not None:
+            self.records.pop(record, None)
+            self.variables[record] = self.world.fresh(record)  # the last row, whichever it was
         return path
+
+    def _take(self, target: dict[str, Any], row: Alternative) -> None:
+        """Give a loop's variables what one row holds."""
+        if (record := target.get("PLpgSQL_rec")) is not None:
+            self.records[record["refname"]] = dict(row.columns)
+            return
+        fields = target["PLpgSQL_row"]["fields"]
+        self.variables.update({f["name"]: t for f, (_, t) in zip(fields, row.columns, strict=True)})
+
+    def _held(self) -> _Held:
+        return dict(self.variables), dict(self.records)
+
+    def _back(self, before: _Held) -> set[str]:
+        """Take variables and records back to what they were; return those that had changed."""
+        variables, records = self._held()
+        self.variables, self.records = dict(before[0]), dict(before[1])
+        return _changed(before[0], variables) | _changed(before[1], records)
+
+    def _forget(self, names: set[str], after: str) -> None:
+        """Know nothing of variables any more: which way set them is not tracked."""
+        for name in names:
+            self.records.pop(name, None)
+            self.variables[name] = self.world.unknown(f"{name} after {after}")
 
     def _if(self, body: dict[str, Any], path: _Path) -> _Path:
         branches = [(body["cond"], body.get("then_body", []))]
         for branch in body.get("elsif_list", ()):
             part = branch["PLpgSQL_if_elsif"]
             branches.append((part["cond"], part.get("stmts", [])))
-        before = dict(self.variables)
+        before = self._held()
         rest = path.when
         survivors = []
         changed: set[str] = set()
         for condition, statements in branches:
             holds = self._condition(condition)
             end = self._walk(statements, _Path(z3.And(rest, holds)))
-            changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
-            self.variables = dict(before)
+            set_there = self._back(before)
             if end.alive:
+                changed |= set_there
                 survivors.append(end.when)
             rest = z3.And(rest, z3.Not(holds))
         end = self._walk(body.get("else_body", []), _Path(rest))
-        changed |= {n for n, v in self.variables.items() if before.get(n) is not v}
+        set_there = self._back(before)
         if end.alive:
+            changed |= set_there
             survivors.append(end.when)
-        for name in changed - {"found"}:  # which branch set it is not tracked
-            self.variables[name] = self.world.unknown(f"{name} after a branch")
+        self._forget(changed - {"found"}, "a branch")
         if "found" in changed:
             self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         if not survivors:
             return _Path(path.when, alive=False)
         return _Path(z3.Or(*survivors))
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    return {
+        name for name in before.keys() | after.keys() if before.get(name) is not after.get(name)
+    }

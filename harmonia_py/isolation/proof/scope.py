@@ -43,7 +43,7 @@ class Scope:
                     return _column(source, names[-1])
             whole = self.variables.get(names[-2])
             if isinstance(whole, Term) and whole.fields is not None:
-                return whole.fields.get(names[-1])
+                return whole.fields.of(names[-1])
             if names[-2] in self.queries or names[-1] not in self.variables:
                 return None
             return self.variables[names[-1]]

@@ -10,7 +10,18 @@ import z3
 
 from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
 
-__all__ = ["ANY_LITERAL", "NO", "YES", "Alternative", "Array", "Row", "Term", "World", "truth"]
+__all__ = [
+    "ANY_LITERAL",
+    "NO",
+    "YES",
+    "Alternative",
+    "Array",
+    "Fields",
+    "Row",
+    "Term",
+    "World",
+    "truth",
+]
 
 Value = z3.DeclareSort("Value")
 #: A literal that begins so stands for any text at all (see templates in the prover).
@@ -32,12 +43,27 @@ class Term:
     value: Any
     null: Any
     path: str | None = None
-    fields: Mapping[str, Term | Array] | None = None
+    fields: Fields | None = None
 
     @property
     def is_bool(self) -> bool:
         """Whether this is a boolean."""
         return bool(z3.is_bool(self.value))
+
+
+class Fields(dict[str, "Term | Array"]):
+    """What is known inside a composite value; ``rest`` is what all its other fields are."""
+
+    def __init__(
+        self, known: Mapping[str, Term | Array] | None = None, rest: Term | None = None
+    ) -> None:
+        """Take the fields that are known, and what the others are, if that is known."""
+        super().__init__(known or {})
+        self.rest = rest
+
+    def of(self, name: str) -> Term | Array | None:
+        """Return what a field holds, None where that is not known."""
+        return self.get(name, self.rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,59 @@ begin
 end $$;
 create type app.key as (org_id uuid, user_id uuid);
 create type app.blunt_key as (org_id varchar(1), user_id uuid);
+create function app.other_org(o uuid) returns uuid
+language plpgsql stable security definer set search_path = '' as $$
+declare r record;
+begin
+    select * into r from public.members as m where m.org_id = o;
+    if auth.jwt() ->> 'careful' = 'yes' then
+        select * into r from public.members as m
+        where m.org_id = o and m.user_id = auth.uid() and m.status = 'active';
+    end if;
+    return r.org_id;
+end $$;
+create function app.second_org(o uuid) returns uuid
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    r record;
+    v_first boolean := true;
+begin
+    for r in select m.org_id from public.members as m where m.org_id = o loop
+        if not v_first then
+            return r.org_id;
+        end if;
+        v_first := false;
+    end loop;
+    return null;
+end $$;
+create function app.last_org(o uuid) returns uuid
+language plpgsql stable security definer set search_path = '' as $$
+declare r record;
+begin
+    for r in select m.org_id from public.members as m where m.org_id = o loop
+    end loop;
+    return r.org_id;
+end $$;
+create function app.hidden_org(o uuid) returns uuid
+language plpgsql stable security definer set search_path = '' as $$
+declare v uuid := null;
+begin
+    declare v uuid := o;
+    begin
+        return v;
+    end;
+end $$;
+create function app.careful_org(o uuid) returns uuid
+language plpgsql stable security definer set search_path = '' as $$
+declare r record;
+begin
+    select * into r from public.members as m
+    where m.org_id = o and m.user_id = auth.uid() and m.status = 'active';
+    if auth.jwt() ->> 'careful' = 'yes' then
+        return null;
+    end if;
+    return r.org_id;
+end $$;
 create type app.span as (org_ids uuid[], owner_id uuid, owned_in uuid[]);
 create function app.my_span() returns app.span
 language plpgsql stable security definer set search_path = '' as $$
@@ -46,7 +99,22 @@ declare
 begin
     v_span.org_ids := array(select app.my_orgs());
     v_span.owner_id := auth.uid();
+    if v_span.owner_id is null then
+        return v_span;
+    end if;
     v_span.owned_in := array(select app.my_orgs());
+    return v_span;
+end $$;
+create function app.careless_span() returns app.span
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_span app.span;
+begin
+    if auth.jwt() ->> 'careful' = 'no' then
+        v_span.org_ids := array(select o.id from unnest(app.all_orgs()) as o (id));
+        return v_span;
+    end if;
+    v_span.org_ids := array(select app.my_orgs());
     return v_span;
 end $$;
 create function app.spans(p_span app.span, o uuid, u uuid) returns boolean
@@ -98,6 +166,7 @@ SOUND = {
     "a span": "app.spans((select app.my_span()), org_id, owner_id)",
     "a part of a span": "org_id = any((app.my_span()).org_ids)",
     "a row of a seat": _SEAT_ROWS.format("org_id"),
+    "a record, and a way out": "org_id = app.careful_org(org_id)",
     "a key of a seat": _KEYED.format("org_id", "key", "key", _MINE),
     "a part of a key": f"(row(org_id, owner_id)::app.key).org_id = any({_MY_ORGS})",
 }
@@ -109,6 +178,7 @@ LEAKY = {
     "a set that holds nothing": f"array[org_id] @> {_MY_ORGS}",
     "a set that is held by nothing": f"{_MY_ORGS} <@ array[org_id]",
     "a row of any seat": _SEAT_ROWS.format("owner_id"),
+    "a span with a way out": "app.spans((select app.careless_span()), org_id, owner_id)",
     "a key of any seat": _KEYED.format("owner_id", "key", "key", _MINE),
     "a key that is cut off": _KEYED.format("org_id", "blunt_key", "blunt_key", _MINE),
     "another part of a key": f"(row(owner_id, org_id)::app.key).org_id = any({_MY_ORGS})",
@@ -156,6 +226,13 @@ def test_a_key_that_old_rows_need_not_meet_proves_nothing(conn: Any) -> None:
     conn.execute(f"alter table app.seats add {_KEY} not valid")
     found = {p.status for p in build(conn, "notes", READY) if p.role == "authenticated"}
     assert found == {"refuted"}
+
+
+@pytest.mark.parametrize("function", ["other_org", "second_org", "last_org", "hidden_org"])
+def test_what_a_branch_or_an_earlier_row_may_have_set_proves_nothing(
+    conn: Any, function: str
+) -> None:
+    assert _statuses(conn, f"org_id = app.{function}(org_id)") == {"unknown"}
 
 
 def test_an_unknown_set_beside_a_known_one_is_not_left_out(conn: Any) -> None:
