@@ -691,21 +691,16 @@ begin
     v_span.organization_ids := array(select private.org_ids(p_permission));
     v_span.owner_id := auth.jwt() ->> 'sub';
     -- An API key is in no team and owns nothing: for it nothing more is looked up.
-    v_within := array(
-        select o.id
-        from private.org_ids(p_permission || '_team') as o (id)
-        where v_span.owner_id is not null
-    );
+    if v_span.owner_id is null then
+        return v_span;
+    end if;
+    v_within := array(select private.org_ids(p_permission || '_team'));
     v_span.teams := array(
         select row(t.organization_id, t.team_id)::private.team_key
         from public.team_members as t
         where t.user_id = v_span.owner_id and t.organization_id = any(v_within)
     );
-    v_span.owned_in := array(
-        select o.id
-        from private.org_ids(p_permission || '_own') as o (id)
-        where v_span.owner_id is not null
-    );
+    v_span.owned_in := array(select private.org_ids(p_permission || '_own'));
     return v_span;
 end;
 $$;
