@@ -109,7 +109,10 @@ class Unique:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A row-level security policy; ``command`` is all, select, insert, update or delete."""
+    """A row-level security policy; ``command`` is all, select, insert, update or delete.
+
+    ``heirs`` are the API roles that have the privileges of one of its roles.
+    """
 
     name: str
     command: str
@@ -117,10 +120,15 @@ class Policy:
     roles: tuple[str, ...]
     using: str | None
     check: str | None
+    heirs: tuple[str, ...] = ()
+
+    def is_for(self, role: str) -> bool:
+        """Whether it is a policy of ``role``: named, inherited, or everybody's."""
+        return bool({"public", role} & set(self.roles)) or role in self.heirs
 
     def applies(self, command: str, role: str) -> bool:
         """Whether the policy takes part in ``command`` (lower case) of ``role``."""
-        return self.command in ("all", command) and ("public" in self.roles or role in self.roles)
+        return self.command in ("all", command) and self.is_for(role)
 
 
 @dataclass(frozen=True, slots=True)

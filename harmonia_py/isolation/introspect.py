@@ -247,6 +247,7 @@ def _table(row: dict[str, Any]) -> Table:
                 tuple(p["roles"]),
                 p["using"],
                 p["check"],
+                tuple(p["heirs"]),
             )
             for p in row["policies"]
         ),

@@ -32,8 +32,8 @@ ast: Any = pg_ast
 
 __all__ = ["Translator", "expression"]
 
-_SAME = {"uuid", "text", "varchar", "bpchar", "name", "regclass", "jsonb", "json", "int4", "int8",
-         "int2", "bool", "boolean", "timestamptz", "_uuid", "_text", "char", "date"}  # fmt: skip
+_SAME = {"uuid", "text", "varchar", "bpchar", "regclass", "jsonb", "json", "int4", "int8",
+         "int2", "bool", "boolean", "timestamptz", "_uuid", "_text", "date"}  # fmt: skip
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
 _CLAIM_SETTINGS = {"request.jwt.claims"}

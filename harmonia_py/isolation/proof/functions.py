@@ -319,6 +319,14 @@ class _Body:
         self.variables[name] = new
         return path
 
+    def _store(self, targets: list[dict[str, Any]], values: list[Term]) -> None:
+        """Give variables, or fields of some, what the columns of a row hold."""
+        for target, value in zip(targets, values, strict=True):
+            name, held = target["name"], value
+            if (inside := self.fields.get(target["varno"])) is not None:
+                name, held = self._composed(*inside, value)
+            self.variables[name] = held
+
     def _composed(self, whole: int, field: str, value: Term | Array) -> tuple[str, Term]:
         """Return a variable's name and what it is once one of its fields has a value."""
         name = self.numbers[whole]
@@ -342,9 +350,9 @@ class _Body:
             self.variables[name] = self.world.unknown(f"record {name}")
             self.variables["found"] = found
             return path
-        names = [field["name"] for field in target["PLpgSQL_row"]["fields"]]
-        merged, found = self._merge(rows, names)
-        self.variables.update(zip(names, merged, strict=True))
+        fields = target["PLpgSQL_row"]["fields"]
+        merged, found = self._merge(rows, [field["name"] for field in fields])
+        self._store(fields, merged)
         self.variables["found"] = found
         return path
 
@@ -390,8 +398,7 @@ class _Body:
         if (record := target.get("PLpgSQL_rec")) is not None:
             self.records[record["refname"]] = dict(row.columns)
             return
-        fields = target["PLpgSQL_row"]["fields"]
-        self.variables.update({f["name"]: t for f, (_, t) in zip(fields, row.columns, strict=True)})
+        self._store(target["PLpgSQL_row"]["fields"], [term for _, term in row.columns])
 
     def _held(self) -> _Held:
         return dict(self.variables), dict(self.records)

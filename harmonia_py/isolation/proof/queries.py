@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,8 +32,10 @@ __all__ = ["Queries"]
 
 _DEPTH = 8
 _COMBINATIONS = 64
-_From = tuple[Any, tuple[tuple[str, Any], ...]]  # condition, named sources
-_Place = tuple[Scope, tuple[tuple[str, Any], ...], Any]  # names, named sources, condition
+_Sources = tuple[tuple[str, Any], ...]  # by name
+_From = tuple[Any, _Sources]  # condition, sources
+_Combined = tuple[tuple[Any, ...], _Sources]  # conditions, sources
+_Place = tuple[Scope, _Sources, Any]  # names, sources, condition
 #: Aggregates that give one of the values they are given.
 _PICKS = frozenset({"min", "max", "bool_or", "bool_and", "every", "any_value"})
 _AGGREGATES = _PICKS | frozenset(
@@ -92,7 +93,9 @@ class Queries:
             return scope
         queries = dict(scope.queries)
         for cte in select.withClause.ctes:
-            queries[cte.ctename] = None if select.withClause.recursive else cte
+            # It sees what stands before it, and not what stands where it is read.
+            seen = replace(scope, queries=dict(queries))
+            queries[cte.ctename] = None if select.withClause.recursive else (cte, seen)
         return replace(scope, queries=queries)
 
     def _plain(self, select: Any, scope: Scope) -> Iterator[Alternative]:
@@ -110,17 +113,31 @@ class Queries:
 
     def _places(self, select: Any, scope: Scope) -> Iterator[_Place]:
         """Yield each combination of rows that FROM may give, and when WHERE lets it pass."""
-        items = [list(self._item(item, scope)) for item in select.fromClause or ()]
-        for number, combination in enumerate(itertools.product(*items)):
+        items = select.fromClause or ()
+        for number, (given, sources) in enumerate(self._combined(items, scope)):
             if number == _COMBINATIONS:
                 self.world.unknown("a query over too many combinations")
                 return
-            sources = tuple(s for _, named in combination for s in named)
             inner = scope.inner(sources)
-            conditions = [when for when, _ in combination]
+            conditions = list(given)
             if select.whereClause is not None:
                 conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
             yield inner, sources, z3.And(*conditions) if conditions else YES
+
+    def _combined(self, items: Sequence[Any], scope: Scope) -> Iterator[_Combined]:
+        """Yield the conditions and the named sources of each combination of rows of FROM."""
+        # What does not look at its siblings is the same beside each of them.
+        alone = {n: list(self._item(i, scope)) for n, i in enumerate(items) if not _lateral(i)}
+
+        def further(number: int, conditions: tuple[Any, ...], sources: _Sources) -> Any:
+            if number == len(items):
+                yield conditions, sources
+                return
+            rows = alone.get(number)
+            for when, named in self._item(items[number], scope, sources) if rows is None else rows:
+                yield from further(number + 1, (*conditions, when), sources + named)
+
+        yield from further(0, (), ())
 
     def _aggregate(self, call: Any, places: list[_Place]) -> Term:
         """Return what an aggregate may give, over no row as well as over some."""
@@ -220,19 +237,21 @@ class Queries:
 
     # FROM ------------------------------------------------------------------------------------
 
-    def _item(self, item: Any, scope: Scope) -> Iterator[_From]:
+    def _item(self, item: Any, scope: Scope, siblings: _Sources = ()) -> Iterator[_From]:
+        """Yield the rows of an item; only what is lateral, as functions are, sees its siblings."""
+        beside = scope.inner(siblings) if _lateral(item) else scope
         if isinstance(item, ast.RangeVar):
             yield from self._relation(item, scope)
         elif isinstance(item, ast.JoinExpr):
-            yield from self._join(item, scope)
+            yield from self._join(item, scope, siblings)
         elif isinstance(item, ast.RangeSubselect):
             alias, names = _alias(item)
-            for row in self.rows(item.subquery, scope):
+            for row in self.rows(item.subquery, beside):
                 yield row.when, ((alias, as_source(row, names)),)
         elif isinstance(item, ast.RangeFunction):
             alias, names = _alias(item)
             call = item.functions[0][0]
-            rows = self._set(call, scope) if isinstance(call, ast.FuncCall) else None
+            rows = self._set(call, beside) if isinstance(call, ast.FuncCall) else None
             for row in rows if rows is not None else [self._opaque("function in FROM")]:
                 source = as_source(row, names or ((alias,) if len(row.columns) == 1 else ()))
                 yield row.when, ((alias, source),)
@@ -240,11 +259,11 @@ class Queries:
             self.world.unknown(f"FROM item {type(item).__name__}")
             yield YES, ()
 
-    def _join(self, item: Any, scope: Scope) -> Iterator[_From]:
+    def _join(self, item: Any, scope: Scope, siblings: _Sources) -> Iterator[_From]:
         kinds = enums.JoinType
-        lefts = list(self._item(item.larg, scope))
+        lefts = list(self._item(item.larg, scope, siblings))
         for left_when, left in lefts:
-            for right_when, right in list(self._item(item.rarg, scope.inner(left))):
+            for right_when, right in list(self._item(item.rarg, scope, siblings + left)):
                 both = left + right
                 on = [YES]
                 if item.quals is not None:
@@ -269,12 +288,13 @@ class Queries:
     def _relation(self, item: Any, scope: Scope) -> Iterator[_From]:
         alias = item.alias.aliasname if item.alias else item.relname
         if not item.schemaname and item.relname in scope.queries:
-            cte: Any = scope.queries[item.relname]
-            if cte is None:
+            found: Any = scope.queries[item.relname]
+            if found is None:
                 yield YES, ((alias, {}),)
                 return
+            cte, seen = found
             names = tuple(n.sval for n in cte.aliascolnames or ())
-            for row in self.rows(cte.ctequery, scope):
+            for row in self.rows(cte.ctequery, seen):
                 yield row.when, ((alias, as_source(row, names)),)
             return
         table = self._table(item.schemaname, item.relname, scope)
@@ -300,6 +320,13 @@ class Queries:
         known = {**self.world.catalog.platform, **self.world.catalog.tables}
         path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
         return next((known[key] for s in path if (key := f"{s}.{name}") in known), None)
+
+
+def _lateral(item: Any) -> bool:
+    """Whether an item of FROM, or a part of it, sees what stands beside it."""
+    if isinstance(item, ast.JoinExpr):
+        return _lateral(item.larg) or _lateral(item.rarg)
+    return isinstance(item, ast.RangeFunction) or bool(getattr(item, "lateral", False))
 
 
 def _alias(item: Any) -> tuple[str, tuple[str, ...]]:

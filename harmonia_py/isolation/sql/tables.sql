@@ -177,6 +177,15 @@ select
                 )
                 from unnest(p.polroles) as u (oid)
             ),
+            'heirs', (
+                select coalesce(jsonb_agg(role.name), '[]')
+                from unnest(%(roles)s::text []) as role (name)
+                where exists (
+                    select 1
+                    from unnest(p.polroles) as u (oid)
+                    where u.oid <> 0 and pg_catalog.pg_has_role(role.name, u.oid, 'USAGE')
+                )
+            ),
             'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
             'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
         ) order by p.polname), '[]')
