@@ -44,6 +44,7 @@ from harmonia_py.isolation.probes.tables import (
     views,
 )
 from harmonia_py.isolation.probes.tickets import access, bearers, shares
+from harmonia_py.isolation.proof import prove_table
 from harmonia_py.isolation.references import References
 
 __all__ = ["Bench"]
@@ -201,7 +202,7 @@ class Bench:
             return None
         if mutant.kind not in ("check dropped", "swapped", "true"):
             return None
-        before, after = (self._updates(mutant, some) for some in ((), mutant.statements))
+        before, after = (self._ends(mutant, some) for some in ((), mutant.statements))
         if before != after:
             return None
         policies = [p for p in table.policies if p.command == "update"]
@@ -215,7 +216,26 @@ class Bench:
             return None
         return "USING, which then holds for new rows, refuses the same"
 
-    def _updates(self, mutant: Mutant, statements: Sequence[str]) -> list[tuple[str, str, int]]:
+    def isolated_anyway(self, mutant: Mutant) -> str | None:
+        """Say why a condition on the tenant need not be said, if the others isolate by themselves.
+
+        What is left must be proven, and ask all that the condition asks; every probe must end as
+        it did.
+        """
+        lab = self.lab
+        if mutant.term is None or not redundancy.repeated(lab, mutant.object, *mutant.term):
+            return None
+        with lab.rolled_back():
+            for text in mutant.statements:
+                lab.conn.execute(text.encode())
+            catalog = _reread(lab, mutant)
+        proofs = prove_table(catalog, lab.model, catalog.tables[mutant.object])
+        if any(p.status != "proven" for p in proofs if p.command in mutant.commands):
+            return None
+        before, after = (self._ends(mutant, some) for some in ((), mutant.statements))
+        return redundancy.PROVEN if before == after else None
+
+    def _ends(self, mutant: Mutant, statements: Sequence[str]) -> list[tuple[str, str, int]]:
         """Return how every probe of the mutant's object ends, once statements were run."""
         lab, seen, real = self.lab, list[tuple[str, str, int]](), self.lab.run
 

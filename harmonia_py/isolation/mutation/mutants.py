@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,8 @@ class Mutant:
     """One change: ``statements`` make it, ``objects`` and ``commands`` bound what it affects.
 
     ``equivalent`` is the reason why nobody can tell it from the original, where that is known;
-    ``body`` the change of a function, so that two can be made together.
+    ``body`` the change of a function, so that two can be made together; ``term`` the condition of
+    a policy that is left out, and what is left.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Mutant:
     commands: frozenset[str]
     equivalent: str | None = None
     body: Body | None = None
+    term: tuple[str, str] | None = None
 
 
 def mutants(lab: Lab) -> Iterator[Mutant]:
@@ -121,7 +123,7 @@ def _table(lab: Lab, table: Table) -> Iterator[Mutant]:
             equivalent="only the table's owner is affected, and no client is the owner",
         )
     for policy in table.policies:
-        if set(policy.roles) & {"public", *lab.catalog.roles}:
+        if any(policy.is_for(role) for role in lab.catalog.roles):
             yield from _policy(lab, table, policy)
     for role in lab.catalog.roles:
         for command in _COMMANDS:
@@ -177,7 +179,7 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
     commands = frozenset(_COMMANDS if policy.command == "all" else {policy.command})
     held = [r for r in lab.catalog.roles if any(table.can(r, c.upper()) for c in commands)]
     reason = None if held else "no API role holds the privilege"
-    reach = [r for r in held if "public" in policy.roles or r in policy.roles]
+    reach = [r for r in held if policy.is_for(r)]
     reason = reason or (None if reach else "no role of the policy holds the privilege")
 
     def made(kind: str, what: str, body: sql.Composable, why: str | None = None) -> Mutant:
@@ -211,12 +213,13 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
         for number, (term, shorter) in enumerate(
             zip(_terms(text), conjuncts(text), strict=False), 1
         ):
-            yield made(
+            left_out = made(
                 "conjunct",
                 f"{clause} without term {number}",
                 form.format(sql.SQL(shorter)),
                 repeated([term]) if clause == "with check" else None,
             )
+            yield replace(left_out, term=(term, shorter))
     if (
         policy.using
         and policy.check
@@ -252,7 +255,7 @@ def _policy(lab: Lab, table: Table, policy: Policy) -> Iterator[Mutant]:
             reason,
         )
     if "public" not in policy.roles:
-        others = [r for r in held if r not in policy.roles]
+        others = [r for r in held if not policy.is_for(r)]
         yield made(
             "to public",
             "to public",

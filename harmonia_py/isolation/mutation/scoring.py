@@ -160,8 +160,10 @@ class Trial:
             status, by = "equivalent", mutant.equivalent
         else:
             status, by = self._bench.tried(mutant)
-            if status == "survived" and (reason := self._bench.held_twice(mutant)):
-                status, by = "redundant", reason
+            if status == "survived":
+                twice = self._bench.held_twice(mutant) or self._bench.isolated_anyway(mutant)
+                if twice:
+                    status, by = "redundant", twice
             if status == "survived" and mutant.body:
                 mate = self._bench.refused_anyway(mutant)
                 if mate := mate or self._bench.doubled(mutant, self.mutants):

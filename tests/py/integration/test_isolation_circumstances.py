@@ -337,6 +337,32 @@ def test_a_check_that_using_doubles_is_redundant_where_that_was_tried(
     assert found.status == status
 
 
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        (WRITERS, "redundant"),
+        # What these ask may matter to rows that nobody has seeded.
+        ("organization_id in (select o.id from public.organizations as o)", "survived"),
+        ("score < 200", "survived"),
+    ],
+)
+def test_a_condition_is_redundant_where_the_others_ask_the_same_of_the_tenant(
+    isolation_databases: dict[str, Database], condition: str, status: str
+) -> None:
+    change = f"alter policy delete_admin on public.contacts using (({condition}) and {WRITERS})"
+    with isolation_databases["helper"].connect_admin() as conn:
+        with conn.transaction(force_rollback=True):
+            conn.execute(change.encode())
+            with runner.laboratory(conn) as lab:
+                score = scoring.score(lab, kinds=frozenset({"conjunct"}))
+    (found,) = [
+        r
+        for r in score.results
+        if "contacts" in r.object and r.description == "delete_admin: using without term 1"
+    ]
+    assert found.status == status
+
+
 #: Takes out of a store what must be there: an empty one refuses everybody.
 STORE = """
 create table public.stores (
