@@ -110,7 +110,7 @@ comment on function private.stale_seats() is
 -- at an older state of things fails (40001) instead of rating by it.
 create table private.organization_turns (
     organization_id uuid not null,
-    turn bigint not null default 1,
+    turn bigint not null,
     constraint organization_turns_pkey primary key (organization_id),
     constraint organization_turns_organization_id_fkey
     foreign key (organization_id) references public.organizations (id) on delete cascade
@@ -121,7 +121,7 @@ call private.lock_down('private.organization_turns');
 
 create table private.user_turns (
     user_id uuid not null,
-    turn bigint not null default 1,
+    turn bigint not null,
     constraint user_turns_pkey primary key (user_id),
     constraint user_turns_user_id_fkey
     foreign key (user_id) references auth.users (id) on delete cascade
@@ -129,6 +129,37 @@ create table private.user_turns (
 comment on table private.user_turns is
 'How often the rights of a person were rated anew; written to be waited for.';
 call private.lock_down('private.user_turns');
+
+create function private.tg_first_turn()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Whoever takes a turn says no number; a load of data does, and the triggers of what it loads
+    -- may have taken one already.
+    if new.turn is not null then
+        return null;
+    end if;
+    new.turn := 1;
+    return new;
+end;
+$$;
+comment on function private.tg_first_turn() is
+'Counts turns from one, and leaves out what a load of data brings.';
+
+create trigger tg_organization_turns__first_turn
+before insert on private.organization_turns
+for each row
+execute function private.tg_first_turn();
+
+create trigger tg_user_turns__first_turn
+before insert on private.user_turns
+for each row
+execute function private.tg_first_turn();
+
+alter table private.organization_turns enable always trigger tg_organization_turns__first_turn;
+alter table private.user_turns enable always trigger tg_user_turns__first_turn;
 
 create function private.take_turns(p_organization_ids uuid[], p_user_ids uuid[])
 returns void
