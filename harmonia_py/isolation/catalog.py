@@ -257,7 +257,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or procedure; ``executors`` are the API roles that may call it."""
+    """A function or procedure; ``executors`` are the API roles that may call it.
+
+    ``outputs`` are the names of the columns it returns, where it names them.
+    """
 
     oid: int
     schema: str
@@ -276,6 +279,7 @@ class Function:
     is_trigger: bool = False
     definition: str = ""
     exposed: bool = True
+    outputs: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -350,6 +354,13 @@ class Catalog:
     def table(self, key: str) -> Table | None:
         """Look a relation up among the project's and then the platform's."""
         return self.tables.get(key) or self.platform.get(key)
+
+    def attributes(self, kind: str) -> tuple[str, ...] | None:
+        """Return the columns of a composite type or of a table's rows, None for another type."""
+        if kind in self.composites:
+            return tuple(name for name, _ in self.composites[kind])
+        table = self.table(kind)
+        return tuple(c.name for c in table.columns) if table is not None else None
 
     def reachable(self) -> list[Table]:
         """Return the relations some API role holds a data privilege on, by name."""

@@ -328,4 +328,5 @@ def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
         is_trigger=row["is_trigger"],
         definition=row["definition"] or "",
         exposed=row["schema"] in exposed,
+        outputs=tuple(row["outputs"]),
     )

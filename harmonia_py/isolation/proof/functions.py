@@ -16,7 +16,7 @@ from harmonia_py.isolation import routines
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
-from harmonia_py.isolation.proof.scope import Scope, Source
+from harmonia_py.isolation.proof.scope import NAMELESS, Scope, Source
 from harmonia_py.isolation.proof.terms import (
     YES,
     Alternative,
@@ -39,6 +39,15 @@ _RETURNED = re.compile(r'\breturn\s+(next\s+)?(?!next\b)("[^"]+"|\w+)\s*;', re.I
 _DECLARED = re.compile(r"\bdeclare\b.*?\bbegin\b", re.I | re.S)
 _OWN_TYPE = re.compile(
     r"((?:\bdeclare|;|\n)\s*\w+\s+(?:constant\s+)?)(?!pg_catalog\.)\w+\.\w+(?=\s*(?:;|:=))", re.I
+)
+
+
+#: Variables of a block inside another, and a say in whether a name is one.
+_AMBIGUOUS = re.compile(r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b", re.I | re.S)
+_REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_TYPED = re.compile(
+    r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.]+)(?:%rowtype)?\s*(?=;|:=|=|\bdefault\b)",
+    re.I,
 )
 
 
@@ -74,7 +83,16 @@ class Functions:
         found = [f for f in self._find(schema, name, arguments) if f.returns_set]
         if len(found) > 1:
             return [self._opaque(f"{name} has several forms")]
-        return self._rows(found[0], arguments, scope) if found else None
+        return self._titled(found[0], self._rows(found[0], arguments, scope)) if found else None
+
+    def _titled(self, function: Function, rows: list[Alternative]) -> list[Alternative]:
+        """Name the columns as whoever calls the function does, whatever they are called in it."""
+        names = function.outputs or self.world.catalog.attributes(function.returns)
+        return [
+            Alternative(row.when, tuple(zip(_titles(names, row), terms, strict=True)))
+            for row in rows
+            for terms in [[term for _, term in row.columns]]
+        ]
 
     def _find(self, schema: str, name: str, arguments: Arguments) -> list[Function]:
         """Return the functions that a call may mean; types are not looked at."""
@@ -133,6 +151,19 @@ class Functions:
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, (("", self.world.unknown(reason)),))
+
+
+def _code(source: str) -> str:
+    """Return a body without its remarks and texts."""
+    return _REMARKS.sub(" ", source)
+
+
+def _titles(names: tuple[str, ...] | None, row: Alternative) -> list[str]:
+    if names is None and len(row.columns) == 1:
+        return [""]  # a value: it is called after its alias
+    if names is None or len(names) != len(row.columns):
+        return [f"{NAMELESS}{n}" for n in range(len(row.columns))]
+    return list(names)
 
 
 def _path(function: Function, around: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -201,6 +232,8 @@ class _Body:
         self.numbers: dict[int, str] = {}
         self.fields: dict[int, tuple[int, str]] = {}
         self.records: dict[str, Source] = {}
+        found = _TYPED.findall(_code(function.source).partition("begin")[0])
+        self.types = {name.lower(): kind.lower() for name, kind in found}
 
     def run(self) -> list[Alternative]:
         for number, datum in enumerate(self.tree.get("datums", ())):
@@ -210,8 +243,8 @@ class _Body:
             if variable is None:
                 continue
             name = variable.get("refname", "")
-            if name in self.numbers.values():
-                self._surprise("a variable hides another", _Path(YES))
+            if name in self.numbers.values() or _AMBIGUOUS.search(_code(self.function.source)):
+                self._surprise("a name that depends on where it stands", _Path(YES))
                 return self.out
             self.numbers[number] = name
             if name in self.variables:
@@ -316,8 +349,19 @@ class _Body:
         new = self.functions.translator.any(expression(value), self._scope())
         if (inside := self.fields.get(body["varno"])) is not None:
             name, new = self._composed(*inside, new)
+        self.records.pop(name, None)
         self.variables[name] = new
         return path
+
+    def _held_by(self, record: str, columns: list[tuple[str, Term]]) -> Source:
+        """Return what a record holds: under the columns' names, or, in a type, by their places."""
+        kind = self.types.get(record.lower(), "record")
+        if kind == "record":
+            return dict(columns)
+        names = self.world.catalog.attributes(kind)
+        if names is None or len(names) != len(columns):
+            return {}
+        return {name: term for name, (_, term) in zip(names, columns, strict=True)}
 
     def _store(self, targets: list[dict[str, Any]], values: list[Term]) -> None:
         """Give variables, or fields of some, what the columns of a row hold."""
@@ -346,7 +390,7 @@ class _Body:
             name = (target.get("PLpgSQL_rec") or target.get("PLpgSQL_var", {})).get("refname", "")
             names = [n for n, _ in rows[0].columns] if rows else []
             merged, found = self._merge(rows, names)
-            self.records[name] = dict(zip(names, merged, strict=True))
+            self.records[name] = self._held_by(name, list(zip(names, merged, strict=True)))
             self.variables[name] = self.world.unknown(f"record {name}")
             self.variables["found"] = found
             return path
@@ -396,7 +440,8 @@ class _Body:
     def _take(self, target: dict[str, Any], row: Alternative) -> None:
         """Give a loop's variables what one row holds."""
         if (record := target.get("PLpgSQL_rec")) is not None:
-            self.records[record["refname"]] = dict(row.columns)
+            name = record["refname"]
+            self.records[name] = self._held_by(name, list(row.columns))
             return
         self._store(target["PLpgSQL_row"]["fields"], [term for _, term in row.columns])
 

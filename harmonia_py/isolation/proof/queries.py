@@ -44,6 +44,9 @@ _AGGREGATES = _PICKS | frozenset(
 )
 
 
+_CALLED = {"CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row"}
+
+
 class Queries:
     """Evaluate SELECT trees. ``visible`` adds the policies that the caller's reads obey."""
 
@@ -230,7 +233,10 @@ class Queries:
 
     def _unnest(self, argument: Term | Array) -> list[Alternative]:
         if isinstance(argument, Array):
-            return argument.elements()
+            return [
+                Alternative(e.when, tuple(("", term) for _, term in e.columns[:1]))
+                for e in argument.elements()
+            ]
         if argument.path:
             return [self.translator.element(argument)]
         return [self._opaque("elements of an array")]
@@ -253,7 +259,8 @@ class Queries:
             call = item.functions[0][0]
             rows = self._set(call, beside) if isinstance(call, ast.FuncCall) else None
             for row in rows if rows is not None else [self._opaque("function in FROM")]:
-                source = as_source(row, names or ((alias,) if len(row.columns) == 1 else ()))
+                only = len(row.columns) == 1 and not row.columns[0][0]
+                source = as_source(row, names or ((alias,) if only else ()))
                 yield row.when, ((alias, source),)
         else:
             self.world.unknown(f"FROM item {type(item).__name__}")
@@ -337,13 +344,19 @@ def _alias(item: Any) -> tuple[str, tuple[str, ...]]:
 
 
 def _name(node: Any) -> str:
+    """Return how PostgreSQL calls a column that nobody has named (``FigureColname``)."""
     if isinstance(node, ast.ColumnRef) and isinstance(node.fields[-1], ast.String):
         return str(node.fields[-1].sval)
     if isinstance(node, ast.FuncCall):
         return str(node.funcname[-1].sval)
     if isinstance(node, ast.TypeCast):
-        return _name(node.arg)
-    return ""
+        return _name(node.arg) or str(node.typeName.names[-1].sval)
+    if isinstance(node, ast.SubLink) and node.subLinkType == enums.SubLinkType.EXPR_SUBLINK:
+        target = next(iter(node.subselect.targetList or ()), None)
+        return "" if target is None else target.name or _name(target.val)
+    if isinstance(node, ast.CaseExpr):
+        return _name(node.defresult) or "case"
+    return _CALLED.get(type(node).__name__, "")
 
 
 def _aggregates(select: Any) -> list[Any]:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from harmonia_py.isolation.proof.terms import Alternative, Array, Row, Term
 
-__all__ = ["Scope", "Source"]
+__all__ = ["NAMELESS", "Scope", "Source"]
+
+#: How the name of a column begins whose name is not known.
+NAMELESS = "\0"
 
 Source = Row | dict[str, Term | Array]
 
@@ -51,6 +54,8 @@ class Scope:
             found = _column(source, names[0])
             if found is not None:
                 return found
+            if isinstance(source, dict) and (not source or any(map(_nameless, source))):
+                return None  # perhaps it is one of these
         return self.variables.get(names[0])
 
 
@@ -58,6 +63,10 @@ def _column(source: Source, name: str) -> Term | Array | None:
     if isinstance(source, Row):
         return source.column(name) if source.table.has(name) else None
     return source.get(name)
+
+
+def _nameless(name: str) -> bool:
+    return name.startswith(NAMELESS)
 
 
 def columns_of(source: Source) -> tuple[tuple[str, Term], ...]:

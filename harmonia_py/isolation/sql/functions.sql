@@ -68,7 +68,12 @@ select
             where m.mode in ('i', 'b', 'v')
         ),
         to_jsonb(p.proargnames)
-    ) as names
+    ) as names,
+    (
+        select coalesce(jsonb_agg(coalesce(p.proargnames[m.n], '') order by m.n), '[]')
+        from unnest(p.proargmodes) with ordinality as m (mode, n)
+        where m.mode in ('o', 'b', 't')
+    ) as outputs
 from pg_catalog.pg_proc as p
 inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
 inner join pg_catalog.pg_language as l on l.oid = p.prolang

@@ -11,7 +11,15 @@ from harmonia_py.engines import Database
 
 _MINE = "m.user_id = auth.uid() and m.status = 'active'"
 _SQL = """
-create function app.sees(org_id uuid) returns boolean
+create function app.everybody() returns table (which uuid)
+language sql stable security definer set search_path = '' as $$
+    select m.org_id from public.members m
+$$;
+create function app.mine(out which uuid) returns setof uuid
+language sql stable security definer set search_path = '' as $$
+    select m.org_id from public.members m where m.user_id = auth.uid() and m.status = 'active'
+$$;
+create function app.sees({} uuid) returns boolean
 language sql stable security definer set search_path = '' as $$
     {}
 $$;
@@ -81,6 +89,28 @@ QUERIES = {
         "leaks",
     ),
 }
+# A parameter called "which" is meant where no column is.
+OUTPUTS = {
+    "the column of a table that a function returns": (
+        f"exists (select 1 from public.members m, app.everybody() f where {_MINE}"
+        " and f.which = m.org_id and m.org_id = which)",
+        "leaks",
+    ),
+    "the same, and the parameter": (
+        f"exists (select 1 from public.members m, app.everybody() f where {_MINE}"
+        " and f.which = m.org_id and m.org_id = $1)",
+        "proven",
+    ),
+    "the column that a function has": (
+        "exists (select 1 from app.mine() f where f.which = $1)",
+        "proven",
+    ),
+    "the column of a sub-query of one value": (
+        f"exists (select 1 from public.members m, (select (select e.which from app.everybody() e"
+        f" order by 1 limit 1)) s where {_MINE} and m.org_id = which)",
+        "leaks",
+    ),
+}
 BODIES = {
     "a field": (f"select m.org_id into v_org from public.members m where {_MINE}"
                 " and m.org_id = $1; v_key.org_id := v_org;", "proven"),
@@ -92,6 +122,26 @@ BODIES = {
     "a row from a query": (
         "v_key.org_id := null; select m.org_id, m.user_id into v_key from public.members m"
         " where m.org_id = $1;",
+        "leaks",
+    ),
+    "a row by its places": (
+        f"select $1 as user_id, m.org_id as org_id into v_key from public.members m where {_MINE};",
+        "leaks",
+    ),
+    "a row by its places, rightly": (
+        f"select m.org_id as user_id, m.user_id as org_id into v_key from public.members m"
+        f" where {_MINE} and m.org_id = $1;",
+        "proven",
+    ),
+    "a row, then another": (
+        f"select m.org_id, m.user_id into v_key from public.members m where {_MINE};"
+        " v_key := row($1, $1);",
+        "leaks",
+    ),
+    "a variable of a block within": (
+        f"select m.org_id into v_org from public.members m where {_MINE}; declare w uuid := v_org;"
+        " begin v_key.org_id := w; end; v_org := $1; declare w2 uuid := v_org;"
+        " begin v_key.org_id := w2; end;",
         "leaks",
     ),
     "a row, then a field": (
@@ -121,13 +171,37 @@ def _holds(conn: Any, text: str, outcome: str) -> None:
 def test_a_query_is_read_as_postgresql_reads_it(conn: Any, name: str) -> None:
     query, outcome = QUERIES[name]
     text = query if query.startswith("with ") else f"select {query}"
-    _holds(conn, _SQL.format(text), outcome)
+    _holds(conn, _SQL.format("org_id", text), outcome)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_column_has_the_name_that_its_query_gives_it(conn: Any, name: str) -> None:
+    query, outcome = OUTPUTS[name]
+    _holds(conn, _SQL.format("which", f"select {query}"), outcome)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_field_holds_what_it_was_given_last(conn: Any, name: str) -> None:
     body, outcome = BODIES[name]
     _holds(conn, _PLPGSQL.format(body), outcome)
+
+
+@pytest.mark.parametrize("said", ["use_variable", "use_column"])
+def test_a_function_may_prefer_its_variables(conn: Any, said: str) -> None:
+    text = f"""
+create function app.sees(o uuid) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict {said}
+declare
+    user_id uuid := auth.uid();
+begin
+    return exists (
+        select 1 from public.members m
+        where user_id = auth.uid() and m.status = 'active' and m.org_id = o
+    );
+end $$;
+"""
+    _holds(conn, text, "leaks" if said == "use_variable" else "proven")
 
 
 def test_policies_of_a_role_whose_privileges_a_client_has_count(plain_database: Database) -> None:
