@@ -135,28 +135,35 @@ returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_taken boolean;
 begin
     -- Whoever takes a turn says no number; a load of data does, and the triggers of what it loads
     -- may have taken one already.
-    if new.turn is not null then
-        return null;
+    if new.turn is null then
+        new.turn := 1;
+        return new;
     end if;
-    new.turn := 1;
-    return new;
+    execute pg_catalog.format(
+        'select exists (select 1 from %1$s as t where t.%2$I = ($1).%2$I)',
+        tg_relid::pg_catalog.regclass,
+        tg_argv[0]
+    ) into v_taken using new;
+    return case when not v_taken then new end;
 end;
 $$;
 comment on function private.tg_first_turn() is
-'Counts turns from one, and leaves out what a load of data brings.';
+'Counts turns from one, and leaves out what a load of data brings where one was taken already.';
 
 create trigger tg_organization_turns__first_turn
 before insert on private.organization_turns
 for each row
-execute function private.tg_first_turn();
+execute function private.tg_first_turn('organization_id');
 
 create trigger tg_user_turns__first_turn
 before insert on private.user_turns
 for each row
-execute function private.tg_first_turn();
+execute function private.tg_first_turn('user_id');
 
 alter table private.organization_turns enable always trigger tg_organization_turns__first_turn;
 alter table private.user_turns enable always trigger tg_user_turns__first_turn;

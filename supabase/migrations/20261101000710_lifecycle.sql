@@ -146,7 +146,9 @@ begin
     -- Until the end of the transaction: a hold that is being placed waits for it.
     perform pg_catalog.pg_advisory_xact_lock_shared(private.hold_lock());
     if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
-        -- 40001 where the row was written since.
+        -- 40001 where the row was written since, also where a restore without data had left none.
+        insert into private.hold_turns (id) values (true)
+        on conflict (id) do nothing;
         perform 1 from private.hold_turns as t for share;
     end if;
 end;
@@ -165,8 +167,9 @@ declare
 begin
     -- Waits for deletes under way: once a hold is placed, nothing is gone that it should keep.
     perform pg_catalog.pg_advisory_xact_lock(private.hold_lock());
-    update private.hold_turns set turn = turn + 1
-    where true;
+    insert into private.hold_turns as t (id) values (true)
+    on conflict (id) do update
+    set turn = t.turn + 1;
     if not exists (
         select 1 from public.organizations as o
         where o.id = p_organization_id and o.status <> 'purged'

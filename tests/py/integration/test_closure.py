@@ -297,6 +297,16 @@ def test_an_older_snapshot_deletes_nothing_past_a_hold(
             old.rollback()
 
 
+def test_an_older_snapshot_deletes_nothing_where_a_restore_brought_no_turns(
+    database: Database, conn: Connection, org: UUID
+) -> None:
+    conn.execute("delete from private.hold_turns")
+    conn.commit()
+    test_an_older_snapshot_deletes_nothing_past_a_hold(
+        database, conn, org, "repeatable read", "delete from public.tags where organization_id = %s"
+    )
+
+
 def test_the_purge_leaves_nothing_and_touches_nobody_else(
     database: Database, conn: Connection, org: UUID
 ) -> None:
