@@ -355,10 +355,10 @@ class _Body:
 
     def _held_by(self, record: str, columns: list[tuple[str, Term]]) -> Source:
         """Return what a record holds: under the columns' names, or, in a type, by their places."""
-        kind = self.types.get(record.lower(), "record")
+        kind = self.types.get(record.lower())
         if kind == "record":
             return dict(columns)
-        names = self.world.catalog.attributes(kind)
+        names = self.world.catalog.attributes(kind) if kind else None
         if names is None or len(names) != len(columns):
             return {}
         return {name: term for name, (_, term) in zip(names, columns, strict=True)}

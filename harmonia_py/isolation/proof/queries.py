@@ -120,6 +120,9 @@ class Queries:
         for number, (given, sources) in enumerate(self._combined(items, scope)):
             if number == _COMBINATIONS:
                 self.world.unknown("a query over too many combinations")
+                # What is left out may be anything, and what WHERE says of it is not known.
+                anything: _Sources = tuple((name, {}) for name, _ in sources)
+                yield scope.inner(anything), anything, YES
                 return
             inner = scope.inner(sources)
             conditions = list(given)

@@ -83,6 +83,12 @@ QUERIES = {
         " select exists (select 1 from public.members m where m.org_id = $1)",
         "leaks",
     ),
+    "one of many": (
+        "exists (select 1 from ("
+        + " union all ".join([f"select m.org_id from public.members m where {_MINE}"] * 64)
+        + " union all select m.org_id from public.members m) s where s.org_id = $1)",
+        "leaks",
+    ),
     "one letter": (
         "exists (select 1 from public.members m"
         f""" where {_MINE} and m.org_id::text::"char" = $1::text::"char")""",
