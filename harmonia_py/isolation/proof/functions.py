@@ -44,6 +44,7 @@ _OWN_TYPE = re.compile(
 
 #: Variables of a block inside another, and a say in whether a name is one.
 _AMBIGUOUS = re.compile(r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b", re.I | re.S)
+#: What is no code in a body: remarks, and texts.
 _REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _TYPED = re.compile(
     r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.]+)(?:%rowtype)?\s*(?=;|:=|=|\bdefault\b)",
@@ -153,11 +154,6 @@ class Functions:
         return Alternative(YES, (("", self.world.unknown(reason)),))
 
 
-def _code(source: str) -> str:
-    """Return a body without its remarks and texts."""
-    return _REMARKS.sub(" ", source)
-
-
 def _titles(names: tuple[str, ...] | None, row: Alternative) -> list[str]:
     if names is None and len(row.columns) == 1:
         return [""]  # a value: it is called after its alias
@@ -232,10 +228,12 @@ class _Body:
         self.numbers: dict[int, str] = {}
         self.fields: dict[int, tuple[int, str]] = {}
         self.records: dict[str, Source] = {}
-        found = _TYPED.findall(_code(function.source).partition("begin")[0])
+        self.code = _REMARKS.sub(" ", function.source)
+        found = _TYPED.findall(self.code.partition("begin")[0])
         self.types = {name.lower(): kind.lower() for name, kind in found}
 
     def run(self) -> list[Alternative]:
+        hides_another = False
         for number, datum in enumerate(self.tree.get("datums", ())):
             if (inside := datum.get("PLpgSQL_recfield")) is not None:
                 self.fields[number] = inside["recparentno"], inside["fieldname"]
@@ -243,9 +241,7 @@ class _Body:
             if variable is None:
                 continue
             name = variable.get("refname", "")
-            if name in self.numbers.values() or _AMBIGUOUS.search(_code(self.function.source)):
-                self._surprise("a name that depends on where it stands", _Path(YES))
-                return self.out
+            hides_another |= name in self.numbers.values()
             self.numbers[number] = name
             if name in self.variables:
                 continue
@@ -255,7 +251,10 @@ class _Body:
             elif name != "found":
                 null = self.world.null
                 self.variables[name] = replace(null, fields=Fields(rest=null))
-        self._block(self.tree["action"]["PLpgSQL_stmt_block"], _Path(YES))
+        if hides_another or _AMBIGUOUS.search(self.code):
+            self._surprise("a name that depends on where it stands", _Path(YES))
+        else:
+            self._block(self.tree["action"]["PLpgSQL_stmt_block"], _Path(YES))
         return self.out
 
     # Expressions -----------------------------------------------------------------------------
@@ -353,7 +352,7 @@ class _Body:
         self.variables[name] = new
         return path
 
-    def _held_by(self, record: str, columns: list[tuple[str, Term]]) -> Source:
+    def _in_record(self, record: str, columns: list[tuple[str, Term]]) -> Source:
         """Return what a record holds: under the columns' names, or, in a type, by their places."""
         kind = self.types.get(record.lower())
         if kind == "record":
@@ -390,7 +389,7 @@ class _Body:
             name = (target.get("PLpgSQL_rec") or target.get("PLpgSQL_var", {})).get("refname", "")
             names = [n for n, _ in rows[0].columns] if rows else []
             merged, found = self._merge(rows, names)
-            self.records[name] = self._held_by(name, list(zip(names, merged, strict=True)))
+            self.records[name] = self._in_record(name, list(zip(names, merged, strict=True)))
             self.variables[name] = self.world.unknown(f"record {name}")
             self.variables["found"] = found
             return path
@@ -441,7 +440,7 @@ class _Body:
         """Give a loop's variables what one row holds."""
         if (record := target.get("PLpgSQL_rec")) is not None:
             name = record["refname"]
-            self.records[name] = self._held_by(name, list(row.columns))
+            self.records[name] = self._in_record(name, list(row.columns))
             return
         self._store(target["PLpgSQL_row"]["fields"], [term for _, term in row.columns])
 
