@@ -98,9 +98,11 @@ def apply(
 def check_syntax(connection: Connection, migrations: Sequence[Migration]) -> None:
     """Let the server parse every file without executing any of it.
 
-    In a transaction that has already failed the server parses a query and then refuses it
-    (25P02), so its own grammar of its own version judges the text. Transaction control must
-    have been refused before. Raises ``MigrationSyntax``.
+    The server parses a whole query before it runs the first statement of it. Here the first is
+    ``explain.GUARD``, which a transaction that has already failed refuses (25P02), and the rest
+    of the query with it: its own grammar of its own version judges the text, and even a
+    ``rollback`` that the splitter took for something else ends nothing.
+    Raises ``MigrationSyntax``.
     """
     if not migrations:
         return
@@ -111,7 +113,7 @@ def check_syntax(connection: Connection, migrations: Sequence[Migration]) -> Non
         for migration in migrations:
             try:
                 if migration.parts:
-                    connection.execute(migration.sql.encode())
+                    connection.execute(explain.GUARD + migration.sql.encode())
             except pg.InFailedSqlTransaction:
                 continue
             except psycopg.Error as error:

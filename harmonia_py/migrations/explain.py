@@ -8,14 +8,16 @@ from harmonia_py.errors import MigrationFailed, MigrationSyntax
 from harmonia_py.migrations.files import Migration
 from harmonia_py.migrations.split import Statement
 
-__all__ = ["failure", "syntax"]
+__all__ = ["GUARD", "failure", "syntax"]
 
+#: What stands before a file that is only parsed: the server refuses it, and all behind it.
+GUARD = b"select 1;"
 _WIDTH = 96
 
 
 def syntax(migration: Migration, error: psycopg.Error) -> MigrationSyntax:
-    """Explain an error whose position counts from the beginning of the file."""
-    position = int(error.diag.statement_position or 1) - 1
+    """Explain an error whose position counts from the guard before the file."""
+    position = max(int(error.diag.statement_position or 1) - 1 - len(GUARD), 0)
     line, text = _at(migration, position, error)
     return MigrationSyntax(
         text, file=migration.path.name, line=line, sqlstate=error.sqlstate or "42601"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harmonia_py.errors import FolderMissing, MigrationRefused
-from harmonia_py.migrations.split import Statement, leading_words, split_with_offsets
+from harmonia_py.migrations.split import Statement, leading_words, lone_return, split_with_offsets
 
 __all__ = ["Folder", "Migration", "read_folder", "read_sql"]
 
@@ -111,6 +111,12 @@ def refuse_unsafe(migration: Migration) -> None:
     The Supabase CLI gives up the transaction for such files, or fails on them; refusing them
     keeps a file whole with either tool.
     """
+    if (offset := lone_return(migration.sql)) is not None:
+        raise MigrationRefused(
+            f"{migration.path.name}:{migration.line_of(offset)}: a carriage return alone ends a "
+            "comment for PostgreSQL, and does not for the Supabase CLI",
+            hint="save the file with Unix line endings",
+        )
     for part in migration.parts:
         reason = _unsafe(part.text, whole_file=len(migration.parts) == 1)
         if reason:

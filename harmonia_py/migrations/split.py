@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Statement", "leading_words", "split", "split_with_offsets"]
+__all__ = ["Statement", "leading_words", "lone_return", "split", "split_with_offsets"]
 
 _TOKEN = re.compile(
     r"""
@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -65,6 +66,20 @@ def leading_words(statement: str, count: int = 12) -> list[str]:
         elif match["escape"] or match["single"] or match["double"] or match["dollar"]:
             words.append("''")
     return words
+
+
+def lone_return(script: str) -> int | None:
+    """Return the offset of a carriage return that ends a comment for PostgreSQL alone.
+
+    The Supabase CLI, and so this module, reads on to the line feed: what stands between is code
+    to one and comment to the other.
+    """
+    pos = 0
+    while match := _TOKEN.search(script, pos):
+        pos = _token_end(script, match)
+        if match["line"] and (found := _LONE_RETURN.search(script, match.start(), pos + 1)):
+            return found.start()
+    return None
 
 
 def _ranges(script: str) -> Iterator[tuple[int, int]]:

@@ -27,6 +27,7 @@ from harmonia_py.errors import (
     UnknownVersion,
 )
 from harmonia_py.migrations import Event, Options, State, history
+from harmonia_py.migrations.apply import check_syntax
 
 V1, V2, V3 = (f"2026010100000{n}" for n in (1, 2, 3))
 
@@ -166,6 +167,7 @@ def test_detects_what_changed_after_it_was_applied(
         ("copy public.t from stdin;", "copy"),
         ("-- pg-delta: transaction=false\nselect 1; select 2;", "half applied"),
         ("\ufeffselect 1;", "byte order mark"),
+        ("select 1;\n-- why\rcommit", ":2: a carriage return"),
     ],
 )
 def test_refuses_what_would_break_one_file_one_transaction(
@@ -177,6 +179,29 @@ def test_refuses_what_would_break_one_file_one_transaction(
         migrations.apply(plain_database.owner_dsn, folder)
     assert caught.value.hint
     assert not exists(plain_database, "public.first")
+
+
+def test_checking_runs_nothing_whatever_is_in_the_file(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("keep", "create table public.keep (id int);", number=1)
+    migrations.apply(plain_database.owner_dsn, folder)
+    odd = write("odd", "rollback; drop table public.keep;", number=2)
+    found = migrations.read_folder(folder).migrations[1]
+    with plain_database.connect(autocommit=True) as connection:
+        check_syntax(connection, [found])
+        odd.write_text("rollback; drop table public.keep; drop tabel public.keep;")
+        with pytest.raises(MigrationSyntax, match=r":1:40: .*tabel"):
+            check_syntax(connection, [migrations.read_folder(folder).migrations[1]])
+    assert exists(plain_database, "public.keep")
+
+
+def test_a_carriage_return_outside_a_comment_is_taken(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("dos", "-- why\r\ncreate table public.t (id text default '-- \r');\r\n")
+    migrations.apply(plain_database.owner_dsn, folder)
+    assert exists(plain_database, "public.t")
 
 
 def test_concurrently_alone_in_its_file_runs_outside_a_transaction(
