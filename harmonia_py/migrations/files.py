@@ -102,6 +102,12 @@ def read_sql(path: Path) -> str:
         raise MigrationRefused(
             f"{path.name} begins with a byte order mark", hint="save it as UTF-8 without BOM"
         )
+    if (zero := text.find("\0")) >= 0:
+        # The protocol ends a text there: what follows would count as applied, and never run.
+        raise MigrationRefused(
+            f"{path.name}:{text.count(chr(10), 0, zero) + 1}: a zero byte is no SQL",
+            hint="delete it, or save the file as UTF-8",
+        )
     return text
 
 

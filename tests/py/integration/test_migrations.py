@@ -168,6 +168,7 @@ def test_detects_what_changed_after_it_was_applied(
         ("-- pg-delta: transaction=false\nselect 1; select 2;", "half applied"),
         ("\ufeffselect 1;", "byte order mark"),
         ("select 1;\n-- why\rcommit", ":2: a carriage return"),
+        ("create index concurrently i on public.first (id)\n\0 where id > 1", ":2: a zero byte"),
     ],
 )
 def test_refuses_what_would_break_one_file_one_transaction(
