@@ -55,7 +55,31 @@ def status(root: Path) -> Development | None:
     remembered = state.read(root)
     if remembered is None:
         return None
+    remembered = _of_this_folder(root.resolve(), remembered)
     return replace(remembered, pid=process.server_pid(Path(remembered.data_dir)) or 0)
+
+
+def _of_this_folder(root: Path, remembered: Development) -> Development:
+    """Return what a copied or moved folder remembers, with the data that went with it.
+
+    The server and the data at the place it was copied from are another project's.
+    """
+    before = Path(remembered.root)
+    if before == root or _same(before, root):
+        return remembered
+    data = remembered.data_dir
+    if Path(data).is_relative_to(before):
+        data = str(root / Path(data).relative_to(before))
+    elif state.read(before) is not None:  # it lies elsewhere, and is still used from there
+        data = str(process.choose_data_dir(root))
+    return replace(remembered, root=str(root), data_dir=data)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def up(root: Path, *, port: int | None = None, pg_bin: str | Path | None = None) -> Development:
@@ -92,7 +116,7 @@ def down(root: Path, *, delete: bool = False) -> bool:
     with state.exclusive(root):
         development = status(root)
         if development is None:
-            return False
+            return _down_forgotten(process.choose_data_dir(root), delete=delete)
         for companion in reversed(COMPANIONS):
             companion.stop(development)
         if development.running:
@@ -105,6 +129,16 @@ def down(root: Path, *, delete: bool = False) -> bool:
         return development.running
 
 
+def _down_forgotten(data: Path, *, delete: bool) -> bool:
+    """Stop the server of a project that lost its state file; return whether it ran."""
+    pid = process.server_pid(data)
+    if pid is not None:
+        process.stop(pid, data)
+    if delete:
+        process.delete(data)
+    return pid is not None
+
+
 def _start(
     root: Path, before: Development | None, port: int | None, pg_bin: str | Path | None
 ) -> Development:
@@ -112,6 +146,12 @@ def _start(
     data = Path(before.data_dir) if before else process.choose_data_dir(root)
     password = before.password if before else secrets.token_urlsafe(18)
     port = port or (before.port if before else DEFAULT_PORT)
+    if before is None and (data / "PG_VERSION").exists():
+        raise DevelopmentBroken(
+            f"{root / state.FOLDER / state.STATE} is lost or damaged, and with it the password "
+            f"of {data}",
+            hint="put it back, or start anew: harmonia down --delete, then harmonia up",
+        )
     _require_same_major(data, found)
     if process.port_in_use(port):
         raise PortInUse(f"port {port} is in use by another program")

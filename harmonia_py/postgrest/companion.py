@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -35,7 +35,8 @@ class DevelopmentApi:
     """The API of one project. ``pid`` is 0 while it is stopped.
 
     ``started`` is when the process began: a process id may be given to another program.
-    ``container`` is the name of the container it runs in, if it does.
+    ``container`` is the name of the container it runs in, if it does. ``directory`` is where this
+    was written: in a copy of it the process is another project's.
     """
 
     port: int
@@ -44,6 +45,7 @@ class DevelopmentApi:
     started: str
     secret: str = field(repr=False)
     container: str = ""
+    directory: str = ""
 
     @property
     def running(self) -> bool:
@@ -66,9 +68,12 @@ class DevelopmentApi:
 def read(directory: Path) -> DevelopmentApi:
     """Return what a project's ``.harmonia`` folder remembers, or raise ``CheckFailed``."""
     try:
-        return DevelopmentApi(**json.loads((directory / STATE).read_text()))
+        found = DevelopmentApi(**json.loads((directory / STATE).read_text()))
     except (OSError, ValueError, TypeError):
         raise CheckFailed("this project has no API yet", hint="harmonia up") from None
+    if found.directory != str(directory):
+        return replace(found, pid=0, started="", container="")
+    return found
 
 
 class PostgrestCompanion:
@@ -205,4 +210,4 @@ def _started(pid: int) -> str:
 def _write(directory: Path, api: DevelopmentApi) -> None:
     path = directory / STATE
     path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(api)))
+    path.write_text(json.dumps(asdict(replace(api, directory=str(directory)))))

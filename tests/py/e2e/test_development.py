@@ -159,6 +159,50 @@ def test_a_damaged_state_file_is_no_obstacle(project: Path) -> None:
     assert development.up(project, port=free_port()).running
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_copied_or_moved_project_is_one_of_its_own(project: Path, *, copied: bool) -> None:
+    first = development.up(project, port=free_port())
+    development.down(project)
+    other = project.with_name("other")
+    if copied:
+        shutil.copytree(project, other)
+        for path in [other, *other.rglob("*")]:
+            give(path, run_as())
+        first = development.up(project)
+        assert answer("status", cwd=other, code=3)["code"] == "check.failed"
+        assert not development.down(other)
+        assert process.server_pid(Path(first.data_dir)) == first.pid
+    else:
+        project.rename(other)
+    try:
+        second = development.up(other, port=free_port())
+        assert Path(second.data_dir) == other / ".harmonia" / "data"
+        assert count_notes(second.dsn_as("postgres")) == 1
+    finally:
+        assert development.down(other, delete=True)
+    if copied:
+        assert count_notes(first.dsn_as("postgres")) == 1
+    else:
+        assert not project.exists()
+
+
+def test_a_server_whose_state_file_is_lost_can_be_stopped_and_deleted(project: Path) -> None:
+    found = development.up(project, port=free_port())
+    remembered = project / ".harmonia" / "state.json"
+    kept = remembered.read_text()
+    remembered.unlink()
+    assert harmonia("down", cwd=project).text == "stopped\n"
+    error = answer("up", cwd=project, code=1)
+    assert error["code"] == "development.broken"
+    assert "state.json" in error["message"] and "down --delete" in error["hint"]
+    remembered.write_text(kept)
+    assert development.up(project).running
+    remembered.unlink()
+    assert harmonia("down", "--delete", cwd=project).text == "stopped\ndeleted\n"
+    assert not Path(found.data_dir).exists()
+    assert development.up(project, port=free_port()).running
+
+
 def test_refuses_a_port_in_use(project: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
