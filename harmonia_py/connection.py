@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from harmonia_py import dsn
-from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaError
+from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaError, PoolerRefused
 
 __all__ = ["Connection", "ConnectionOrDsn", "session"]
 
@@ -34,6 +34,9 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     if isinstance(target, str):
         dsn.require_session(target)
         with dsn.connect(target, autocommit=True) as connection:
+            if str(connection.info.port) == dsn.TRANSACTION_POOLER_PORT:
+                # A service led here, which only libpq can read.
+                raise PoolerRefused(f"{dsn.redact(target)} is a transaction pooler (port 6543)")
             connection.prepare_threshold = None
             _settle(connection)
             try:

@@ -14,6 +14,7 @@ from harmonia_py.errors import DatabaseUnreachable, InvalidDsn, PoolerRefused
 __all__ = ["connect", "is_loopback", "parse", "redact", "replace", "require_session"]
 
 TRANSACTION_POOLER_PORT = "6543"
+_SCHEMES = ("postgresql://", "postgres://")
 
 
 def parse(dsn: str) -> dict[str, str]:
@@ -21,11 +22,26 @@ def parse(dsn: str) -> dict[str, str]:
 
     Raises :class:`InvalidDsn` without repeating the text, which may hold a password.
     """
+    text = dsn.strip()  # a line feed at the end, as of a file, would belong to the name
     try:
-        values = conninfo_to_dict(dsn)
+        values = conninfo_to_dict(text)
     except psycopg.Error:
         raise InvalidDsn("the database URL cannot be read") from None
-    return {key: str(value) for key, value in values.items() if value is not None}
+    found = {key: str(value) for key, value in values.items() if value is not None}
+    marks = text.partition("?")[0].count("@") if text.startswith(_SCHEMES) else 0
+    if marks > bool({"user", "password"} & found.keys()):
+        # libpq takes what follows the mark for host, port or database, which are printed.
+        raise InvalidDsn(
+            "the password in the database URL holds a mark that ends it",
+            hint="write % as %25, @ as %40, / as %2F and : as %3A in the password",
+        )
+    if not all(_is_port(port) for port in found.get("port", "").split(",")):
+        raise InvalidDsn("the port in the database URL is no number from 1 to 65535")
+    return found
+
+
+def _is_port(port: str) -> bool:
+    return not port or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
 
 
 def _place(dsn: str) -> dict[str, str]:
@@ -76,8 +92,12 @@ def _is_local(host: str) -> bool:
 
 
 def require_session(dsn: str) -> None:
-    """Refuse a transaction pooler: locks, ``set`` and prepared statements need a session."""
-    if TRANSACTION_POOLER_PORT in parse(dsn).get("port", "").split(","):
+    """Refuse a transaction pooler: locks, ``set`` and prepared statements need a session.
+
+    What libpq would take from the environment counts. Raises :class:`PoolerRefused`.
+    """
+    ports = _place(dsn).get("port", "").split(",")
+    if TRANSACTION_POOLER_PORT in {port.strip().lstrip("+0") for port in ports}:
         raise PoolerRefused(f"{redact(dsn)} is a transaction pooler (port 6543)")
 
 
@@ -87,15 +107,20 @@ def connect(
     """Open a session, or raise :class:`DatabaseUnreachable` naming host, port and database.
 
     ``timeout`` is in seconds. The reason PostgreSQL gives is kept (wrong password, no such
-    database, nothing listens); the password is not in it.
+    database, nothing listens); the password is not in it. Raises :class:`InvalidDsn` for a setting
+    that has no such value.
     """
     values: dict[str, Any] = {
         "connect_timeout": timeout,
         "application_name": "harmonia",
         **parse(dsn),
+        # Files are sent as the UTF-8 they are, whatever PGCLIENTENCODING says.
+        "client_encoding": "utf8",
     }
     try:
         return psycopg.connect(make_conninfo("", **values), autocommit=autocommit)
+    except psycopg.ProgrammingError as error:
+        raise InvalidDsn(f"the database URL cannot be used: {error}") from None
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else "no answer"
         for noise in ("FATAL:  ", "FATAL: "):

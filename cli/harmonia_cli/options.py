@@ -91,7 +91,7 @@ YesOption = Annotated[
 
 def database_url(given: str | None) -> str:
     """Return the database URL, or say where to give it."""
-    if not given:
+    if not given or not given.strip():
         raise UsageError(
             "no database is named", hint="give --db-url or set DATABASE_URL (see `harmonia up`)"
         )

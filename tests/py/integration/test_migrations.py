@@ -365,6 +365,33 @@ def test_refuses_the_transaction_pooler(plain_database: Database, folder: Path) 
         migrations.apply(dsn.replace(plain_database.owner_dsn, port="6543"), folder)
 
 
+def test_a_service_that_leads_to_the_transaction_pooler_is_refused(
+    plain_database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = dsn.parse(plain_database.owner_dsn)
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    (tmp_path / "services").write_text("[here]\n" + "".join(lines))
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    migrations.status("service=here", folder)
+    monkeypatch.setattr(dsn, "TRANSACTION_POOLER_PORT", values["port"])
+    with pytest.raises(PoolerRefused, match="service here"):
+        migrations.status("service=here", folder)
+
+
+def test_a_file_is_utf_8_whatever_the_environment_says(
+    plain_database: Database,
+    folder: Path,
+    write: WriteMigration,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write("name", "create table public.t as select 'é' as name;")
+    monkeypatch.setenv("PGCLIENTENCODING", "latin1")
+    migrations.apply(plain_database.owner_dsn, folder)
+    monkeypatch.delenv("PGCLIENTENCODING")
+    assert one(plain_database, "select name from public.t") == "é"
+    migrations.verify(plain_database.owner_dsn, folder)
+
+
 def test_new_sorts_last_even_after_a_future_version(folder: Path) -> None:
     first = migrations.new(folder, "add_birthday")
     second = migrations.new(folder, "add_birthday_too")

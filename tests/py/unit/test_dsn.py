@@ -87,6 +87,56 @@ def test_the_transaction_pooler_is_refused() -> None:
     assert "5432" in (caught.value.hint or "")
     assert SECRET not in str(caught.value)
     dsn.require_session("postgresql://pooler.example.com:5432/postgres")
+    for url in ("host=a,b port=5432,6543", "host=a port=06543"):
+        with pytest.raises(PoolerRefused):
+            dsn.require_session(url)
+
+
+def test_the_transaction_pooler_of_the_environment_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    with pytest.raises(PoolerRefused):
+        dsn.require_session("postgresql://pooler.example.com/postgres")
+    dsn.require_session("postgresql://pooler.example.com:5432/postgres")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://ann:{SECRET}@x@db.example.com/crm",
+        f"postgresql://ann:1@{SECRET}@db.example.com/crm",
+        f"postgresql://ann:{SECRET}/x@db.example.com/crm",
+        f"postgresql://ann:1/{SECRET}@db.example.com/crm?sslmode=require",
+        f"postgres://ann:{SECRET}/crm",
+    ],
+)
+def test_a_password_that_ends_early_is_printed_nowhere(url: str) -> None:
+    """libpq would take the rest of it for a host, a port or a database, and name it."""
+    for action in (dsn.redact, dsn.connect, dsn.require_session):
+        with pytest.raises(InvalidDsn) as caught:
+            action(url)
+        assert SECRET not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:a%40b%2Fc%3Ad@db.example.com/a%40b", "db.example.com:5432/a@b"),
+        ("postgresql://:pw@db.example.com/crm", "db.example.com:5432/crm"),
+        ("postgresql://db.example.com/crm?user=a@b", "db.example.com:5432/crm"),
+        ("host=db.example.com password=postgres://@@ dbname=crm", "db.example.com:5432/crm"),
+        ("postgresql://ann@db.example.com/crm\n", "db.example.com:5432/crm"),
+    ],
+)
+def test_its_twin_that_is_written_well_is_read(url: str, shown: str) -> None:
+    assert dsn.redact(url) == shown
+
+
+@pytest.mark.parametrize("setting", ["port=many", "port=70000", "port=5432,0", "connect_timeout=x"])
+def test_a_setting_without_such_a_value_is_said(setting: str) -> None:
+    with pytest.raises(InvalidDsn):
+        dsn.connect(f"host=127.0.0.1 {setting}")
 
 
 def test_nothing_listens() -> None:
