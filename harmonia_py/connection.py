@@ -11,7 +11,7 @@ import psycopg
 from harmonia_py import dsn
 from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaError, PoolerRefused
 
-__all__ = ["Connection", "ConnectionOrDsn", "session"]
+__all__ = ["Connection", "ConnectionOrDsn", "lost", "session"]
 
 #: What a database says that was never migrated, or not far enough.
 _MISSING = (
@@ -53,6 +53,12 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
             target.autocommit = before
 
 
+def lost(connection: Connection, error: psycopg.Error) -> bool:
+    """Tell whether ``error`` is about the connection, and not about what was sent."""
+    ended = error.diag.severity_nonlocalized in {"FATAL", "PANIC"}  # and the server closes it
+    return connection.closed or connection.broken or ended
+
+
 def _settle(connection: Connection) -> None:
     # The one form of dates and intervals that psycopg reads, whatever the database prefers.
     for name, form in (("DateStyle", "ISO"), ("IntervalStyle", "postgres")):
@@ -63,7 +69,7 @@ def _settle(connection: Connection) -> None:
 
 def _translate(target: str, connection: Connection, error: psycopg.Error) -> HarmoniaError:
     where = dsn.redact(target)
-    if connection.closed or connection.broken:
+    if lost(connection, error):
         return DatabaseUnreachable(
             f"the connection to {where} was lost",
             hint="the open transaction was rolled back; run the command again",

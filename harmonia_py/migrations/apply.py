@@ -19,11 +19,12 @@ import psycopg
 from psycopg import errors as pg
 from psycopg import sql
 
-from harmonia_py.connection import Connection, ConnectionOrDsn, session
+from harmonia_py.connection import Connection, ConnectionOrDsn, lost, session
 from harmonia_py.errors import LockNotObtained
 from harmonia_py.migrations import explain, history
 from harmonia_py.migrations.files import Migration, read_folder, refuse_unsafe
 from harmonia_py.migrations.plan import compare
+from harmonia_py.migrations.split import Statement
 
 __all__ = ["Event", "Listener", "Options", "Result", "apply"]
 
@@ -137,7 +138,7 @@ def _run_all(
             skipped.append(migration.version)
             tell(Event("skipped", migration.version, "another runner applied it meanwhile"))
         connection.execute("reset all")
-        connection.execute("reset role")
+        _reset_roles(connection)
     return Result(tuple(applied), tuple(skipped))
 
 
@@ -149,10 +150,6 @@ def _run(
     for attempt in range(1, options.tries + 1):
         try:
             return _run_in_transaction(connection, migration, options, tell, before)
-        except pg.IntegrityError as error:
-            # Not a statement's own failure, so a deferred constraint, checked at commit.
-            last = migration.parts[-1]
-            raise explain.failure(migration, last, error, applied=before) from None
         except _RETRY as error:
             if attempt == options.tries:
                 raise LockNotObtained(
@@ -167,15 +164,32 @@ def _run(
 def _run_in_transaction(
     connection: Connection, migration: Migration, options: Options, tell: Listener, before: int
 ) -> bool:
-    with connection.transaction():
-        _lock_history(connection, migration, options, tell)
-        if history.find(connection, migration.version):
-            return False
-        _set_lock_timeout(connection, options.lock_timeout)
-        _execute_all(connection, migration, before)
-        connection.execute("reset role")
-        history.insert(connection, migration)
+    ran = False
+    try:
+        with connection.transaction():
+            _lock_history(connection, migration, options, tell)
+            if history.find(connection, migration.version):
+                return False
+            _set_lock_timeout(connection, options.lock_timeout)
+            _execute_all(connection, migration, before)
+            ran = True
+            _reset_roles(connection)
+            history.insert(connection, migration)
+    except _RETRY:
+        raise
+    except psycopg.Error as error:
+        if not ran or lost(connection, error):
+            raise
+        # No statement's own failure: what was deferred to the commit, or the file did away with
+        # the history.
+        last = migration.parts[-1] if migration.parts else Statement("", 0)
+        raise explain.failure(migration, last, error, applied=before, placed=False) from None
     return True
+
+
+def _reset_roles(connection: Connection) -> None:
+    connection.execute("reset session authorization")
+    connection.execute("reset role")
 
 
 def _execute_all(connection: Connection, migration: Migration, before: int) -> None:
@@ -189,6 +203,8 @@ def _execute_all(connection: Connection, migration: Migration, before: int) -> N
     except _RETRY:
         raise
     except psycopg.Error as error:
+        if lost(connection, error):
+            raise
         # The server skips what follows an error: the first without a result is the one.
         done = sum(cursor.pgresult is not None for cursor in cursors)
         failed = migration.parts[min(done, len(migration.parts) - 1)]

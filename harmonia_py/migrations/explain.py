@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import psycopg
+from psycopg import errors as pg
 
 from harmonia_py.errors import MigrationFailed, MigrationSyntax
-from harmonia_py.migrations.files import Migration
+from harmonia_py.migrations.files import NO_TRANSACTION_LINE, Migration
 from harmonia_py.migrations.split import Statement
 
 __all__ = ["GUARD", "failure", "syntax"]
@@ -25,10 +26,18 @@ def syntax(migration: Migration, error: psycopg.Error) -> MigrationSyntax:
 
 
 def failure(
-    migration: Migration, statement: Statement, error: psycopg.Error, *, applied: int
+    migration: Migration,
+    statement: Statement,
+    error: psycopg.Error,
+    *,
+    applied: int,
+    placed: bool = True,
 ) -> MigrationFailed:
-    """Explain why ``statement`` failed; ``applied`` files before this one are committed."""
-    position = error.diag.statement_position
+    """Explain why ``statement`` failed; ``applied`` files before this one are committed.
+
+    Without ``placed`` the position that the error has is not one in the statement.
+    """
+    position = error.diag.statement_position if placed else None
     offset = statement.offset + (int(position) - 1 if position else 0)
     line, text = _at(migration, offset, error)
     kept = f"the {applied} before it stay applied" if applied else "nothing was applied"
@@ -37,6 +46,11 @@ def failure(
         hint = (
             "this statement runs without a transaction: an interrupted `concurrently` leaves an "
             "invalid index behind; drop it, correct the cause and run again"
+        )
+    elif isinstance(error, pg.ActiveSqlTransaction):
+        hint = (
+            f"{hint}: such a statement stands alone in a file whose first line is "
+            f"`{NO_TRANSACTION_LINE}`"
         )
     if error.diag.message_hint:
         hint = f"{error.diag.message_hint} ({hint})"

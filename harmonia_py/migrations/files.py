@@ -9,14 +9,14 @@ from pathlib import Path
 from harmonia_py.errors import FolderMissing, MigrationRefused
 from harmonia_py.migrations.split import Statement, leading_words, lone_return, split_with_offsets
 
-__all__ = ["Folder", "Migration", "read_folder", "read_sql"]
+__all__ = ["NO_TRANSACTION_LINE", "Folder", "Migration", "read_folder", "read_sql"]
 
 _FILE_NAME = re.compile(r"([0-9]+)_(.*)\.sql")
 _ALONE_FIRST = {"vacuum", "cluster"}
 _TRANSACTION_CONTROL = {
     "begin", "commit", "end", "abort", "rollback", "savepoint", "release", "start",
 }  # fmt: skip
-_NO_TRANSACTION_LINE = "-- pg-delta: transaction=false"
+NO_TRANSACTION_LINE = "-- pg-delta: transaction=false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Migration:
     def alone(self) -> bool:
         """Tell whether the file holds one statement that cannot run in a transaction."""
         return len(self.parts) == 1 and (
-            _runs_alone(self.parts[0].text) or self.sql.startswith(_NO_TRANSACTION_LINE)
+            _runs_alone(self.parts[0].text) or self.sql.startswith(NO_TRANSACTION_LINE)
         )
 
     def line_of(self, offset: int) -> int:
@@ -128,9 +128,9 @@ def refuse_unsafe(migration: Migration) -> None:
         if reason:
             line = migration.line_of(part.offset)
             raise MigrationRefused(f"{migration.path.name}:{line}: {reason[0]}", hint=reason[1])
-    if migration.sql.startswith(_NO_TRANSACTION_LINE) and len(migration.parts) > 1:
+    if migration.sql.startswith(NO_TRANSACTION_LINE) and len(migration.parts) > 1:
         raise MigrationRefused(
-            f"{migration.path.name}:1: `{_NO_TRANSACTION_LINE[3:]}` with "
+            f"{migration.path.name}:1: `{NO_TRANSACTION_LINE[3:]}` with "
             f"{len(migration.parts)} statements could be left half applied",
             hint="give each statement that needs it a file of its own",
         )

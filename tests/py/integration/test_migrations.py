@@ -17,6 +17,7 @@ from fix_migrations import WriteMigration
 from harmonia_py import dsn, migrations
 from harmonia_py.engines import Database
 from harmonia_py.errors import (
+    DatabaseUnreachable,
     LockNotObtained,
     MigrationDrift,
     MigrationFailed,
@@ -349,6 +350,60 @@ def test_a_deferred_constraint_fails_with_its_file(
     with pytest.raises(MigrationFailed, match=r"_late\.sql:3:.*foreign key"):
         migrations.apply(plain_database.owner_dsn, folder)
     assert not exists(plain_database, "public.p")
+
+
+_DEFERRED = """
+create table public.t (id int);
+create function public.refuse() returns trigger language plpgsql as
+$$ begin raise exception 'not with me'; end $$;
+create constraint trigger late after insert on public.t deferrable initially deferred
+for each row execute function public.refuse();
+insert into public.t values (1);
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        (_DEFERRED, "b.sql:7:1: not with me", "rolled back"),
+        ("drop schema supabase_migrations cascade;", "b.sql:1:1: .* does not exist", "rolled back"),
+        ("reindex schema public;", "b.sql:1:1: .* transaction block", "-- pg-delta: transaction="),
+    ],
+)
+def test_what_fails_after_the_statements_is_the_file_s_failure_too(
+    plain_database: Database, folder: Path, write: WriteMigration, text: str, says: str, hint: str
+) -> None:
+    write("a", "create table public.a (id int);", number=1)
+    write("b", text, number=2)
+    with pytest.raises(MigrationFailed, match=says) as caught:
+        migrations.apply(plain_database.owner_dsn, folder)
+    assert hint in (caught.value.hint or "")
+    assert states(plain_database, folder) == {f"{V1}_a": State.applied, f"{V2}_b": State.pending}
+
+
+def test_what_cannot_run_in_a_transaction_runs_below_its_line(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("b", "-- pg-delta: transaction=false\nreindex schema public;")
+    assert migrations.apply(plain_database.owner_dsn, folder).applied == (V1,)
+
+
+def test_a_lost_connection_is_not_the_file_s_failure(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("a", "create table public.a (id int); select pg_sleep(60);")
+    admin = plain_database.connect_admin(autocommit=True)
+    with admin, ThreadPoolExecutor() as pool:
+        run = pool.submit(migrations.apply, plain_database.owner_dsn, folder)
+        until(
+            lambda: admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where query like '%pg_sleep(60)' and pid <> pg_backend_pid()"
+            ).fetchone()
+        )
+        with pytest.raises(DatabaseUnreachable, match="was lost"):
+            run.result(timeout=30)
+    assert not exists(plain_database, "public.a")
 
 
 def test_settings_of_one_file_do_not_reach_the_next(
