@@ -13,6 +13,7 @@ from pglast import enums, parse_sql
 from pglast.stream import RawStream
 
 from harmonia_py.isolation.catalog import Composite
+from harmonia_py.isolation.proof.casts import keeps, spoken
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import (
     NO,
@@ -32,8 +33,7 @@ ast: Any = pg_ast
 
 __all__ = ["Translator", "expression"]
 
-_SAME = {"uuid", "text", "varchar", "bpchar", "regclass", "jsonb", "json", "int4", "int8",
-         "int2", "bool", "boolean", "timestamptz", "_uuid", "_text", "date"}  # fmt: skip
+_INTEGERS = {"int2", "int4", "int8"}
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
 _CLAIM_SETTINGS = {"request.jwt.claims"}
@@ -129,17 +129,28 @@ class Translator:
         if isinstance(inner, Array):
             return inner
         name = node.typeName.names[-1].sval
-        if name in ("bool", "boolean") and isinstance(node.arg, ast.A_Const) and not inner.is_bool:
-            text = str(getattr(node.arg.val, "sval", ""))
-            return self.world.boolean(text.lower() in ("t", "true", "1", "yes", "on"))
         if node.typeName.typmods:
             return self.world.apply(f"::{name}", [inner])
+        if isinstance(node.arg, ast.A_Const):
+            said = spoken(str(getattr(node.arg.val, "sval", "")))
+            if name == "bool" and said is not None:
+                return self.world.boolean(said)
+            if name == "date":
+                return inner  # only a cast of what has a time as well cuts something off
+        if isinstance(node.arg, ast.A_Expr) and name in _INTEGERS and node.arg.name:
+            if node.arg.name[-1].sval not in _JSON:
+                return self.world.apply(f"::{name}", [inner])  # which may round
         return self._cast(inner, name)
 
     def _cast(self, value: Term, name: str) -> Term:
         if name in ("bool", "boolean"):
             return self.world.as_bool(value)
-        return value if name in _SAME else self.world.apply(f"::{name}", [value])
+        if value.is_bool and name in _INTEGERS:
+            one, zero = self.world.number(1).value, self.world.number(0).value
+            return Term(z3.If(value.value, one, zero), value.null)
+        if value.is_bool:
+            value = self.world.as_value(value)
+        return value if keeps(value.kind, name) else self.world.apply(f"::{name}", [value])
 
     def _composite(self, names: list[str], scope: Scope) -> Composite | None:
         known = self.world.catalog.composites
@@ -254,11 +265,7 @@ class Translator:
             return found if name == "=" else Term(z3.Not(found.value), found.null)
         if kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT):
             a, b = self.term(node.lexpr, scope), self.term(node.rexpr, scope)
-            a, b = self.world.as_value(a), self.world.as_value(b)
-            same = z3.Or(
-                z3.And(a.null, b.null),
-                z3.And(z3.Not(a.null), z3.Not(b.null), a.value == b.value),
-            )
+            same = z3.Or(z3.And(a.null, b.null), truth(self._equal(a, b)))
             wanted = same if kind == kinds.AEXPR_NOT_DISTINCT else z3.Not(same)
             return self.world.boolean(wanted)
         if kind in (kinds.AEXPR_BETWEEN, kinds.AEXPR_NOT_BETWEEN):
@@ -336,11 +343,9 @@ class Translator:
         return self.world.looked_up(path, key)
 
     def _equal(self, a: Term, b: Term) -> Term:
-        null = z3.Or(a.null, b.null)
-        if a.is_bool and b.is_bool:
-            return Term(a.value == b.value, null)
-        a, b = self.world.as_value(a), self.world.as_value(b)
-        return Term(a.value == b.value, null)
+        if a.is_bool != b.is_bool:
+            a, b = self.world.as_bool(a), self.world.as_bool(b)  # flag = 'yes'
+        return Term(a.value == b.value, z3.Or(a.null, b.null))
 
     def _compare(self, operator: str, a: Term, b: Term) -> Term:
         if operator in (">", "<="):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import z3
 
 from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
+from harmonia_py.isolation.proof.casts import alike, is_yes
 
 __all__ = [
     "ANY_LITERAL",
@@ -37,13 +38,14 @@ class Term:
     """A value and whether it is NULL. ``value`` is a z3 Bool for booleans, else a Value.
 
     ``path`` names a JSON document of the session (``jwt`` and what is inside it). ``fields`` are
-    what is known inside a composite value.
+    what is known inside a composite value. ``kind`` is the type of a column.
     """
 
     value: Any
     null: Any
     path: str | None = None
     fields: Fields | None = None
+    kind: str | None = None
 
     @property
     def is_bool(self) -> bool:
@@ -120,6 +122,7 @@ class Row:
             label = f"{self.name}.{name}"
             boolean = column.base == "boolean" or column.type == "boolean"
             known = self.world.fresh(label, boolean=boolean, never_null=column.not_null)
+            known = replace(known, kind=column.base)
             self.columns[name] = known
         return known
 
@@ -147,6 +150,7 @@ class World:
         self.numbers: set[int] = set()
         self.quoted: set[str] = set()
         self.applied: list[tuple[str, list[Term], Term]] = []
+        self.said: list[tuple[Any, Any]] = []
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
         self.uid = self.fresh("auth.uid()")
@@ -233,10 +237,13 @@ class World:
         return Term(z3.If(term.value, yes, no), term.null)
 
     def as_bool(self, term: Term) -> Term:
-        """Return a Value as a boolean: it is true when it is the literal true."""
+        """Return a Value as a boolean: it is true when it is one of the texts that say so."""
         if term.is_bool:
             return term
-        return Term(term.value == self.literal("true").value, term.null)
+        self.literal("true")
+        said = self.flag("said")
+        self.said.append((said, term.value))
+        return Term(said, term.null)
 
     def row(self, table: Table) -> Row:
         """Return a new tuple of a table."""
@@ -285,10 +292,21 @@ class World:
         return facts
 
     def literal_facts(self) -> list[Any]:
-        """Return: different literals are different values."""
-        values = list(self.literals.values())
-        distinct = [z3.Distinct(*values)] if len(values) > 1 else []
-        return [*distinct, *self._number_facts()]
+        """Return: literals are different values where no type takes them for equal."""
+        groups: dict[object, list[Any]] = {}
+        for text, value in self.literals.items():
+            if (shared := alike(text)) is not None:
+                groups.setdefault(shared, []).append(value)
+        distinct = [z3.Distinct(*(g[0] for g in groups.values()))] if len(groups) > 1 else []
+        for group in groups.values():
+            others = [g[0] for g in groups.values() if g is not group]
+            distinct += [value != other for value in group[1:] for other in others]
+        return [*distinct, *self._said_facts(), *self._number_facts()]
+
+    def _said_facts(self) -> list[Any]:
+        """Return: what is cast to a boolean is true if it is one of the texts that say so."""
+        yes = [value for text, value in self.literals.items() if is_yes(text)]
+        return [said == z3.Or(*(value == one for one in yes)) for said, value in self.said]
 
     def _number_facts(self) -> list[Any]:
         """Return: whole numbers have an order, and stay what they are as another type of number.
