@@ -7,10 +7,12 @@ before the permissive ones they limit, and when no statement ends or escapes the
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from harmonia_py.errors import PolicySyntax
 from harmonia_py.migrations.split import Statement, leading_words, split_with_offsets
+from harmonia_py.policies import carrier
 from harmonia_py.policies.source import PolicyFile
 
 __all__ = ["check"]
@@ -24,6 +26,8 @@ _ALLOWED = {
     "", "CallStmt", "GrantStmt", "CreatePolicyStmt", "DropStmt", "CommentStmt",
     "CreateFunctionStmt", "AlterDefaultPrivilegesStmt", "VariableSetStmt",
 }  # fmt: skip
+# Dropped with a table would be its rows, with each release again.
+_DROPPED = {"OBJECT_POLICY", "OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE"}
 
 
 def check(files: list[PolicyFile]) -> dict[str, str]:
@@ -49,6 +53,7 @@ def _check_file(file: PolicyFile) -> set[str]:
     dropped: set[tuple[str, str]] = set()
     permissive: set[str] = set()
     parts = split_with_offsets(file.text)
+    _refuse_unreadable(file)
     if not parts:
         raise _refuse(file, 0, "the file is empty", "delete it, or lock a table down in it")
     for part in parts:
@@ -85,6 +90,21 @@ def _check_file(file: PolicyFile) -> set[str]:
     return locked
 
 
+def _refuse_unreadable(file: PolicyFile) -> None:
+    """Refuse what the carrier could not be read back from."""
+    if re.search(r"\s", file.name):
+        raise _refuse(
+            file, 0, "a policy file's name holds no space", "give it a name like 10_things.sql"
+        )
+    if (mark := carrier.SECTION.search(file.text)) is not None:
+        raise _refuse(
+            file,
+            mark.start(),
+            "a line like this begins a section of the generated migration",
+            "write the comment otherwise",
+        )
+
+
 def _check_grant(file: PolicyFile, part: Statement, node: Any, locked: set[str]) -> None:
     if node.targtype.name == "ACL_TARGET_ALL_IN_SCHEMA":
         raise _refuse(
@@ -115,7 +135,18 @@ def _refuse_migration(file: PolicyFile, part: Statement, kind: str, node: Any) -
         raise _refuse(
             file, part.offset, "`drop` fails the second time", "write `drop ... if exists`"
         )
-    if kind not in _ALLOWED:
+    if kind == "DropStmt" and node.behavior.name == "DROP_CASCADE":
+        raise _refuse(
+            file,
+            part.offset,
+            "`cascade` drops what is not named, policies too",
+            "drop each thing by its name, or move the statement to a migration",
+        )
+    if (
+        kind not in _ALLOWED
+        or (kind == "DropStmt" and node.removeType.name not in _DROPPED)
+        or (kind == "AlterDefaultPrivilegesStmt" and node.action.is_grant)
+    ):
         raise _refuse(
             file,
             part.offset,
@@ -145,6 +176,9 @@ def _parse(file: PolicyFile, part: Statement) -> tuple[str, Any]:
         place = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else 0
         message = f"{error.args[0]} (the file is half written)"
         raise _refuse(file, part.offset + place, message, PolicySyntax.hint or "") from None
+    if len(tree) > 1:
+        message = "PostgreSQL reads more than one statement here"
+        raise _refuse(file, part.offset, message, "save the file with Unix line endings")
     if not tree:  # a comment after the last semicolon
         return "", None
     node = tree[0].stmt

@@ -229,6 +229,11 @@ def test_pending_and_unknown_versions(harmonia: Harmonia, plain_database: Databa
         ("drop policy p on public.first;", "fails the second time"),
         ("create function public.f() returns int language sql as 'select 1';", "second time"),
         ("", "is empty"),
+        ("drop table if exists public.first;", "belongs in a migration"),
+        ("drop function if exists public.f() cascade;", "what is not named"),
+        ("alter default privileges grant select on tables to anon;", "belongs in a migration"),
+        ("-- why\rcall private.lock_down('public.first'); create table public.x ();", "more than"),
+        ("call private.lock_down('public.first');\n-- ==== 20_second.sql ====\n", ":2: a line"),
     ],
 )
 def test_half_written_policy_file(harmonia: Harmonia, text: str, says: str) -> None:
@@ -238,6 +243,16 @@ def test_half_written_policy_file(harmonia: Harmonia, text: str, says: str) -> N
         message = harmonia.fails(1, "policies.syntax", "policies", *command)
         assert "10_first.sql:" in message and says in message
     assert not list(harmonia.supabase.glob("migrations/*_policies.sql"))
+
+
+def test_a_policy_file_whose_name_holds_a_space(harmonia: Harmonia) -> None:
+    path = harmonia.supabase / "policies" / "10 first.sql"
+    text = "-- ==== no section: it goes on\ncall private.lock_down('public.first');\n"
+    path.write_text(text + "drop function if exists public.f();\n")
+    assert "10 first.sql" in harmonia.fails(1, "policies.syntax", "policies", "compile")
+    path.rename(path.with_name("10_first.sql"))
+    harmonia.works("policies", "compile")
+    harmonia.works("policies", "check")
 
 
 def test_stale_policies(harmonia: Harmonia) -> None:
