@@ -43,17 +43,54 @@ class Project:
             return {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML: {error}", hint="correct it") from None
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}", hint="check its owner and mode"
+            ) from None
+
+    def section(self, *names: str) -> dict[str, Any]:
+        """Return a table of config.toml, empty when it is missing. Raises ``UsageError``."""
+        found: Any = self.config
+        for name in names:
+            found = found.get(name, {})
+            if not isinstance(found, dict):
+                raise self._wrong(f"{'.'.join(names)} is no table")
+        return dict(found)
 
     def seeds(self) -> list[Path]:
-        """Return the seed files of ``[db.seed] sql_paths`` (default ``./seed.sql``), in order."""
-        settings = self.config.get("db", {}).get("seed", {})
+        """Return the seed files of ``[db.seed] sql_paths`` (default ``./seed.sql``), in order.
+
+        Raises ``UsageError`` for what is no list of patterns below ``supabase``.
+        """
+        settings = self.section("db", "seed")
         if settings.get("enabled") is False:
             return []
+        patterns = settings.get("sql_paths", ["./seed.sql"])
+        if not isinstance(patterns, list) or not all(isinstance(item, str) for item in patterns):
+            raise self._wrong("[db.seed] sql_paths is no list of texts")
         found: list[Path] = []
-        for pattern in settings.get("sql_paths", ["./seed.sql"]):
-            matches = sorted(self.supabase.glob(pattern.removeprefix("./")))
-            found += [path for path in matches if path not in found]
+        for pattern in patterns:
+            found += [path for path in self._matches(pattern) if path not in found]
         return found
+
+    def _matches(self, pattern: str) -> list[Path]:
+        try:
+            matches = sorted(self.supabase.glob(pattern.removeprefix("./")))
+        except (ValueError, IndexError, NotImplementedError):
+            raise self._wrong(
+                f"[db.seed] sql_paths: {pattern!r} is no pattern of files below {self.supabase}"
+            ) from None
+        for path in matches:
+            if path.is_dir():
+                raise self._wrong(f"[db.seed] sql_paths: {pattern!r} names the folder {path}")
+        return matches
+
+    def _wrong(self, what: str) -> UsageError:
+        hint = 'correct it, for example: sql_paths = ["./seed.sql", "./seeds/*.sql"]'
+        return UsageError(
+            f"{self.supabase / 'config.toml'}: {what}",
+            hint=hint if "sql_paths" in what else "correct it",
+        )
 
 
 def find(supabase_dir: Path | None = None, *, start: Path | None = None) -> Project:

@@ -190,7 +190,7 @@ def _fill(root: Path, development: Development) -> None:
         found = None
     if found is not None and found.root != root:
         found = None  # the folder of another project above this one
-    exposed = bool(found is None or found.config.get("api", {}).get("auto_expose_new_tables", True))
+    exposed = bool(found is None or found.section("api").get("auto_expose_new_tables", True))
     with database.connect_admin() as conn:
         platform.prepare(conn, auto_expose_new_tables=exposed)
         # Every time: commits are asynchronous here, and a server killed at once may have kept

@@ -26,10 +26,20 @@ from harmonia_py.migrations.files import Migration, read_folder, refuse_unsafe
 from harmonia_py.migrations.plan import compare
 from harmonia_py.migrations.split import Statement
 
-__all__ = ["Event", "Listener", "Options", "Result", "apply"]
+__all__ = [
+    "RETRY",
+    "Event",
+    "Listener",
+    "Options",
+    "Result",
+    "apply",
+    "check_syntax",
+    "reason",
+    "reset_roles",
+]
 
 _ADVISORY_KEY = 0x4861726D6F6E6961  # "Harmonia"
-_RETRY = (pg.LockNotAvailable, pg.DeadlockDetected)
+RETRY = (pg.LockNotAvailable, pg.DeadlockDetected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ def _run_all(
             skipped.append(migration.version)
             tell(Event("skipped", migration.version, "another runner applied it meanwhile"))
         connection.execute("reset all")
-        _reset_roles(connection)
+        reset_roles(connection)
     return Result(tuple(applied), tuple(skipped))
 
 
@@ -150,13 +160,13 @@ def _run(
     for attempt in range(1, options.tries + 1):
         try:
             return _run_in_transaction(connection, migration, options, tell, before)
-        except _RETRY as error:
+        except RETRY as error:
             if attempt == options.tries:
                 raise LockNotObtained(
-                    f"{migration.path.name}: {_reason(error)} in {options.tries} tries"
+                    f"{migration.path.name}: {reason(error)} in {options.tries} tries"
                 ) from None
             pause = random.uniform(0.5, 1.0) * min(0.25 * 2**attempt, 8.0)  # noqa: S311
-            tell(Event("retry", migration.version, f"{_reason(error)}; again in {pause:.1f} s"))
+            tell(Event("retry", migration.version, f"{reason(error)}; again in {pause:.1f} s"))
             time.sleep(pause)
     raise AssertionError("unreachable")
 
@@ -173,9 +183,9 @@ def _run_in_transaction(
             _set_lock_timeout(connection, options.lock_timeout)
             _execute_all(connection, migration, before)
             ran = True
-            _reset_roles(connection)
+            reset_roles(connection)
             history.insert(connection, migration)
-    except _RETRY:
+    except RETRY:
         raise
     except psycopg.Error as error:
         if not ran or lost(connection, error):
@@ -187,7 +197,8 @@ def _run_in_transaction(
     return True
 
 
-def _reset_roles(connection: Connection) -> None:
+def reset_roles(connection: Connection) -> None:
+    """Become the role again that the session began as."""
     connection.execute("reset session authorization")
     connection.execute("reset role")
 
@@ -200,7 +211,7 @@ def _execute_all(connection: Connection, migration: Migration, before: int) -> N
             for part in migration.parts:
                 cursors.append(connection.cursor())
                 cursors[-1].execute(part.text.encode())
-    except _RETRY:
+    except RETRY:
         raise
     except psycopg.Error as error:
         if lost(connection, error):
@@ -274,5 +285,6 @@ def _busy(options: Options) -> LockNotObtained:
     return LockNotObtained(f"another migration runner held the history for {options.wait:.0f} s")
 
 
-def _reason(error: psycopg.Error) -> str:
+def reason(error: psycopg.Error) -> str:
+    """Say in a word why it is worth trying again."""
     return "deadlock" if isinstance(error, pg.DeadlockDetected) else "lock timeout"

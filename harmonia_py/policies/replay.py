@@ -37,7 +37,7 @@ def replay(engine: Engine, project: Project) -> Replayed:
     """
     compile_.check(project.policies, project.migrations)
     files = read_sources(project.policies)
-    schemas = project.config.get("api", {}).get("schemas", ["public"])
+    schemas = project.section("api").get("schemas", ["public"])
     with engine.database() as database:
         migrations.apply(database.owner_dsn, project.migrations)
         with session(database.owner_dsn) as connection:

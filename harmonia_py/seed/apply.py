@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import psycopg
 
-from harmonia_py.connection import Connection, ConnectionOrDsn, session
-from harmonia_py.errors import FolderMissing
+from harmonia_py.connection import Connection, ConnectionOrDsn, lost, session
+from harmonia_py.errors import FolderMissing, LockNotObtained, MigrationRefused
 from harmonia_py.migrations import explain, history
+from harmonia_py.migrations.apply import RETRY, reason, reset_roles
 from harmonia_py.migrations.files import Migration, read_sql, refuse_unsafe
-from harmonia_py.migrations.split import split_with_offsets
+from harmonia_py.migrations.split import Statement, split_with_offsets
 from harmonia_py.project import Project
 
 __all__ = ["Seeded", "apply"]
@@ -31,7 +32,8 @@ def apply(target: ConnectionOrDsn, project: Project, *, again: bool = False) -> 
 
     A file that changed since it ran is left alone, because a seed need not be idempotent;
     ``again`` runs changed and unchanged ones once more. Raises ``FolderMissing`` without a
-    seed file and ``MigrationFailed`` with the place of an error.
+    seed file, ``MigrationFailed`` with the place of an error, ``MigrationRefused``, and
+    ``LockNotObtained`` (safe to retry).
     """
     files = project.seeds()
     if not files:
@@ -45,32 +47,66 @@ def apply(target: ConnectionOrDsn, project: Project, *, again: bool = False) -> 
             history.create(connection, "prepare_seeds.sql")
         for path in files:
             name = path.relative_to(project.root).as_posix()
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
             text = read_sql(path)
+            digest = hashlib.sha256(text.encode()).hexdigest()
             seed = Migration("", name, path, text, tuple(split_with_offsets(text)))
-            done[_apply_one(connection, seed, digest, again=again)].append(name)
+            _refuse(seed)
+            before = len(done["applied"])
+            done[_apply_one(connection, seed, digest, again=again, before=before)].append(name)
+            connection.execute("reset all")
+            reset_roles(connection)
     return Seeded(*(tuple(done[key]) for key in ("applied", "present", "changed")))
 
 
-def _apply_one(connection: Connection, seed: Migration, digest: str, *, again: bool) -> str:
+def _refuse(seed: Migration) -> None:
     refuse_unsafe(seed)
-    with connection.transaction():
-        connection.execute("set local lock_timeout = '60s'")
-        connection.execute("lock table supabase_migrations.seed_files in share row exclusive mode")
-        row = connection.execute(
-            "select hash from supabase_migrations.seed_files where path = %s", [seed.name]
-        ).fetchone()
-        if row and not again:
-            return "present" if row[0] == digest else "changed"
-        connection.execute("set local lock_timeout = '4s'")
-        for part in seed.parts:
-            try:
-                connection.execute(part.text.encode())
-            except psycopg.Error as error:
-                raise explain.failure(seed, part, error, applied=0) from None
-        connection.execute(
-            "insert into supabase_migrations.seed_files (path, hash) values (%s, %s)"
-            " on conflict (path) do update set hash = excluded.hash",
-            [seed.name, digest],
+    if seed.alone:
+        raise MigrationRefused(
+            f"{seed.path.name}: its statement cannot run in a transaction, and a seed file is one",
+            hint="delete it, or move it to a migration (`harmonia migrate new NAME`)",
         )
+
+
+def _apply_one(
+    connection: Connection, seed: Migration, digest: str, *, again: bool, before: int
+) -> str:
+    ran = False
+    try:
+        with connection.transaction():
+            connection.execute("set local lock_timeout = '60s'")
+            connection.execute(
+                "lock table supabase_migrations.seed_files in share row exclusive mode"
+            )
+            row = connection.execute(
+                "select hash from supabase_migrations.seed_files where path = %s", [seed.name]
+            ).fetchone()
+            if row and not again:
+                return "present" if row[0] == digest else "changed"
+            connection.execute("set local lock_timeout = '4s'")
+            _execute_all(connection, seed, before)
+            ran = True
+            reset_roles(connection)
+            connection.execute(
+                "insert into supabase_migrations.seed_files (path, hash) values (%s, %s)"
+                " on conflict (path) do update set hash = excluded.hash",
+                [seed.name, digest],
+            )
+    except RETRY as error:
+        raise LockNotObtained(f"{seed.path.name}: {reason(error)}") from None
+    except psycopg.Error as error:
+        if not ran or lost(connection, error):
+            raise
+        # What was deferred to the commit, or the file did away with the history.
+        last = seed.parts[-1] if seed.parts else Statement("", 0)
+        raise explain.failure(seed, last, error, applied=before, placed=False) from None
     return "applied"
+
+
+def _execute_all(connection: Connection, seed: Migration, before: int) -> None:
+    for part in seed.parts:
+        try:
+            connection.execute(part.text.encode())
+        except psycopg.Error as error:
+            if isinstance(error, RETRY) or lost(connection, error):
+                raise
+            raise explain.failure(seed, part, error, applied=before) from None

@@ -9,7 +9,13 @@ import pytest
 
 from harmonia_py import project
 from harmonia_py.engines import Database
-from harmonia_py.errors import FolderMissing, MigrationFailed
+from harmonia_py.errors import (
+    FolderMissing,
+    LockNotObtained,
+    MigrationFailed,
+    MigrationRefused,
+    UsageError,
+)
 from harmonia_py.project import Project
 from harmonia_py.seed.apply import apply
 
@@ -74,3 +80,75 @@ def test_no_seed_is_said(ours: Project, plain_database: Database) -> None:
     (ours.supabase / "seed.sql").unlink()
     with pytest.raises(FolderMissing, match="no seed file"):
         apply(plain_database.owner_dsn, ours)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "db = 3",
+        "[db]\nseed = 3",
+        '[db.seed]\nsql_paths = "./seed.sql"',
+        "[db.seed]\nsql_paths = [3]",
+        '[db.seed]\nsql_paths = [""]',
+        '[db.seed]\nsql_paths = ["/etc/seed.sql"]',
+        '[db.seed]\nsql_paths = ["./seeds"]',
+    ],
+)
+def test_a_config_that_names_no_files_is_said(ours: Project, config: str) -> None:
+    (ours.supabase / "seeds").mkdir()
+    (ours.supabase / "config.toml").write_text(config)
+    with pytest.raises(UsageError, match=r"config\.toml: ") as caught:
+        ours.seeds()
+    assert caught.value.hint
+    (ours.supabase / "config.toml").write_text('[db.seed]\nsql_paths = ["./seed.sql"]')
+    assert [path.name for path in ours.seeds()] == ["seed.sql"]
+
+
+def test_a_config_that_cannot_be_read_is_said(ours: Project) -> None:
+    (ours.supabase / "config.toml").mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        ours.seeds()
+
+
+def test_what_one_seed_sets_does_not_reach_the_next(
+    ours: Project, plain_database: Database
+) -> None:
+    (ours.supabase / "config.toml").write_text('[db.seed]\nsql_paths = ["./*.sql"]')
+    (ours.supabase / "a.sql").write_text("set search_path = extensions; set role anon;")
+    assert len(apply(plain_database.owner_dsn, ours).applied) == 2
+    assert count(plain_database) == 1
+
+
+def test_a_seed_that_is_locked_out_may_be_tried_again(
+    ours: Project, plain_database: Database
+) -> None:
+    apply(plain_database.owner_dsn, ours)
+    with plain_database.connect() as other:
+        other.execute("lock table public.seeded")
+        with pytest.raises(LockNotObtained, match=r"seed\.sql: lock timeout"):
+            apply(plain_database.owner_dsn, ours, again=True)
+    assert apply(plain_database.owner_dsn, ours, again=True).applied
+    assert count(plain_database) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("vacuum;", MigrationRefused, "cannot run in a transaction"),
+        ("select 1;\n\0", MigrationRefused, ":2: a zero byte"),
+        (
+            "create table public.seeded (n int primary key, m int references public.seeded"
+            " deferrable initially deferred);\ninsert into public.seeded values (1, 2);",
+            MigrationFailed,
+            r"seed\.sql:2:1: .* foreign key",
+        ),
+    ],
+)
+def test_a_seed_that_cannot_be_kept_names_its_file(
+    ours: Project, plain_database: Database, text: str, error: type[Exception], says: str
+) -> None:
+    (ours.supabase / "seed.sql").write_text(text)
+    with pytest.raises(error, match=says):
+        apply(plain_database.owner_dsn, ours)
+    (ours.supabase / "seed.sql").write_text(SEED)
+    assert apply(plain_database.owner_dsn, ours).applied
