@@ -66,24 +66,42 @@ class Folder:
 def read_folder(folder: Path) -> Folder:
     """Return the migrations directly in ``folder``, sorted by file name as text.
 
-    Raises ``FolderMissing`` without the folder and ``MigrationRefused`` for a file that is not
-    UTF-8. Files whose name is not ``<digits>_<name>.sql`` are listed in ``skipped``.
+    Raises ``FolderMissing`` without the folder and ``MigrationRefused`` for what has the name of
+    a migration and cannot be read or is not UTF-8. Files whose name is not
+    ``<digits>_<name>.sql`` are listed in ``skipped``.
     """
     if not folder.is_dir():
         raise FolderMissing(f"there is no migrations folder {folder}")
     found: list[Migration] = []
     skipped: list[str] = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not path.is_file() or path.name.startswith("."):
-            continue
+    for path in _entries(folder):
         match = _FILE_NAME.fullmatch(path.name)
         if match is None:
-            skipped.append(path.name)
+            if path.is_file():
+                skipped.append(path.name)
             continue
+        if not path.is_file():
+            raise MigrationRefused(
+                f"{path.name} has the name of a migration and is no file, or leads to none",
+                hint="put the file in its place, or remove it",
+            )
         sql = read_sql(path)
         parts = tuple(split_with_offsets(sql))
         found.append(Migration(match[1], match[2], path, sql, parts))
     return Folder(folder, tuple(found), tuple(skipped))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder and not hidden, sorted by name."""
+    try:
+        found = sorted(folder.iterdir(), key=lambda path: path.name)
+        for path in found:
+            path.lstat()  # fails for all of them where the folder may be listed and not entered
+    except OSError as error:
+        raise MigrationRefused(
+            f"{folder} cannot be read: {error.strerror}", hint="check its owner and mode"
+        ) from None
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def read_sql(path: Path) -> str:

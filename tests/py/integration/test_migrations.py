@@ -183,6 +183,23 @@ def test_refuses_what_would_break_one_file_one_transaction(
     assert not exists(plain_database, "public.first")
 
 
+@pytest.mark.parametrize("kind", ["dangling", "loop", "folder"])
+def test_what_is_named_like_a_migration_and_is_no_file_is_not_passed_over(
+    folder: Path, write: WriteMigration, kind: str
+) -> None:
+    odd = folder / "20260101000002_odd.sql"
+    if kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to(odd if kind == "loop" else folder / "nowhere")
+    with pytest.raises(MigrationRefused, match=r"02_odd\.sql has the name"):
+        migrations.read_folder(folder)
+    odd.rmdir() if kind == "folder" else odd.unlink()
+    odd.symlink_to(write("kept", "select 1;").rename(folder / ".elsewhere"))
+    (folder / "archive").mkdir()
+    assert [found.name for found in migrations.read_folder(folder).migrations] == ["odd"]
+
+
 def test_checking_runs_nothing_whatever_is_in_the_file(
     plain_database: Database, folder: Path, write: WriteMigration
 ) -> None:
