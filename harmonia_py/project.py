@@ -9,7 +9,7 @@ from typing import Any
 
 from harmonia_py.errors import FolderMissing, UsageError
 
-__all__ = ["Project", "find"]
+__all__ = ["Project", "find", "working_directory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,19 @@ def find(supabase_dir: Path | None = None, *, start: Path | None = None) -> Proj
         if not supabase_dir.is_dir():
             raise FolderMissing(f"there is no folder {supabase_dir}")
         return Project(supabase_dir.resolve())
-    here = (start or Path.cwd()).resolve()
+    here = (start or working_directory()).resolve()
     for folder in (here, *here.parents):
         if (folder / "supabase").is_dir():
             return Project(folder / "supabase")
     raise FolderMissing(f"there is no supabase folder in {here} or above it")
+
+
+def working_directory() -> Path:
+    """Return the working directory. Raises ``FolderMissing`` where it was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise FolderMissing(
+            f"the working directory cannot be read: {error.strerror}",
+            hint="change to the project's folder",
+        ) from None

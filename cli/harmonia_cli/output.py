@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from harmonia_py.errors import HarmoniaError
+from harmonia_py.errors import HarmoniaError, NotWritable
 
 __all__ = [
     "OutputFormat",
@@ -77,11 +77,22 @@ OutputOption = Annotated[
 
 
 def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None:
-    """Print ``data`` as ``{"ok": true, "data": ...}`` or through ``render``."""
-    if output is OutputFormat.json:
-        typer.echo(json.dumps({"ok": True, "data": data}, default=str))
-    else:
-        render(data)
+    """Print ``data`` as ``{"ok": true, "data": ...}`` or through ``render``.
+
+    Raises ``NotWritable`` where there is no room for it.
+    """
+    try:
+        if output is OutputFormat.json:
+            typer.echo(json.dumps({"ok": True, "data": data}, default=str))
+        else:
+            render(data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NotWritable(
+            f"the command did its work, and its result cannot be written: {error.strerror}",
+            hint="send the output where there is room for it",
+        ) from None
 
 
 @contextmanager
@@ -163,8 +174,13 @@ def _fail(code: str, message: str, hint: str | None, exit_code: int, output: Out
 def _report(code: str, message: str, hint: str | None, output: OutputFormat) -> None:
     if output is OutputFormat.json:
         error = {"code": code, "message": message, "hint": hint}
-        typer.echo(json.dumps({"ok": False, "error": error}))
-    else:
+        try:
+            typer.echo(json.dumps({"ok": False, "error": error}))
+        except BrokenPipeError:
+            raise
+        except OSError:  # no room on stdout: whoever watches stderr should know
+            output = OutputFormat.text
+    if output is OutputFormat.text:
         stderr.print("error", style="red", end=" ")
         stderr.print(f"({code})", style="dim", end=": ")
         stderr.print(message, highlight=False)

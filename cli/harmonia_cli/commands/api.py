@@ -185,7 +185,7 @@ def _development() -> Any:
     try:
         root = project.find().root
     except FolderMissing:
-        root = Path.cwd()
+        root = project.working_directory()
     found = development.status(root)
     if found is None or not found.running:
         raise CheckFailed("the development database is not running", hint="harmonia up")

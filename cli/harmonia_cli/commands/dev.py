@@ -102,7 +102,7 @@ def _root(project: Path | None) -> Path:
     try:
         return projects.find().root
     except FolderMissing:
-        return Path.cwd()
+        return projects.working_directory()
 
 
 def _data(found: Development) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def verify(
         except FolderMissing:
             if db_url is None:
                 raise
-        path = model or ((found.root if found else Path.cwd()) / "harmonia.toml")
+        path = model or ((found.root if found else project.working_directory()) / "harmonia.toml")
         if init and path.exists():
             raise UsageError(f"{path.name} exists already", hint="edit it, or move it away first")
         if model is not None and not path.exists() and not init:

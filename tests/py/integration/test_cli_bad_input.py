@@ -293,6 +293,38 @@ def typed(*arguments: str, code: int = 2) -> fix_cli.Done:
     return fix_cli.harmonia(*arguments, env={"COLUMNS": "60"}, code=code)
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_no_room_for_the_result_is_said(harmonia: Harmonia, output: str) -> None:
+    path = harmonia.supabase / "policies" / "10_first.sql"
+    path.write_text("call private.lock_down('public.first');\n")
+    arguments = ["policies", "compile", "--dry-run", "--output", output]
+    arguments += ["--supabase-dir", str(harmonia.supabase)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            fix_cli.command(*arguments),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert b"path.not_writable" in done.stderr and b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert harmonia.works("policies", "compile", "--dry-run")["changed"] == ["10_first.sql"]
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("migrate", "status"), ("up",)])
+def test_a_working_directory_that_was_deleted(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    url = {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    done = fix_cli.harmonia(
+        *arguments, "--output", "json", cwd=gone, env=url, code=2, first=gone.rmdir
+    )
+    assert done.answer["code"] == "project.folder_missing"
+    assert "working directory" in done.answer["message"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says", "hint"),
     [
