@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from harmonia_py.connection import Connection
+from harmonia_py.errors import FolderMissing, NotWritable
+from harmonia_py.migrations.new import write as write_file
 from harmonia_py.reference import catalog, markdown, python, typescript, unasync
 
 __all__ = ["TARGETS", "render", "stale", "write"]
@@ -33,13 +35,30 @@ def stale(conn: Connection, root: Path) -> list[str]:
 
 
 def write(conn: Connection, root: Path) -> list[str]:
-    """Write the generated files that are stale and return their names."""
-    client = root / "harmonia_py" / "client"
-    plain = unasync.derive((client / "asynchronous.py").read_text(encoding="utf-8"))
-    (client / "synchronous.py").write_text(plain, encoding="utf-8")
-    changed = stale(conn, root)
+    """Write the generated files that are stale and return their names.
+
+    Raises ``FolderMissing`` where ``root`` is no checkout, ``NotWritable``.
+    """
+    source = root / "harmonia_py" / "client" / "asynchronous.py"
+    try:
+        plain = unasync.derive(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FolderMissing(
+            f"{source} cannot be read: {error.strerror}",
+            hint="run in a checkout of Harmonia, or name it with --root",
+        ) from None
     texts = render(conn)
+    changed = stale(conn, root)
+    _replace(source.with_name("synchronous.py"), plain)
     for name in changed:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(texts[name], encoding="utf-8")
+        _replace(root / name, texts[name])
     return changed
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises ``NotWritable``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(f"{path.parent} cannot be made: {error.strerror}") from None
+    write_file(path, text, replace=True)

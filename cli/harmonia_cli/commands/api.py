@@ -164,11 +164,11 @@ def reference(
 ) -> None:
     """Write what is generated from the catalog: client models, TypeScript types, API reference."""
     with command(output):
-        from harmonia_py import dsn
         from harmonia_py import reference as generated
+        from harmonia_py.connection import session
         from harmonia_py.errors import CheckFailed
 
-        with dsn.connect(database_url(db_url)) as connection:
+        with session(database_url(db_url)) as connection:
             if check:
                 names = generated.stale(connection, root)
                 if names:

@@ -313,6 +313,14 @@ def test_no_room_for_the_result_is_said(harmonia: Harmonia, output: str) -> None
     assert harmonia.works("policies", "compile", "--dry-run")["changed"] == ["10_first.sql"]
 
 
+def test_a_reference_of_no_checkout_or_no_schema(plain_database: Database, tmp_path: Path) -> None:
+    env = {"DATABASE_URL": plain_database.owner_dsn}
+    error = fix_cli.answer("reference", "--root", str(tmp_path), env=env, code=2)
+    assert error["code"] == "project.folder_missing" and "--root" in error["hint"]
+    error = fix_cli.answer("reference", "--check", "--root", str(tmp_path), env=env, code=1)
+    assert error["code"] == "database.refused" and "migrate status" in error["hint"]
+
+
 @pytest.mark.parametrize("arguments", [("status",), ("migrate", "status"), ("up",)])
 def test_a_working_directory_that_was_deleted(arguments: tuple[str, ...], tmp_path: Path) -> None:
     gone = tmp_path / "gone"
