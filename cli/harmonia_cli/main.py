@@ -95,7 +95,7 @@ def _asked(arguments: list[str]) -> str:
 
 
 def main() -> None:
-    """Run the command line; the entry point of the ``harmonia`` script."""
+    """Run the command line; ``harmonia_cli.start`` loads this for the ``harmonia`` script."""
     try:
         code = app(standalone_mode=False)
     except Exception as error:

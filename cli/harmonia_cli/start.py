@@ -1,0 +1,18 @@
+"""The entry point of the ``harmonia`` script: Ctrl-C while the program still loads is one line."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    try:
+        from harmonia_cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("error (interrupted): interrupted; nothing half done was kept\n")
+        sys.exit(130)
