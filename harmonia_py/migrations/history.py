@@ -8,6 +8,7 @@ from importlib import resources
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql as sql_text
 
 from harmonia_py.connection import Connection
 from harmonia_py.migrations.files import Migration
@@ -75,12 +76,20 @@ def create(
 
 
 def read(connection: Connection) -> list[Applied]:
-    """Return the whole history in version order; empty when there is no table."""
-    if not _complete(connection):
+    """Return the whole history in version order; empty when there is no table.
+
+    The columns that older releases of the Supabase CLI did not have are None.
+    """
+    there = _columns(connection)
+    if "version" not in there:
         return []
-    rows = connection.execute(
-        "select version, name, statements from supabase_migrations.schema_migrations"
-    ).fetchall()
+    query = sql_text.SQL("select {} from supabase_migrations.schema_migrations").format(
+        sql_text.SQL(", ").join(
+            sql_text.Identifier(name) if name in there else sql_text.SQL("null")
+            for name in ("version", "name", "statements")
+        )
+    )
+    rows = connection.execute(query).fetchall()
     return sorted((Applied(*row) for row in rows), key=lambda row: row.version)
 
 
@@ -122,9 +131,14 @@ def forget(connection: Connection, version: str) -> bool:
 
 
 def _complete(connection: Connection) -> bool:
-    row = connection.execute(
-        "select count(*) from pg_catalog.pg_attribute"
+    return len(_columns(connection)) == 3
+
+
+def _columns(connection: Connection) -> set[str]:
+    """Return which of the history's columns are there."""
+    rows = connection.execute(
+        "select attname::text from pg_catalog.pg_attribute"
         " where attrelid = to_regclass('supabase_migrations.schema_migrations')"
         " and attname in ('version', 'statements', 'name') and not attisdropped"
-    ).fetchone()
-    return bool(row and row[0] == 3)
+    ).fetchall()
+    return {str(row[0]) for row in rows}

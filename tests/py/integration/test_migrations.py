@@ -285,8 +285,8 @@ def test_a_runner_that_saw_no_history_waits_for_the_one_that_made_it(
     migrations.apply(url, folder)
     write("second", "create table public.second (id int);", number=2)
     # It is not there as the history is read, nor as we set about making it.
-    complete, looks = history._complete, iter([False, False])
-    monkeypatch.setattr(history, "_complete", lambda conn: next(looks, True) and complete(conn))
+    columns, looks = history._columns, iter([set[str](), set[str]()])
+    monkeypatch.setattr(history, "_columns", lambda conn: next(looks, {"*"}) and columns(conn))
     events: list[Event] = []
     with plain_database.connect() as holder, ThreadPoolExecutor() as pool:
         holder.execute(
@@ -430,6 +430,33 @@ def test_settings_of_one_file_do_not_reach_the_next(
     write("b", "create table public.b as select current_user::text who;", number=2)
     migrations.apply(plain_database.owner_dsn, folder)
     assert one(plain_database, "select who from public.b") == "postgres"
+
+
+def test_a_history_of_an_older_supabase_cli_is_read(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    with plain_database.connect(autocommit=True) as connection:
+        connection.execute("create schema if not exists supabase_migrations")
+        connection.execute(
+            "create table supabase_migrations.schema_migrations (version text primary key)"
+        )
+        connection.execute(
+            "insert into supabase_migrations.schema_migrations values (%s), ('20250101000000')",
+            [V1],
+        )
+    write("a", "create table public.a (id int);", number=1)
+    write("b", "create table public.b (id int);", number=2)
+    assert states(plain_database, folder) == {
+        "20250101000000_": State.missing,
+        f"{V1}_a": State.applied,
+        f"{V2}_b": State.pending,
+    }
+    with pytest.raises(MigrationDrift, match="20250101000000_"):
+        migrations.apply(plain_database.owner_dsn, folder)
+    migrations.forget(plain_database.owner_dsn, "20250101000000")
+    assert migrations.apply(plain_database.owner_dsn, folder).applied == (V2,)
+    migrations.verify(plain_database.owner_dsn, folder)
+    assert not exists(plain_database, "public.a")
 
 
 def test_refuses_the_transaction_pooler(plain_database: Database, folder: Path) -> None:
