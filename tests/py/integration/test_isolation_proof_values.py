@@ -22,7 +22,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "a boolean as a number, rightly": ("", f"({_MEMBER})::int = 1", "proven"),
     "a boolean by another word": (function(f"select {_OPEN.format('t')}"), _HELPED, "leaks"),
     "a word for false": (
-        function(f"select app.is_member(o) or true = 'n'"),
+        function("select app.is_member(o) or true = 'n'"),
         _HELPED,
         "proven",
     ),
