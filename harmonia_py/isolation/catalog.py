@@ -259,7 +259,8 @@ class Argument:
 class Function:
     """A function or procedure; ``executors`` are the API roles that may call it.
 
-    ``outputs`` are the names of the columns it returns, where it names them.
+    ``outputs`` are the names of the columns it returns, where it names them; a ``strict`` one is
+    not run where an argument is null.
     """
 
     oid: int
@@ -280,6 +281,7 @@ class Function:
     definition: str = ""
     exposed: bool = True
     outputs: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def key(self) -> str:

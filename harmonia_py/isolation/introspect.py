@@ -320,6 +320,7 @@ def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
         returns_set=row["returns_set"],
         language=row["language"],
         volatility=row["volatility"],
+        strict=row["strict"],
         definer=row["definer"],
         owner=row["owner"],
         source=row["source"] or "",

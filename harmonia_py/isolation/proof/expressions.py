@@ -208,6 +208,12 @@ class Translator:
         if isinstance(inner, Array):
             return self.world.unknown("null test of an array", boolean=True)
         isnull = node.nulltesttype == enums.NullTestType.IS_NULL
+        if isinstance(node.arg, ast.RowExpr):
+            # A row is null when all of it is, and is not when none of it is.
+            nulls = [self.term(a, scope).null for a in node.arg.args or ()]
+            return self.world.boolean(z3.And(*((n if isnull else z3.Not(n)) for n in nulls)))
+        if inner.fields is not None or inner.kind in self.world.catalog.composites:
+            return self.world.unknown("null test of a row", boolean=True)
         return self.world.boolean(inner.null if isnull else z3.Not(inner.null))
 
     def _BooleanTest(self, node: Any, scope: Scope) -> Term:
@@ -259,13 +265,16 @@ class Translator:
         if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
             return self._quantified(node, name, kind == kinds.AEXPR_OP_ANY, scope)
         if kind == kinds.AEXPR_IN:
-            left = self.term(node.lexpr, scope)
-            tests = [self._equal(left, self.term(v, scope)) for v in node.rexpr]
+            tests = [self._equality(node.lexpr, v, scope) for v in node.rexpr]
             found = self._any(tests)
             return found if name == "=" else Term(z3.Not(found.value), found.null)
         if kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT):
-            a, b = self.term(node.lexpr, scope), self.term(node.rexpr, scope)
-            same = z3.Or(z3.And(a.null, b.null), truth(self._equal(a, b)))
+            same = z3.And(
+                *(
+                    z3.Or(z3.And(a.null, b.null), truth(self._equal(a, b)))
+                    for a, b in self._pairs(node.lexpr, node.rexpr, scope)
+                )
+            )
             wanted = same if kind == kinds.AEXPR_NOT_DISTINCT else z3.Not(same)
             return self.world.boolean(wanted)
         if kind in (kinds.AEXPR_BETWEEN, kinds.AEXPR_NOT_BETWEEN):
@@ -296,7 +305,20 @@ class Translator:
     def _sides(self, node: Any, scope: Scope) -> list[Term]:
         return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
 
+    def _pairs(self, one: Any, other: Any, scope: Scope) -> list[tuple[Term, Term]]:
+        """Return what is compared with what: of two rows written out, field by field."""
+        if isinstance(one, ast.RowExpr) and isinstance(other, ast.RowExpr):
+            fields = zip(one.args or (), other.args or (), strict=True)
+            return [(self.term(a, scope), self.term(b, scope)) for a, b in fields]
+        return [(self.term(one, scope), self.term(other, scope))]
+
+    def _equality(self, one: Any, other: Any, scope: Scope) -> Term:
+        return self._all([self._equal(*pair) for pair in self._pairs(one, other, scope)])
+
     def _operator(self, node: Any, name: str, scope: Scope) -> Term:
+        if name in ("=", "<>", "!=") and isinstance(node.lexpr, ast.RowExpr):
+            equal = self._equality(node.lexpr, node.rexpr, scope)
+            return equal if name == "=" else Term(z3.Not(equal.value), equal.null)
         found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
         if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
             return self._sets(name, *found)
@@ -305,7 +327,8 @@ class Translator:
             return self._json(sides, node.rexpr, name)
         if len(sides) == 2 and name == "?" and sides[0].path:
             # A key that holds null is there as well: no token is made so.
-            return self.world.boolean(z3.Not(self._under(*sides).null))
+            missing = z3.Or(*(side.null for side in sides))
+            return Term(z3.Not(self._under(*sides).null), missing)
         if len(sides) == 2 and name == "=":
             return self._equal(*sides)
         if len(sides) == 2 and name in ("<>", "!="):
@@ -362,7 +385,8 @@ class Translator:
 
     def _all(self, tests: list[Term]) -> Term:
         yes = z3.And(*(truth(t) for t in tests))
-        return Term(yes, z3.Or(*(t.null for t in tests)))
+        no = z3.Or(*(z3.And(z3.Not(t.value), z3.Not(t.null)) for t in tests))
+        return Term(yes, z3.And(z3.Not(no), z3.Or(*(t.null for t in tests))))
 
     # Sets ------------------------------------------------------------------------------------
 
@@ -414,7 +438,7 @@ class Translator:
                 self.world.facts.append(z3.Implies(flag, z3.Or(NO, *held)))
             elif right.listed:
                 self.world.facts.append(z3.Implies(flag, z3.And(YES, *held)))
-        return self.world.boolean(flag)
+        return Term(flag, self.world.flag("a set is null"))
 
     def _common(self, one: Alternative, other: Alternative) -> Any:
         same = self._equal(one.columns[0][1], other.columns[0][1])
@@ -437,14 +461,19 @@ class Translator:
         )
         return Alternative(z3.Not(document.null), (("", element),))
 
-    def _member(self, left: Term, elements: list[Alternative]) -> Term:
+    def _member(self, left: Term, elements: list[Alternative], *, rows: bool = False) -> Term:
+        """Return whether a value is in a set, which may be null unless it is of ``rows``."""
         # The flag may be false in any world, so its negation says nothing: that is the safe side.
         flag = self.world.flag("in")
         matches = [
             z3.And(e.when, truth(self._equal(left, e.columns[0][1]))) for e in elements if e.columns
         ]
         self.world.facts.append(z3.Implies(flag, z3.Or(*matches) if matches else NO))
-        return self.world.boolean(flag)
+        null = self.world.flag("null in")
+        if rows:
+            nulls = [z3.And(e.when, e.columns[0][1].null) for e in elements if e.columns]
+            self.world.facts.append(z3.Implies(null, z3.Or(left.null, *nulls)))
+        return Term(flag, null)
 
     def _SubLink(self, node: Any, scope: Scope) -> Term | Array:
         kinds = enums.SubLinkType
@@ -462,7 +491,7 @@ class Translator:
         if node.subLinkType == kinds.ANY_SUBLINK:
             operator = node.operName[-1].sval if node.operName else "="
             if operator == "=" and not isinstance(node.testexpr, ast.RowExpr):
-                return self._member(self.term(node.testexpr, scope), alternatives)
+                return self._member(self.term(node.testexpr, scope), alternatives, rows=True)
         if node.subLinkType == kinds.EXPR_SUBLINK:
             if self._is_array(node.subselect):
                 return self._array_of(node.subselect, scope)

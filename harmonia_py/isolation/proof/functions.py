@@ -75,7 +75,14 @@ class Functions:
         if function.returns_set or function.returns.endswith("[]"):
             return Array(lambda: self._rows(function, arguments, scope))
         rows = self._rows(function, arguments, scope)
-        return self.translator.first(rows)
+        value = self.translator.first(rows)
+        if any(len(row.columns) > 1 for row in rows):
+            return replace(value, null=self.world.flag("a row"))  # which is null as a whole
+        missing = [term.null for term in arguments.terms if not z3.is_false(term.null)]
+        if function.strict and missing:
+            # Nobody asked the body.
+            return Term(value.value, z3.Or(value.null, *missing), path=value.path)
+        return value
 
     def returned(
         self, schema: str, name: str, arguments: Arguments, scope: Scope

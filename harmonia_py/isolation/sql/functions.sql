@@ -10,6 +10,7 @@ select
     l.lanname as language,
     p.provolatile::text as volatility,
     p.prosecdef as definer,
+    p.proisstrict as strict,
     pg_catalog.pg_get_userbyid(p.proowner) as owner,
     coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) as source,
     coalesce(p.proconfig, '{}') as config,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from isolation_leaks import MINE, function, holds, prepare
+from isolation_leaks import MINE, PLPGSQL, SQL, function, holds, prepare
 
 from harmonia_py.engines import Engine
 
@@ -50,6 +50,101 @@ CASES: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_NO_ORGS = f"(select array_agg(m.org_id) from public.members m where {MINE} and m.role = 'member')"
+_THROUGH_BOARD = (
+    "select exists (select 1 from public.boards b join public.members m on m.org_id = b.org_id"
+    f" where b.id = o and {MINE})"
+)
+_BOARDLESS = f"(coalesce(app.helper(board_id), true) and board_id is null) or {_MEMBER}"
+NULLS: dict[str, tuple[str, str, str]] = {
+    "any of nothing": ("", f"coalesce(org_id = any({_NO_ORGS}::uuid[]), true)", "leaks"),
+    "any of nothing is not false": (
+        "",
+        f"(org_id = any({_NO_ORGS}::uuid[])) is not false",
+        "leaks",
+    ),
+    "any of some": ("", f"coalesce(org_id = any(({_ORGS})::uuid[]), false)", "proven"),
+    "in nothing known": (
+        "",
+        "(org_id in (select null::uuid from public.members m where m.user_id = auth.uid()))"
+        " is null",
+        "leaks",
+    ),
+    "in what is known": (
+        "",
+        f"(org_id in (select m.org_id from public.members m where {MINE})) is not false",
+        "proven",
+    ),
+    "a set that meets nothing": (
+        "",
+        f"coalesce(array[org_id] && {_NO_ORGS}::uuid[], true)",
+        "leaks",
+    ),
+    "a set that meets some": (
+        "",
+        "coalesce(array[org_id] && array(select app.my_orgs()), false)",
+        "proven",
+    ),
+    "a key of nothing": (
+        "",
+        "coalesce((auth.jwt() -> 'app_metadata' -> 'orgs') ? org_id::text, true)",
+        "leaks",
+    ),
+    "a strict helper": (
+        function(_THROUGH_BOARD, how=f"strict {SQL}"),
+        _BOARDLESS,
+        "leaks",
+    ),
+    "a helper that is not strict": (
+        function(_THROUGH_BOARD),
+        _BOARDLESS,
+        "proven",
+    ),
+    "a row of nothing": (
+        function(
+            "select (m.org_id, m.user_id) is null from (select 1) s left join public.members m"
+            f" on m.org_id = o and {MINE}"
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a row of something": (
+        function(
+            "select (m.org_id, m.user_id) is not null from (select 1) s left join public.members m"
+            f" on m.org_id = o and {MINE}"
+        ),
+        _HELPED,
+        "proven",
+    ),
+    "a composite of nothing": (
+        "create type app.pair as (org_id uuid, user_id uuid);"
+        + function(
+            "declare v app.pair; begin v.org_id := null; return v is null; end", how=PLPGSQL
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a row that may not be compared": (
+        "",
+        "coalesce((owner_id, 1) = (auth.uid(), 1), true)",
+        "leaks",
+    ),
+    "a row that is compared": (
+        "",
+        "exists (select 1 from public.members m where (m.org_id, m.user_id, m.status) ="
+        " (notes.org_id, auth.uid(), 'active'))",
+        "proven",
+    ),
+    "a row that is one of several": (
+        "",
+        "exists (select 1 from public.members m where (m.org_id, m.user_id, m.status) in"
+        " ((notes.org_id, auth.uid(), 'active'), (notes.board_id, auth.uid(), 'active'))"
+        " and m.org_id = notes.org_id)",
+        "proven",
+    ),
+    "not between here and nowhere": (function("select 1 not between 2 and null"), _HELPED, "leaks"),
+}
+
 
 @pytest.fixture(scope="module")
 def prepared(engine: Engine) -> Iterator[Any]:
@@ -62,3 +157,9 @@ def prepared(engine: Engine) -> Iterator[Any]:
 def test_a_value_is_what_postgresql_makes_of_it(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *CASES[name])
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_null_is_neither_true_nor_false(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *NULLS[name])
