@@ -13,6 +13,7 @@ from pglast import enums, parse_sql
 from pglast.stream import RawStream
 
 from harmonia_py.isolation.catalog import Composite
+from harmonia_py.isolation.proof.aggregates import aggregates
 from harmonia_py.isolation.proof.casts import keeps, spoken
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import (
@@ -60,13 +61,13 @@ class Translator:
         """Take the world and how to evaluate a query and a function call."""
         self.world, self.rows, self.call = world, rows, call
         # The nodes are kept, so that no other can get the number of one of them.
-        self._given: dict[int, tuple[Any, Term]] = {}
+        self._given: dict[int, tuple[Any, Term | Array]] = {}
 
-    def give(self, node: Any, term: Term) -> None:
+    def give(self, node: Any, term: Term | Array) -> None:
         """Say what a call gives that is a matter of the whole query: an aggregate."""
         self._given[id(node)] = (node, term)
 
-    def given(self, node: Any) -> Term | None:
+    def given(self, node: Any) -> Term | Array | None:
         """Return what was said of a call."""
         found = self._given.get(id(node))
         return found[1] if found else None
@@ -563,6 +564,8 @@ class Translator:
         given = self.given(node)
         if given is not None:
             return given
+        if node.over is not None:
+            return self.world.fresh("window")  # of other rows as well
         names = [f.sval for f in node.funcname]
         schema, name = (names[-2] if len(names) > 1 else ""), names[-1]
         special = self._special(schema, name, node, scope)
@@ -628,8 +631,12 @@ def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:
 
 
 def _is_wrapped(select: Any) -> bool:
-    plain = isinstance(select, ast.SelectStmt) and not select.fromClause
-    return plain and not select.whereClause and bool(select.targetList)
+    """Whether a query is no more than an expression: always one row, with nothing but its value."""
+    if not isinstance(select, ast.SelectStmt) or len(select.targetList or ()) != 1:
+        return False
+    more = (select.fromClause, select.whereClause, select.groupClause, select.havingClause,
+            select.withClause, select.limitCount, select.limitOffset)  # fmt: skip
+    return not any(more) and not aggregates(select)
 
 
 def _aggregates(target: Any) -> bool:

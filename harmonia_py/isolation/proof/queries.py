@@ -11,8 +11,14 @@ from pglast import ast as pg_ast
 from pglast import enums, parse_sql
 
 from harmonia_py.isolation.catalog import Table
+from harmonia_py.isolation.proof.aggregates import (
+    PICKS,
+    aggregates,
+    groups_nothing,
+    may_be_empty,
+)
 from harmonia_py.isolation.proof.expressions import Translator
-from harmonia_py.isolation.proof.scope import Scope, as_source, columns_of
+from harmonia_py.isolation.proof.scope import NAMELESS, Scope, as_source, columns_of
 from harmonia_py.isolation.proof.terms import (
     NO,
     YES,
@@ -36,13 +42,6 @@ _Sources = tuple[tuple[str, Any], ...]  # by name
 _From = tuple[Any, _Sources]  # condition, sources
 _Combined = tuple[tuple[Any, ...], _Sources]  # conditions, sources
 _Place = tuple[Scope, _Sources, Any]  # names, sources, condition
-#: Aggregates that give one of the values they are given.
-_PICKS = frozenset({"min", "max", "bool_or", "bool_and", "every", "any_value"})
-_AGGREGATES = _PICKS | frozenset(
-    "count sum avg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg"
-    " bit_or bit_and mode percentile_cont percentile_disc".split()
-)
-
 
 _CALLED = {"CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row"}
 
@@ -65,7 +64,12 @@ class Queries:
         """Return the rows a query may return, each under its condition."""
         if scope.depth > _DEPTH or not isinstance(select, ast.SelectStmt):
             return [self._opaque("a query nested too deeply")]
-        scope = self._with(select, scope)
+        found = self._found(select, self._with(select, scope))
+        if may_be_empty(select):
+            return [replace(row, when=z3.And(row.when, self.world.flag("left"))) for row in found]
+        return found
+
+    def _found(self, select: Any, scope: Scope) -> list[Alternative]:
         if select.op != enums.SetOperation.SETOP_NONE:
             left = self.rows(select.larg, scope)
             if select.op == enums.SetOperation.SETOP_UNION:
@@ -103,16 +107,22 @@ class Queries:
 
     def _plain(self, select: Any, scope: Scope) -> Iterator[Alternative]:
         places = list(self._places(select, scope))
-        calls = [] if select.groupClause else _aggregates(select)
-        for call in calls:
-            self.translator.give(call, self._aggregate(call, places))
-        if calls:
+        if select.groupClause is None and (
+            (calls := aggregates(select)) or select.havingClause is not None
+        ):
+            for call in calls:
+                if isinstance(call, ast.FuncCall):
+                    self.translator.give(call, self._aggregate(call, places))
             # One row, whether there is anything to aggregate or not.
             when = self.world.flag("having") if select.havingClause is not None else YES
             yield from self._targets(select, scope, (), when)
             return
         for inner, sources, when in places:
             yield from self._targets(select, inner, sources, when)
+        if groups_nothing(select):
+            width = len(select.targetList or ())
+            what = self.world.unknown("a total over all groups")
+            yield Alternative(YES, tuple((f"{NAMELESS}{n}", what) for n in range(width)))
 
     def _places(self, select: Any, scope: Scope) -> Iterator[_Place]:
         """Yield each combination of rows that FROM may give, and when WHERE lets it pass."""
@@ -145,7 +155,7 @@ class Queries:
 
         yield from further(0, (), ())
 
-    def _aggregate(self, call: Any, places: list[_Place]) -> Term:
+    def _aggregate(self, call: Any, places: list[_Place]) -> Term | Array:
         """Return what an aggregate may give, over no row as well as over some."""
         name = call.funcname[-1].sval
         taken = [
@@ -155,6 +165,13 @@ class Queries:
             for inner, _, when in places
         ]
         some = z3.Or(*(when for _, when in taken)) if taken else NO
+        if name == "array_agg" and call.args:
+            return Array(
+                lambda: [
+                    Alternative(when, (("", self.translator.term(call.args[0], inner)),))
+                    for inner, when in taken
+                ]
+            )
         if name == "count":
             count = self.world.fresh("count", never_null=True)
             none, one = self.world.literal("0"), self.world.literal("1")
@@ -168,7 +185,7 @@ class Queries:
                 z3.Implies(nothing, z3.And(z3.Not(less[0]), z3.Not(less[1]), less[2])),
             ]
             return count
-        if name not in _PICKS or not call.args:
+        if name not in PICKS or not call.args:
             result = self.world.fresh(name)
             self.world.facts.append(z3.Or(result.null, some))
             return result
@@ -210,9 +227,10 @@ class Queries:
                 return
             value = self.translator.any(target.val, scope)
             if isinstance(value, Array) and len(select.targetList) == 1:
-                # array_agg and the like: the elements stand for the array.
+                # array_agg and the like: the elements stand for the array, which may have none.
                 for row in value.elements():
                     yield Alternative(z3.And(when, row.when), row.columns[:1])
+                yield Alternative(when, (("", self.world.null),))
                 return
             if isinstance(value, Array):
                 value = self.world.fresh(name or "array")  # nothing is known of it
@@ -360,22 +378,3 @@ def _name(node: Any) -> str:
     if isinstance(node, ast.CaseExpr):
         return _name(node.defresult) or "case"
     return _CALLED.get(type(node).__name__, "")
-
-
-def _aggregates(select: Any) -> list[Any]:
-    """Return the aggregate calls among what a query returns, but for arrays, which are sets."""
-    found: list[Any] = []
-    todo = [target.val for target in select.targetList or ()]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.SubLink):
-            continue
-        if isinstance(node, ast.FuncCall) and node.over is None:
-            if node.agg_star or node.funcname[-1].sval in _AGGREGATES:
-                found.append(node)
-                continue
-        if isinstance(node, tuple | list):
-            todo += node
-        elif isinstance(node, ast.Node):
-            todo += [getattr(node, name) for name in node]
-    return found
