@@ -260,7 +260,7 @@ class Function:
     """A function or procedure; ``executors`` are the API roles that may call it.
 
     ``outputs`` are the names of the columns it returns, where it names them; a ``strict`` one is
-    not run where an argument is null.
+    not run where an argument is null; PostgreSQL has a ``namesake`` of its own.
     """
 
     oid: int
@@ -282,6 +282,7 @@ class Function:
     exposed: bool = True
     outputs: tuple[str, ...] = ()
     strict: bool = False
+    namesake: bool = False
 
     @property
     def key(self) -> str:

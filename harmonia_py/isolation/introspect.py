@@ -321,6 +321,7 @@ def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
         language=row["language"],
         volatility=row["volatility"],
         strict=row["strict"],
+        namesake=row["namesake"],
         definer=row["definer"],
         owner=row["owner"],
         source=row["source"] or "",

@@ -66,7 +66,7 @@ class Functions:
         self, schema: str, name: str, arguments: Arguments, scope: Scope
     ) -> Term | Array | None:
         """Return the value of a call, or None for a function that is not the project's."""
-        found = self._find(schema, name, arguments)
+        found = self._find(schema, name, arguments, scope)
         if len(found) > 1:
             return self.world.unknown(f"{name} has several forms")
         if not found:
@@ -88,7 +88,7 @@ class Functions:
         self, schema: str, name: str, arguments: Arguments, scope: Scope
     ) -> list[Alternative] | None:
         """Return the rows of a set-returning call, or None when it is not one of the project's."""
-        found = [f for f in self._find(schema, name, arguments) if f.returns_set]
+        found = [f for f in self._find(schema, name, arguments, scope) if f.returns_set]
         if len(found) > 1:
             return [self._opaque(f"{name} has several forms")]
         return self._titled(found[0], self._rows(found[0], arguments, scope)) if found else None
@@ -102,13 +102,20 @@ class Functions:
             for terms in [[term for _, term in row.columns]]
         ]
 
-    def _find(self, schema: str, name: str, arguments: Arguments) -> list[Function]:
+    def _find(self, schema: str, name: str, arguments: Arguments, scope: Scope) -> list[Function]:
         """Return the functions that a call may mean; types are not looked at."""
-        return [
+        if not schema and scope.deparsed:
+            return []  # one of PostgreSQL's own
+        path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
+        found = [
             f
             for f in self.world.catalog.functions.values()
-            if f.name == name and (not schema or f.schema == schema) and _fits(f, arguments)
+            if f.name == name
+            and f.schema in ((schema,) if schema else path)
+            and _fits(f, arguments)
         ]
+        # A function of PostgreSQL's own may be meant as well.
+        return found * 2 if not schema and any(f.namesake for f in found) else found
 
     def _rows(self, function: Function, arguments: Arguments, scope: Scope) -> list[Alternative]:
         key = function.key
@@ -122,6 +129,7 @@ class Functions:
             definer=scope.definer or function.definer,
             visiting=scope.visiting | {key},
             path=_path(function, scope.path),
+            deparsed=_is_atomic(function.source),
         )
         try:
             if function.language == "sql":
@@ -148,7 +156,7 @@ class Functions:
             elif argument.name in arguments.named:
                 value = arguments.named[argument.name]
             elif argument.default is not None:
-                nowhere = scope.deeper(sources=(), variables={}, queries={})
+                nowhere = scope.deeper(sources=(), variables={}, queries={}, deparsed=True)
                 value = self.translator.any(expression(argument.default), nowhere)
             else:
                 value = self.world.unknown(f"{function.name} without {argument.name}")
@@ -158,7 +166,12 @@ class Functions:
         return variables
 
     def _opaque(self, reason: str) -> Alternative:
-        return Alternative(YES, (("", self.world.unknown(reason)),))
+        return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
+
+
+def _is_atomic(source: str) -> bool:
+    """Whether a body was parsed when it was made: then its names are what they were."""
+    return source.lstrip().upper().startswith(("BEGIN ATOMIC", "RETURN "))
 
 
 def _titles(names: tuple[str, ...] | None, row: Alternative) -> list[str]:

@@ -296,7 +296,7 @@ class _Prover:
     def policies(self, row: Row, command: str, clause: str, scope: Scope) -> Any:
         """Return the formula under which ``row`` passes the policies of a command."""
         applied = row.table.policies_for(command, scope.role)
-        inner = scope.inner(((row.table.name, row),))
+        inner = replace(scope.inner(((row.table.name, row),)), deparsed=True)
         permissive = [self._clause(p, clause, inner) for p in applied if p.permissive]
         restrictive = [self._clause(p, clause, inner) for p in applied if not p.permissive]
         if not permissive:
@@ -314,7 +314,8 @@ class _Prover:
         key = f"policies of {row.table.key}"
         if scope.definer or not row.table.rls or key in scope.visiting or scope.depth > 4:
             return YES
-        inner = replace(scope.deeper(), sources=(), variables={}, visiting=scope.visiting | {key})
+        visiting = scope.visiting | {key}
+        inner = replace(scope.deeper(), sources=(), variables={}, queries={}, visiting=visiting)
         return self.policies(row, "select", "using", inner)
 
     # Facts of foreign keys -------------------------------------------------------------------

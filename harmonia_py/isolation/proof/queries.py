@@ -15,10 +15,11 @@ from harmonia_py.isolation.proof.aggregates import (
     PICKS,
     aggregates,
     groups_nothing,
+    is_builtin,
     may_be_empty,
 )
 from harmonia_py.isolation.proof.expressions import Translator
-from harmonia_py.isolation.proof.scope import NAMELESS, Scope, as_source, columns_of
+from harmonia_py.isolation.proof.scope import NAMELESS, Scope, as_source, columns_of, starred
 from harmonia_py.isolation.proof.terms import (
     NO,
     YES,
@@ -43,6 +44,20 @@ _From = tuple[Any, _Sources]  # condition, sources
 _Combined = tuple[tuple[Any, ...], _Sources]  # conditions, sources
 _Place = tuple[Scope, _Sources, Any]  # names, sources, condition
 
+#: Functions of documents that return a set of values, and what they call those.
+_OF_DOCUMENTS = {
+    "jsonb_array_elements_text": "value",
+    "jsonb_array_elements": "value",
+    "json_array_elements_text": "value",
+    "json_array_elements": "value",
+    "jsonb_object_keys": "",
+    "json_object_keys": "",
+}
+#: Others whose values are called as the alias says.
+_SCALAR = frozenset(
+    "generate_series generate_subscripts regexp_split_to_table string_to_table"
+    " jsonb_path_query".split()
+)
 _CALLED = {"CoalesceExpr": "coalesce", "A_ArrayExpr": "array", "RowExpr": "row"}
 
 
@@ -73,7 +88,7 @@ class Queries:
         if select.op != enums.SetOperation.SETOP_NONE:
             left = self.rows(select.larg, scope)
             if select.op == enums.SetOperation.SETOP_UNION:
-                return left + self.rows(select.rarg, scope)
+                return left + _called_alike(self.rows(select.rarg, scope), left)
             return left  # INTERSECT and EXCEPT return only rows of the left side
         if select.valuesLists:
             return [
@@ -93,7 +108,7 @@ class Queries:
         return self.rows(parse_sql(query)[0].stmt, scope)
 
     def _opaque(self, reason: str) -> Alternative:
-        return Alternative(YES, (("", self.world.unknown(reason)),))
+        return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
 
     def _with(self, select: Any, scope: Scope) -> Scope:
         if select.withClause is None:
@@ -208,9 +223,8 @@ class Queries:
                 target.val.fields[-1], ast.A_Star
             ):
                 wanted = [f.sval for f in target.val.fields[:-1]]
-                for alias, source in sources:
-                    if not wanted or alias == wanted[-1]:
-                        columns += columns_of(source)
+                found = starred(sources, wanted[-1] if wanted else None)
+                columns += found or [(NAMELESS, self.world.unknown("columns that * stands for"))]
                 continue
             name = target.name or _name(target.val)
             call = target.val
@@ -229,8 +243,9 @@ class Queries:
             if isinstance(value, Array) and len(select.targetList) == 1:
                 # array_agg and the like: the elements stand for the array, which may have none.
                 for row in value.elements():
-                    yield Alternative(z3.And(when, row.when), row.columns[:1])
-                yield Alternative(when, (("", self.world.null),))
+                    only = tuple((name, term) for _, term in row.columns[:1])
+                    yield Alternative(z3.And(when, row.when), only)
+                yield Alternative(when, ((name, self.world.null),))
                 return
             if isinstance(value, Array):
                 value = self.world.fresh(name or "array")  # nothing is known of it
@@ -240,23 +255,28 @@ class Queries:
     def _set(self, call: Any, scope: Scope) -> list[Alternative] | None:
         names = [f.sval for f in call.funcname]
         arguments = self.translator.arguments(call, scope)
-        if names[-1] == "unnest" and len(arguments.positional) == 1:
-            return self._unnest(arguments.positional[0])
-        if names[-1] in ("jsonb_array_elements_text", "jsonb_array_elements",
-                         "jsonb_object_keys", "json_object_keys",
-                         "json_array_elements_text", "json_array_elements"):  # fmt: skip
-            document = next(iter(arguments.positional), None)
-            if isinstance(document, Term) and document.path:
-                return [self.translator.element(document)]
-            return [self._opaque("elements of a JSON array")]
+        if is_builtin(call):
+            if names[-1] == "unnest" and len(arguments.positional) == 1:
+                return self._unnest(arguments.positional[0])
+            if names[-1] in _OF_DOCUMENTS:
+                document = next(iter(arguments.positional), None)
+                if isinstance(document, Term) and document.path:
+                    found = self.translator.element(document)
+                else:
+                    found = self._opaque("elements of a JSON array")
+                return [Alternative(found.when, ((_OF_DOCUMENTS[names[-1]], found.columns[0][1]),))]
+            if names[-1] in _SCALAR:
+                return [Alternative(YES, (("", self.world.unknown(names[-1])),))]
         schema = names[-2] if len(names) > 1 else ""
         return self.returned(schema, names[-1], arguments, scope)
 
     def _unnest(self, argument: Term | Array) -> list[Alternative]:
         if isinstance(argument, Array):
             return [
-                Alternative(e.when, tuple(("", term) for _, term in e.columns[:1]))
+                # Of a composite value, each field is a column.
+                Alternative(e.when, ((NAMELESS if term.fields else "", term),))
                 for e in argument.elements()
+                for _, term in e.columns[:1]
             ]
         if argument.path:
             return [self.translator.element(argument)]
@@ -276,54 +296,105 @@ class Queries:
             for row in self.rows(item.subquery, beside):
                 yield row.when, ((alias, as_source(row, names)),)
         elif isinstance(item, ast.RangeFunction):
-            alias, names = _alias(item)
-            call = item.functions[0][0]
-            rows = self._set(call, beside) if isinstance(call, ast.FuncCall) else None
-            for row in rows if rows is not None else [self._opaque("function in FROM")]:
-                only = len(row.columns) == 1 and not row.columns[0][0]
-                source = as_source(row, names or ((alias,) if only else ()))
-                yield row.when, ((alias, source),)
+            yield from self._called(item, beside)
+        elif isinstance(item, ast.RangeTableSample):
+            yield from self._item(item.relation, scope, siblings)
         else:
             self.world.unknown(f"FROM item {type(item).__name__}")
-            yield YES, ()
+            yield YES, ((_alias(item)[0], {}),)
+
+    def _called(self, item: Any, scope: Scope) -> Iterator[_From]:
+        """Yield the rows of functions in FROM; where their columns are not known, no name is."""
+        alias, names = _alias(item)
+        call = item.functions[0][0]
+        rows = None
+        if len(item.functions) == 1 and isinstance(call, ast.FuncCall) and not item.coldeflist:
+            rows = self._set(call, scope)
+        if rows is None:
+            rows = [self._opaque("function in FROM")]
+        for row in rows:
+            columns = row.columns
+            if item.ordinality:
+                columns += (("ordinality", self.world.fresh("ordinality", never_null=True)),)
+            if any(name.startswith(NAMELESS) for name, _ in columns):
+                given: dict[str, Any] = {name: self.world.fresh(name) for name in names}
+                yield row.when, ((alias, {**given, **as_source(row)}),)
+                continue
+            if len(row.columns) == 1 and not columns[0][0]:
+                columns = ((alias, columns[0][1]), *columns[1:])
+            yield row.when, ((alias, as_source(Alternative(row.when, columns), names)),)
 
     def _join(self, item: Any, scope: Scope, siblings: _Sources) -> Iterator[_From]:
         kinds = enums.JoinType
+        if item.alias is not None:
+            # It hides what is inside, and may call the columns otherwise.
+            self.world.unknown("a join with a name")
+            yield YES, ((item.alias.aliasname, {}),)
+            return
         lefts = list(self._item(item.larg, scope, siblings))
         for left_when, left in lefts:
-            for right_when, right in list(self._item(item.rarg, scope, siblings + left)):
+            rights = list(self._item(item.rarg, scope, siblings + left))
+            for right_when, right in rights:
                 both = left + right
                 on = [YES]
                 if item.quals is not None:
                     on.append(truth(self.translator.boolean(item.quals, scope.inner(both))))
-                for column in item.usingClause or ():
-                    a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
-                    if isinstance(a, Term) and isinstance(b, Term):
-                        on.append(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)))
-                yield z3.And(left_when, right_when, *on), both
+                on += self._using(item, left, right, scope)
+                one = self._merged(item, left, right, scope)
+                yield z3.And(left_when, right_when, *on), one + both
                 # Without a partner the other side is NULL. Whether there is one is left open.
                 if item.jointype in (kinds.JOIN_LEFT, kinds.JOIN_FULL):
-                    yield left_when, left + self._nothing(right)
+                    none = self._nothing(right)
+                    yield left_when, self._merged(item, left, none, scope) + left + none
                 if item.jointype in (kinds.JOIN_RIGHT, kinds.JOIN_FULL):
-                    yield right_when, self._nothing(left) + right
+                    none = self._nothing(left)
+                    yield right_when, self._merged(item, none, right, scope) + none + right
+            if not rights and item.jointype in (kinds.JOIN_LEFT, kinds.JOIN_FULL):
+                yield left_when, (*left, ("", {}))
+        if not lefts and item.jointype in (kinds.JOIN_RIGHT, kinds.JOIN_FULL):
+            yield YES, (("", {}),)
+
+    def _using(self, item: Any, left: _Sources, right: _Sources, scope: Scope) -> list[Any]:
+        on = []
+        for column in item.usingClause or ():
+            a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
+            if isinstance(a, Term) and isinstance(b, Term):
+                on.append(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)))
+        return on
+
+    def _merged(self, item: Any, left: _Sources, right: _Sources, scope: Scope) -> _Sources:
+        """Return the columns that USING makes one of two, before those of either side."""
+        if item.isNatural:
+            return (("", {}),)  # which those are is not looked up
+        found: dict[str, Any] = {}
+        for column in item.usingClause or ():
+            a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
+            if isinstance(a, Term) and isinstance(b, Term) and a.is_bool == b.is_bool:
+                value = z3.If(a.null, b.value, a.value)
+                found[column.sval] = Term(value, z3.And(a.null, b.null))
+            else:
+                found[column.sval] = self.world.unknown("a column of two")
+        return (("", found),) if found else ()
 
     def _nothing(self, sources: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
+        null = self.world.null
         return tuple(
-            (alias, {name: self.world.null for name, _ in columns_of(source)})
+            (alias, {n: replace(null, kind=t.kind) for n, t in columns_of(source)})
             for alias, source in sources
         )
 
     def _relation(self, item: Any, scope: Scope) -> Iterator[_From]:
         alias = item.alias.aliasname if item.alias else item.relname
+        names = _alias(item)[1]
         if not item.schemaname and item.relname in scope.queries:
             found: Any = scope.queries[item.relname]
             if found is None:
                 yield YES, ((alias, {}),)
                 return
             cte, seen = found
-            names = tuple(n.sval for n in cte.aliascolnames or ())
+            inner = tuple(n.sval for n in cte.aliascolnames or ())
             for row in self.rows(cte.ctequery, seen):
-                yield row.when, ((alias, as_source(row, names)),)
+                yield row.when, ((alias, _renamed(as_source(row, inner), names)),)
             return
         table = self._table(item.schemaname, item.relname, scope)
         if table is None:
@@ -334,17 +405,23 @@ class Queries:
                 scope.deeper(),
                 sources=(),
                 variables={},
+                queries={},
+                deparsed=True,
                 definer=scope.definer or not table.security_invoker,
             )
+            inner = tuple(c.name for c in table.columns)
             for row in self.text(table.definition.rstrip().rstrip(";"), inside):
-                yield row.when, ((alias, as_source(row)),)
+                yield row.when, ((alias, _renamed(as_source(row, inner), names)),)
         else:
             row_ = self.world.row(table)
-            yield self.visible(row_, scope), ((alias, row_),)
+            source = _renamed(dict(columns_of(row_)), names) if names else row_
+            yield self.visible(row_, scope), ((alias, source),)
 
     def _table(self, schema: str | None, name: str, scope: Scope) -> Table | None:
         if schema:
             return self.world.catalog.table(f"{schema}.{name}")
+        if scope.deparsed:
+            return None
         known = {**self.world.catalog.platform, **self.world.catalog.tables}
         path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
         return next((known[key] for s in path if (key := f"{s}.{name}") in known), None)
@@ -357,8 +434,28 @@ def _lateral(item: Any) -> bool:
     return isinstance(item, ast.RangeFunction) or bool(getattr(item, "lateral", False))
 
 
+def _called_alike(rows: list[Alternative], first: list[Alternative]) -> list[Alternative]:
+    """Return rows of a later part of a UNION, which has the names that the first part gives."""
+    names = [name for name, _ in first[0].columns] if first else []
+    return [
+        replace(
+            row,
+            columns=tuple(
+                (names[n] if len(names) == len(row.columns) else f"{NAMELESS}{n}", term)
+                for n, (_, term) in enumerate(row.columns)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _renamed(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a relation's columns, of which an alias names the first anew."""
+    return dict(zip([*names, *list(source)[len(names) :]], source.values(), strict=True))
+
+
 def _alias(item: Any) -> tuple[str, tuple[str, ...]]:
-    if item.alias is None:
+    if getattr(item, "alias", None) is None:
         call = item.functions[0][0] if isinstance(item, ast.RangeFunction) else None
         return (_name(call) if call is not None else ""), ()
     return item.alias.aliasname, tuple(n.sval for n in item.alias.colnames or ())

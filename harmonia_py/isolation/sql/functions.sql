@@ -11,6 +11,11 @@ select
     p.provolatile::text as volatility,
     p.prosecdef as definer,
     p.proisstrict as strict,
+    exists (
+        select 1
+        from pg_catalog.pg_proc as other
+        where other.proname = p.proname and other.pronamespace = 'pg_catalog'::regnamespace
+    ) as namesake,
     pg_catalog.pg_get_userbyid(p.proowner) as owner,
     coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) as source,
     coalesce(p.proconfig, '{}') as config,

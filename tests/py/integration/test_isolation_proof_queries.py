@@ -66,6 +66,165 @@ AGGREGATES: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_BESIDE = f"select exists (select 1 from public.members m{{}} where {MINE} and {{}})"
+_RECORDS = """, jsonb_to_recordset('[{"which": "00000000-0000-0000-0000-00000000000a"}]')"""
+_RECURSIVE = (
+    "select o in (with recursive r as (select g.id from public.orgs g"
+    " join public.members m on {}) select {} from r)"
+)
+_ORGS_OF = (
+    f"select o in (select org_id from (select m.org_id from public.members m where {MINE}) m"
+    " {} public.boards b using (org_id))"
+)
+_LEFT = "create function app.left(t text, n int) returns text language sql as $$ select t $$;"
+_UNION = " cross join ({} union all select g.id from public.orgs g) s"
+
+
+def _which(query: str) -> str:
+    """Write a helper whose parameter is called as a column may be, which then hides it."""
+    return function(query, given="which uuid")
+
+
+NAMES: dict[str, tuple[str, str, str]] = {
+    "all of a recursive query": (
+        function(_RECURSIVE.format("true", "*")),
+        _HELPED,
+        "leaks",
+    ),
+    "a right join USING": (function(_ORGS_OF.format("right join")), _HELPED, "leaks"),
+    "a full join USING": (function(_ORGS_OF.format("full join")), _HELPED, "leaks"),
+    "a left join USING": (function(_ORGS_OF.format("left join")), _HELPED, "proven"),
+    "a natural join": (
+        _which(
+            "select exists (select 1 from public.members m natural join"
+            " (select g.id as which, g.id as org_id from public.orgs g) g"
+            f" where {MINE} and which = g.org_id)"
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "columns named anew": (
+        function(
+            _BESIDE.format("", "true")
+            .replace(" m where", " m (o, user_id, role, status) where")
+            .replace("and true", "and m.o = o")
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "columns named anew, and the parameter": (
+        function(
+            _BESIDE.format("", "true")
+            .replace(" m where", " m (o, user_id, role, status) where")
+            .replace("and true", "and m.o = $1")
+        ),
+        _HELPED,
+        "proven",
+    ),
+    "a column of records": (
+        _which(
+            _BESIDE.format(
+                _RECORDS + " as r (which uuid)", "r.which = m.org_id and m.org_id = which"
+            )
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a column beside records": (
+        _which(
+            _BESIDE.format(_RECORDS + " as r (which uuid)", "r.which = m.org_id and m.org_id = $1")
+        ),
+        _HELPED,
+        "proven",
+    ),
+    "several functions in one": (
+        _which(
+            _BESIDE.format(
+                ", rows from (unnest(array[m.org_id]), unnest(array[1])) as u (which, n)",
+                "m.org_id = which",
+            )
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "elements with their numbers": (
+        _which(
+            _BESIDE.format(
+                ", unnest(array[m.org_id]) with ordinality as u (which, n)", "m.org_id = which"
+            )
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "the value of a document": (
+        function(
+            _BESIDE.format(
+                ", jsonb_array_elements_text(jsonb_build_array(m.org_id)) as e",
+                "m.org_id = value::uuid",
+            ),
+            given="value uuid",
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a later part of a union": (
+        _which(_BESIDE.format(_UNION.format("select null::uuid as which"), "which = m.org_id")),
+        _HELPED,
+        "leaks",
+    ),
+    "beside a union": (
+        _which(_BESIDE.format(_UNION.format("select null::uuid as which"), "$1 = m.org_id")),
+        _HELPED,
+        "proven",
+    ),
+    "a sample": (
+        function(
+            _BESIDE.format(", public.boards tablesample system (100)", "id = m.org_id"),
+            given="id uuid",
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a join with a name": (
+        _which(
+            "select exists (select 1 from (public.members m cross join"
+            " (select g.id as which from public.orgs g) g) j where j.user_id = auth.uid()"
+            " and j.status = 'active' and j.which = j.org_id)"
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "no partner among nothing": (
+        function(
+            "select exists (select 1 from public.orgs g left join unnest('{}'::text[]) as u (x)"
+            " on true where g.id = o)"
+        ),
+        _HELPED,
+        "leaks",
+    ),
+    "a namesake of what PostgreSQL has": (
+        _LEFT,
+        f"exists (select 1 from public.members m where {MINE}"
+        " and left(m.org_id::text, 1) = left(notes.org_id::text, 1))",
+        "leaks",
+    ),
+    "a namesake called by its schema": (
+        _LEFT,
+        f"exists (select 1 from public.members m where {MINE}"
+        " and app.left(m.org_id::text, 1) = app.left(notes.org_id::text, 1))",
+        "proven",
+    ),
+    "a namesake in the search path": (
+        _LEFT
+        + function(
+            _BESIDE.format("", "left(m.org_id::text, 1) = left(o::text, 1)"),
+            how=SQL.replace("''", "app"),
+        ),
+        _HELPED,
+        "leaks",
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def prepared(engine: Engine) -> Iterator[Any]:
@@ -78,3 +237,9 @@ def prepared(engine: Engine) -> Iterator[Any]:
 def test_a_query_gives_the_rows_that_postgresql_gives(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *AGGREGATES[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_of_what_postgresql_finds_first(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *NAMES[name])
