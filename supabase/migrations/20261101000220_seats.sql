@@ -645,7 +645,7 @@ enable always trigger tg_builtin_role_permissions__empty_seats;
 
 -- Reading them ------------------------------------------------------------------------------
 -- Two functions, though each is one expression: PostgreSQL would write auth.jwt() out wherever it is
--- named: an update, which looks eight times, then takes half as long again when planned anew.
+-- named: an update, which looks seven times, then takes half as long again when planned anew.
 create function private.seat_holder()
 returns uuid
 language plpgsql

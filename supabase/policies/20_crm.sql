@@ -8,8 +8,8 @@
 -- TRUE the planner would take the alternatives for an OR of index conditions and give up the order
 -- of the index: the latest 50 rows of a large organization then cost a sort of all.
 --
--- What may be changed may be changed into what may be changed: an update has no WITH CHECK, so that
--- its condition holds for the new row as well.
+-- A new row is at hand and needs no index, so WITH CHECK is the second condition alone: it isolates
+-- without the first. What may be changed may be changed into what may be changed.
 
 -- Companies ----------------------------------------------------------------------------------
 call private.lock_down('public.companies');
@@ -67,36 +67,15 @@ create policy insert_member on public.companies
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'companies.write', 'companies.write_team', 'companies.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'companies.write', 'companies.write_team', 'companies.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('companies.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('companies.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('companies.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('companies.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.companies is
 'One adds companies for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -135,6 +114,18 @@ using (
             (select private.my_span('companies.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('companies.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('companies.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.companies is
 'One changes companies, and may not hand them beyond the reach of one''s role.';
@@ -230,36 +221,15 @@ create policy insert_member on public.contacts
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('contacts.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('contacts.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('contacts.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.contacts is
 'One adds contacts for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -298,6 +268,18 @@ using (
             (select private.my_span('contacts.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('contacts.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('contacts.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.contacts is
 'One changes contacts, and may not hand them beyond the reach of one''s role.';
@@ -571,32 +553,15 @@ create policy insert_member on public.deals
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'deals.write', 'deals.write_team', 'deals.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('deals.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('deals.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('deals.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('deals.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.deals is
 'One adds deals for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -631,6 +596,18 @@ using (
             (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('deals.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('deals.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.deals is
 'One changes deals, and may not hand them beyond the reach of one''s role.';
@@ -755,32 +732,15 @@ create policy insert_member on public.deal_contacts
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'deals.write', 'deals.write_team', 'deals.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('deals.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('deals.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('deals.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('deals.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.deal_contacts is
 'One adds participants to the deals one may change.';
@@ -815,6 +775,18 @@ using (
             (select private.my_span('deals.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('deals.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('deals.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.deal_contacts is
 'One changes participants of the deals one may change.';
@@ -910,36 +882,15 @@ create policy insert_member on public.activities
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'activities.write', 'activities.write_team', 'activities.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'activities.write', 'activities.write_team', 'activities.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('activities.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('activities.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('activities.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('activities.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.activities is
 'One adds activities for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -978,6 +929,18 @@ using (
             (select private.my_span('activities.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('activities.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('activities.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.activities is
 'One changes activities, and may not hand them beyond the reach of one''s role.';
@@ -1073,36 +1036,15 @@ create policy insert_member on public.call_transcripts
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'activities.write', 'activities.write_team', 'activities.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'activities.write', 'activities.write_team', 'activities.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('activities.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('activities.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('activities.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('activities.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.call_transcripts is
 'One adds transcripts to the activities one may change.';
@@ -1141,6 +1083,18 @@ using (
             (select private.my_span('activities.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('activities.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('activities.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.call_transcripts is
 'One changes transcripts of the activities one may change.';
@@ -1237,36 +1191,15 @@ create policy insert_member on public.conversations
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'conversations.write', 'conversations.write_team', 'conversations.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'conversations.write', 'conversations.write_team', 'conversations.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('conversations.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('conversations.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('conversations.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('conversations.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.conversations is
 'One adds conversations for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -1305,6 +1238,18 @@ using (
             (select private.my_span('conversations.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('conversations.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('conversations.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.conversations is
 'One changes conversations, and may not hand them beyond the reach of one''s role.';
@@ -1400,36 +1345,15 @@ create policy insert_member on public.messages
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'conversations.write', 'conversations.write_team', 'conversations.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'conversations.write', 'conversations.write_team', 'conversations.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('conversations.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('conversations.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('conversations.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('conversations.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.messages is
 'One adds messages to the conversations one may change.';
@@ -1607,36 +1531,15 @@ create policy insert_member on public.contact_tags
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'contacts.write', 'contacts.write_team', 'contacts.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'contacts.write', 'contacts.write_team', 'contacts.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('contacts.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('contacts.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('contacts.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('contacts.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.contact_tags is
 'One adds tags to the contacts one may change.';
@@ -1727,36 +1630,15 @@ create policy insert_member on public.company_tags
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'companies.write', 'companies.write_team', 'companies.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(
-                select private.org_ids(
-                    'companies.write', 'companies.write_team', 'companies.write_own'
-                )
-            )
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('companies.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('companies.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('companies.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('companies.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.company_tags is
 'One adds tags to the companies one may change.';
@@ -1843,32 +1725,15 @@ create policy insert_member on public.deal_tags
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'deals.write', 'deals.write_team', 'deals.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(select private.org_ids('deals.write', 'deals.write_team', 'deals.write_own'))
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('deals.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('deals.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('deals.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('deals.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.deal_tags is
 'One adds tags to the deals one may change.';
@@ -2048,32 +1913,15 @@ create policy insert_member on public.files
 for insert to authenticated
 with check (
     organization_id = any(
-        coalesce(
-            nullif(
-                array(
-                    select s.organization_id
-                    from private.my_seats as s
-                    where s.rights && private.codes(
-                        'files.write', 'files.write_team', 'files.write_own'
-                    )
-                ),
-                '{}'
-            ),
-            array(select private.org_ids('files.write', 'files.write_team', 'files.write_own'))
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('files.write')
         )
     )
-    and (
-        organization_id = any(
-            array(
-                select s.organization_id
-                from private.my_seats as s
-                where s.rights && private.codes('files.write')
-            )
-        )
-        or private.spans(
-            (select private.my_span('files.write')), organization_id, team_id, owner_id
-        )
-    ) is true
+    or private.spans(
+        (select private.my_span('files.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy insert_member on public.files is
 'One adds files for anybody, for one''s teams or as one''s own, as one''s role says.';
@@ -2108,6 +1956,18 @@ using (
             (select private.my_span('files.write')), organization_id, team_id, owner_id
         )
     ) is true
+)
+with check (
+    organization_id = any(
+        array(
+            select s.organization_id
+            from private.my_seats as s
+            where s.rights && private.codes('files.write')
+        )
+    )
+    or private.spans(
+        (select private.my_span('files.write')), organization_id, team_id, owner_id
+    )
 );
 comment on policy update_member on public.files is
 'One changes files, and may not hand them beyond the reach of one''s role.';
