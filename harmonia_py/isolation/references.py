@@ -44,8 +44,8 @@ def literals(text: str) -> list[str]:
 def elements(text: str) -> list[str]:
     """Take an array's output form apart: ``{a,"b c"}``."""
     inside = text.strip()[1:-1]
-    found = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', inside)
-    return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
+    found = re.findall(r'\s*"((?:[^"\\]|\\.)*)"\s*|([^,]+)', inside)
+    return [re.sub(r"\\(.)", r"\1", quoted) or plain.strip() for quoted, plain in found]
 
 
 def names_caller(setting: str) -> bool:

@@ -12,6 +12,8 @@ MINE = "m.user_id = auth.uid() and m.status = 'active'"
 SQL = "language sql stable security definer set search_path = ''"
 PLPGSQL = "language plpgsql stable security definer set search_path = ''"
 _ID = "00000000-0000-0000-0000-0000000000"
+#: What everybody may say of himself.
+_META = {"id": f"{_ID}b1", "org_id": f"{_ID}0b"}
 _ROWS = f"""
 insert into auth.users (id) values ('{_ID}a1'), ('{_ID}b1'), ('{_ID}c1');
 insert into public.orgs values ('{_ID}0a'), ('{_ID}0b');
@@ -51,7 +53,7 @@ def holds(conn: psycopg.Connection[Any], setup: str, predicate: str, outcome: st
 
 
 def _shown(conn: psycopg.Connection[Any], person: str) -> list[str]:
-    claims = {"sub": _ID + person, "role": "authenticated"}
+    claims = {"sub": _ID + person, "role": "authenticated", "user_metadata": _META}
     conn.execute("select set_config('request.jwt.claims', %s, true)", (json.dumps(claims),))
     conn.execute("set local role authenticated")
     found = [str(i)[-2:] for (i,) in conn.execute("select org_id from public.notes order by 1")]

@@ -6,12 +6,17 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 
-__all__ = ["alike", "is_yes", "keeps", "spoken"]
+__all__ = ["alike", "cuts", "is_yes", "keeps", "spoken"]
 
 #: Casts that keep apart what was apart.
 _SAME = frozenset({"uuid", "text", "varchar", "bpchar", "regclass", "jsonb", "json", "int4", "int8",
                    "int2", "timestamptz", "_uuid", "_text"})  # fmt: skip
 _WHOLE = frozenset({"int2", "int4", "int8"})
+_NUMBERS = _WHOLE | {"smallint", "integer", "bigint", "int"}
+_CUTTING = frozenset('name "char" character char bpchar date time real float4 float8'.split()) | {
+    "double precision",
+    "time without time zone",
+}
 #: Types of columns that a cast to a whole number rounds.
 _BROKEN = ("numeric", "double precision", "real", "money")
 _WORDS = re.compile(r"[^\W\d][\w.:/*@-]*(?: [^\W\d]+)*")
@@ -40,6 +45,13 @@ def keeps(kind: str | None, name: str) -> bool:
     return name in _SAME
 
 
+def cuts(kind: str | None, to: str) -> bool:
+    """Whether a parameter or variable of a type may hold less than a value has."""
+    if to in _CUTTING:
+        return kind != to
+    return to in _NUMBERS and kind is not None and kind.startswith(_BROKEN)
+
+
 def alike(text: str) -> object:
     """Return what two literals share where some type may take them for equal, None if unknown.
 
@@ -55,5 +67,7 @@ def alike(text: str) -> object:
     digits = said.strip("{}").replace("-", "")
     if _UUID.fullmatch(digits):
         return digits
+    if said.startswith("{"):
+        return "{"  # a set or a document: no word, and written in many ways
     known = not said or _WORDS.fullmatch(said) or _DATE.fullmatch(said)
     return said if known else None

@@ -35,6 +35,8 @@ ast: Any = pg_ast
 __all__ = ["Translator", "expression"]
 
 _INTEGERS = {"int2", "int4", "int8"}
+#: Types of what names no key of a JSON document, but a place in an array.
+_PLACES = _INTEGERS | {"smallint", "integer", "bigint"}
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
 _CLAIM_SETTINGS = {"request.jwt.claims"}
@@ -110,7 +112,7 @@ class Translator:
         if isinstance(value, ast.Boolean):
             return self.world.boolean(bool(value.boolval))
         if hasattr(value, "ival"):
-            return self.world.number(int(value.ival))
+            return replace(self.world.number(int(value.ival)), kind="int4")
         for name in ("sval", "fval", "bsval"):
             if hasattr(value, name):
                 self.world.quoted.add(str(getattr(value, name)))
@@ -120,16 +122,15 @@ class Translator:
     def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
         text = getattr(getattr(node.arg, "val", None), "sval", None)
         if node.typeName.arrayBounds and text is not None and text.startswith("{"):
-            found = [self.world.literal(e) for e in elements(text)]
-            return Array(lambda: [Alternative(YES, (("", e),)) for e in found], listed=True)
+            return self.listed(text)
         if isinstance(node.arg, ast.RowExpr):
             composite = self._composite([n.sval for n in node.typeName.names], scope)
             if composite is not None and len(composite) == len(node.arg.args or ()):
                 return self._composed(composite, node.arg, scope)
         inner = self.any(node.arg, scope)
-        if isinstance(inner, Array):
-            return inner
         name = node.typeName.names[-1].sval
+        if isinstance(inner, Array):
+            return self._cast_each(inner, node.typeName, name)
         if node.typeName.typmods:
             return self.world.apply(f"::{name}", [inner])
         if isinstance(node.arg, ast.A_Const):
@@ -143,6 +144,28 @@ class Translator:
                 return self.world.apply(f"::{name}", [inner])  # which may round
         return self._cast(inner, name)
 
+    def listed(self, text: str) -> Array:
+        """Return the set that an array written out as a text holds."""
+        if "{" in text[1:]:
+            # Of more dimensions; ANY looks at all that is in them.
+            return Array(lambda: [Alternative(YES, (("", self.world.unknown("an array")),))])
+        found = [self.world.literal(e) for e in elements(text)]
+        return Array(lambda: [Alternative(YES, (("", e),)) for e in found], listed=True)
+
+    def _cast_each(self, inner: Array, to: Any, name: str) -> Array:
+        def cast(term: Term) -> Term:
+            if to.typmods:
+                return self.world.apply(f"::{name}", [term])
+            return self._cast(term, name)
+
+        return Array(
+            lambda: [
+                Alternative(e.when, tuple((n, cast(t)) for n, t in e.columns[:1]))
+                for e in inner.elements()
+            ],
+            listed=inner.listed,
+        )
+
     def _cast(self, value: Term, name: str) -> Term:
         if name in ("bool", "boolean"):
             return self.world.as_bool(value)
@@ -151,7 +174,9 @@ class Translator:
             return Term(z3.If(value.value, one, zero), value.null)
         if value.is_bool:
             value = self.world.as_value(value)
-        return value if keeps(value.kind, name) else self.world.apply(f"::{name}", [value])
+        if not keeps(value.kind, name):
+            return self.world.apply(f"::{name}", [value])
+        return replace(value, kind=name)
 
     def _composite(self, names: list[str], scope: Scope) -> Composite | None:
         known = self.world.catalog.composites
@@ -320,12 +345,18 @@ class Translator:
         if name in ("=", "<>", "!=") and isinstance(node.lexpr, ast.RowExpr):
             equal = self._equality(node.lexpr, node.rexpr, scope)
             return equal if name == "=" else Term(z3.Not(equal.value), equal.null)
+        keys = _keys(node.rexpr) if name in _JSON and node.lexpr is not None else []
+        if keys and isinstance(document := self.any(node.lexpr, scope), Term) and document.path:
+            base = document.path.removeprefix("jwt").removeprefix(".")
+            return self.world.claim(".".join(filter(None, [base, *keys])))
         found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
         if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
             return self._sets(name, *found)
         sides = [self._single(s) for s in found]
         if len(sides) == 2 and name in _JSON and sides[0].path:
-            return self._json(sides, node.rexpr, name)
+            if name in ("->", "->>") and sides[0].path != "jwt":
+                return self._under(*sides)
+            return self.world.unknown("a computed JSON key")
         if len(sides) == 2 and name == "?" and sides[0].path:
             # A key that holds null is there as well: no token is made so.
             missing = z3.Or(*(side.null for side in sides))
@@ -341,28 +372,9 @@ class Translator:
                            "?&", "@@", "^@")  # fmt: skip
         return self._strict(name, sides, boolean=boolean)
 
-    def _json(self, sides: list[Term], key: Any, operator: str) -> Term:
-        document = sides[0]
-        parts: list[str] = []
-        if isinstance(key, ast.TypeCast):
-            key = key.arg
-        if isinstance(key, ast.A_Const) and hasattr(key.val, "sval"):
-            text = key.val.sval
-            parts = text.strip("{}").split(",") if operator.startswith("#") else [text]
-        if isinstance(key, ast.A_ArrayExpr):
-            parts = [
-                e.val.sval
-                for e in key.elements or ()
-                if isinstance(e, ast.A_Const) and hasattr(e.val, "sval")
-            ]
-        if not parts:
-            if operator in ("->", "->>") and document.path != "jwt":
-                return self._under(*sides)
-            return self.world.unknown("a computed JSON key")
-        base = (document.path or "").removeprefix("jwt").removeprefix(".")
-        return self.world.claim(".".join(filter(None, [base, *parts])))
-
     def _under(self, document: Term, key: Term) -> Term:
+        if key.kind in _PLACES:
+            return self.world.unknown("a place in a JSON array")
         path = (document.path or "").removeprefix("jwt").removeprefix(".")
         return self.world.looked_up(path, key)
 
@@ -622,6 +634,19 @@ class Translator:
         if text and text.startswith("request.jwt.claim."):
             return self.world.claim(text.removeprefix("request.jwt.claim."))
         return self.world.claim(f"setting:{text or RawStream()(node)}")
+
+
+def _keys(node: Any) -> list[str]:
+    """Return the path that a constant behind a JSON operator writes out, none for another."""
+    while isinstance(node, ast.TypeCast):
+        node = node.arg
+    if isinstance(node, ast.A_ArrayExpr):
+        found = [_keys(element) for element in node.elements or ()]
+        return [one for (one,) in found] if all(len(one) == 1 for one in found) else []
+    text = getattr(getattr(node, "val", None), "sval", None)
+    if not isinstance(node, ast.A_Const) or text is None:
+        return []
+    return elements(text) if text.startswith("{") else [text]
 
 
 def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:

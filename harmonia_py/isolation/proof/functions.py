@@ -14,6 +14,7 @@ from pglast.parser import ParseError
 
 from harmonia_py.isolation import routines
 from harmonia_py.isolation.catalog import Function
+from harmonia_py.isolation.proof.casts import cuts
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import NAMELESS, Scope, Source
@@ -47,7 +48,7 @@ _AMBIGUOUS = re.compile(r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b", 
 #: What is no code in a body: remarks, and texts.
 _REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _TYPED = re.compile(
-    r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.]+)(?:%rowtype)?\s*(?=;|:=|=|\bdefault\b)",
+    r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.\"]+)(?:%rowtype)?\s*(?=;|:=|=|\bdefault\b)",
     re.I,
 )
 
@@ -73,7 +74,7 @@ class Functions:
             return None
         function = found[0]
         if function.returns_set or function.returns.endswith("[]"):
-            return Array(lambda: self._rows(function, arguments, scope))
+            return Array(lambda: self._expanded(self._rows(function, arguments, scope)))
         rows = self._rows(function, arguments, scope)
         value = self.translator.first(rows)
         if any(len(row.columns) > 1 for row in rows):
@@ -140,6 +141,17 @@ class Functions:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
 
+    def _expanded(self, rows: list[Alternative]) -> list[Alternative]:
+        """Return the elements of arrays that are written out as texts, and all else as it is."""
+        found: list[Alternative] = []
+        for row in rows:
+            text = self.world.text_of(row.columns[0][1]) if len(row.columns) == 1 else ""
+            if text.startswith("{"):
+                inside = self.translator.listed(text).elements()
+                found += [Alternative(z3.And(row.when, e.when), e.columns) for e in inside]
+            found.append(row)
+        return found
+
     def _bind(
         self, function: Function, arguments: Arguments, scope: Scope
     ) -> dict[str, Term | Array]:
@@ -151,8 +163,12 @@ class Functions:
                 value = arguments.positional[n]
                 if n == count - 1 and argument.type.endswith("[]") and isinstance(value, Term):
                     # A variadic parameter: what is left of the call, as one set.
-                    rest = [a for a in arguments.positional[n:] if isinstance(a, Term)]
-                    value = Array(lambda rest=rest: [Alternative(YES, (("", t),)) for t in rest])  # type: ignore[misc]
+                    rest = [
+                        Alternative(YES, (("", a),))
+                        for a in arguments.positional[n:]
+                        if isinstance(a, Term)
+                    ]
+                    value = Array(lambda rest=rest: self._expanded(rest))  # type: ignore[misc]
             elif argument.name in arguments.named:
                 value = arguments.named[argument.name]
             elif argument.default is not None:
@@ -160,10 +176,17 @@ class Functions:
                 value = self.translator.any(expression(argument.default), nowhere)
             else:
                 value = self.world.unknown(f"{function.name} without {argument.name}")
+            value = self._taken(value, argument.type)
             variables[f"${n + 1}"] = value
             if argument.name:
                 variables[argument.name] = value
         return variables
+
+    def _taken(self, value: Term | Array, kind: str) -> Term | Array:
+        """Return what a parameter or a variable holds of a value: its type may cut it."""
+        if isinstance(value, Term) and cuts(value.kind, kind):
+            return self.world.apply(f"::{kind}", [value])
+        return value
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
@@ -267,7 +290,7 @@ class _Body:
                 continue
             default = variable.get("default_val")
             if default is not None:
-                self.variables[name] = self._value(default)
+                self.variables[name] = self._held_as(name, self._value(default))
             elif name != "found":
                 null = self.world.null
                 self.variables[name] = replace(null, fields=Fields(rest=null))
@@ -369,8 +392,11 @@ class _Body:
         if (inside := self.fields.get(body["varno"])) is not None:
             name, new = self._composed(*inside, new)
         self.records.pop(name, None)
-        self.variables[name] = new
+        self.variables[name] = self._held_as(name, new)
         return path
+
+    def _held_as(self, name: str, value: Term | Array) -> Term | Array:
+        return self.functions._taken(value, self.types.get(name.lower(), ""))
 
     def _in_record(self, record: str, columns: list[tuple[str, Term]]) -> Source:
         """Return what a record holds: under the columns' names, or, in a type, by their places."""
@@ -388,7 +414,7 @@ class _Body:
             name, held = target["name"], value
             if (inside := self.fields.get(target["varno"])) is not None:
                 name, held = self._composed(*inside, value)
-            self.variables[name] = held
+            self.variables[name] = self._held_as(name, held)
 
     def _composed(self, whole: int, field: str, value: Term | Array) -> tuple[str, Term]:
         """Return a variable's name and what it is once one of its fields has a value."""

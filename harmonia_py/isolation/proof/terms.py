@@ -180,6 +180,10 @@ class World:
             self.literals[text] = z3.Const(f"'{text}'", Value)
         return Term(self.literals[text], NO)
 
+    def text_of(self, term: Term) -> str:
+        """Return the text of a literal, an empty one of what is none."""
+        return next((t for t, value in self.literals.items() if value.eq(term.value)), "")
+
     def number(self, value: int) -> Term:
         """Return the constant of a whole number, of which the order is known too."""
         self.numbers.add(value)

@@ -145,6 +145,87 @@ NULLS: dict[str, tuple[str, str, str]] = {
     "not between here and nowhere": (function("select 1 not between 2 and null"), _HELPED, "leaks"),
 }
 
+_TOKEN = (
+    "select exists (select 1 from public.members m where m.org_id = o and m.status = 'active'"
+    " and m.user_id = (auth.jwt() #>> {})::uuid)"
+)
+_MAY = "select p = any({}) or app.is_member(o)"
+_LISTED = "create function app.listing() returns text[] language {} immutable as $$ {} $$;"
+_ALLOWS = "create function app.allows(p text, l text[]) returns boolean language sql immutable as"
+_CODES = """alter table public.notes add code text not null default 'ab';
+alter table public.members add code text not null default 'a';
+update public.notes set code = 'a' where id::text like '%a';
+update public.members set code = 'b' where org_id::text like '%b';"""
+_CUT = (
+    "declare v {0} := o::text; w {0}; begin select m.org_id::text into w from public.members m"
+    f" where {MINE}; return v = w; end"
+)
+SETS: dict[str, tuple[str, str, str]] = {
+    "a list with spaces": (
+        function(_MAY.format("'{read, list}'::text[]"), given="o uuid, p text"),
+        "app.helper(org_id, 'list')",
+        "leaks",
+    ),
+    "a list without the word": (
+        function(_MAY.format("'{read, list}'::text[]"), given="o uuid, p text"),
+        "app.helper(org_id, 'write')",
+        "proven",
+    ),
+    "a list of lists": (
+        function(_MAY.format("'{{read},{list}}'::text[]"), given="o uuid, p text"),
+        "app.helper(org_id, 'list')",
+        "leaks",
+    ),
+    "a list that a function writes out": (
+        _LISTED.format("plpgsql", "begin return '{read,list}'; end")
+        + function(_MAY.format("app.listing()"), given="o uuid, p text"),
+        "app.helper(org_id, 'list')",
+        "leaks",
+    ),
+    "a list that a function writes out without the word": (
+        _LISTED.format("plpgsql", "begin return '{read,list}'; end")
+        + function(_MAY.format("app.listing()"), given="o uuid, p text"),
+        "app.helper(org_id, 'write')",
+        "proven",
+    ),
+    "a list as an argument": (
+        f"{_ALLOWS} $$ select p = any(l) $$;"
+        + function("select app.allows('list', '{read,list}') or app.is_member(o)"),
+        _HELPED,
+        "leaks",
+    ),
+    "a list as an argument without the word": (
+        f"{_ALLOWS} $$ select p = any(l) $$;"
+        + function("select app.allows('write', '{read,list}') or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "a list that is cut": (
+        _CODES
+        + function(
+            f"select o = any((array(select m.code || m.role from public.members m where {MINE}))"
+            "::varchar(1)[])",
+            given="o text",
+        ),
+        "app.helper(left(code, 1))",
+        "leaks",
+    ),
+    "a path in quotes": (
+        function(_TOKEN.format("""'{"user_metadata","id"}'""")),
+        _HELPED,
+        "leaks",
+    ),
+    "a path with spaces": (function(_TOKEN.format("'{ user_metadata, id }'")), _HELPED, "leaks"),
+    "a path of which a part is cast": (
+        function(_TOKEN.format("array['user_metadata'::text, 'id']")),
+        _HELPED,
+        "leaks",
+    ),
+    "a path to the caller": (function(_TOKEN.format("""'{"sub"}'""")), _HELPED, "proven"),
+    "a variable that cuts": (function(_CUT.format('"char"'), how=PLPGSQL), _HELPED, "leaks"),
+    "a variable that does not": (function(_CUT.format("text"), how=PLPGSQL), _HELPED, "proven"),
+}
+
 
 @pytest.fixture(scope="module")
 def prepared(engine: Engine) -> Iterator[Any]:
@@ -163,3 +244,9 @@ def test_a_value_is_what_postgresql_makes_of_it(prepared: Any, name: str) -> Non
 def test_null_is_neither_true_nor_false(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *NULLS[name])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_holds_what_is_written(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *SETS[name])
