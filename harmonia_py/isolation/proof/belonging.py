@@ -130,7 +130,7 @@ class Belonging:
         What any session may set proves nothing.
         """
         name = path.removeprefix("setting:")
-        what = self.model.settings.get(name)
+        what = None if self.world.tampered else self.model.settings.get(name)
         return what if what and setters(self.world.catalog, name) else None
 
     def is_addressed(self, user: Term) -> list[Any]:
@@ -231,11 +231,13 @@ class Belonging:
             conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
         conditions += [row.column(name).null for name in membership.ended]
         if membership.expires:
-            expires = row.column(membership.expires)
-            clock = self.world.claim("clock")
-            later = self.world.apply("<", [clock, expires], boolean=True)
-            not_yet = z3.Not(self.world.apply("<", [expires, clock], boolean=True).value)
-            conditions.append(z3.Or(expires.null, later.value, not_yet))
+            expires, ahead = row.column(membership.expires), list[Any]()
+            whole_days = expires.kind == "date"
+            for now in (self.world.claim("clock"), *([self.world.today] if whole_days else ())):
+                later = self.world.apply("<", [now, expires], boolean=True)
+                not_yet = z3.Not(self.world.apply("<", [expires, now], boolean=True).value)
+                ahead += [later.value, not_yet]
+            conditions.append(z3.Or(expires.null, *ahead))
         return z3.And(*conditions) if conditions else YES
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import z3
 from pglast import ast as pg_ast
 from pglast import enums, parse_sql
-from pglast.stream import RawStream
 
 from harmonia_py.isolation.catalog import Composite
 from harmonia_py.isolation.proof.aggregates import aggregates
@@ -39,6 +38,12 @@ _INTEGERS = {"int2", "int4", "int8"}
 _PLACES = _INTEGERS | {"smallint", "integer", "bigint"}
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
+_MOMENTS = {
+    enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP,
+    enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP_N,
+    enums.SQLValueFunctionOp.SVFOP_LOCALTIMESTAMP,
+    enums.SQLValueFunctionOp.SVFOP_LOCALTIMESTAMP_N,
+}
 _CLAIM_SETTINGS = {"request.jwt.claims"}
 #: Whether two sets have something in common, or all of one.
 _SETS = {"&&", "@>", "<@"}
@@ -137,8 +142,8 @@ class Translator:
             said = spoken(str(getattr(node.arg.val, "sval", "")))
             if name == "bool" and said is not None:
                 return self.world.boolean(said)
-            if name == "date":
-                return inner  # only a cast of what has a time as well cuts something off
+            if name in ("date", "name"):
+                return inner  # only a cast of what is longer cuts something off
         if isinstance(node.arg, ast.A_Expr) and name in _INTEGERS and node.arg.name:
             if node.arg.name[-1].sval not in _JSON:
                 return self.world.apply(f"::{name}", [inner])  # which may round
@@ -206,15 +211,23 @@ class Translator:
         return self.any(node.arg, scope)
 
     def _SQLValueFunction(self, node: Any, scope: Scope) -> Term:
-        text = str(node.op)
-        if "USER" in text or "ROLE" in text:
+        kinds = enums.SQLValueFunctionOp
+        if node.op in (kinds.SVFOP_CURRENT_USER, kinds.SVFOP_USER, kinds.SVFOP_CURRENT_ROLE):
             # A definer function sees its owner; nothing is assumed about who that is.
             return (
                 self.world.fresh("current_user")
                 if scope.definer
                 else self.world.literal(scope.role)
             )
-        return self.world.claim("clock")
+        clock = self.world.claim("clock")
+        if node.op in _MOMENTS:
+            return clock
+        if node.op == kinds.SVFOP_CURRENT_DATE:
+            return self.world.today
+        if node.op in (kinds.SVFOP_SESSION_USER, kinds.SVFOP_CURRENT_CATALOG,
+                       kinds.SVFOP_CURRENT_SCHEMA):  # fmt: skip
+            return self.world.claim(f"setting:{node.op.name}")  # who connects is no API role
+        return self.world.apply("::time", [clock])
 
     # Logic -----------------------------------------------------------------------------------
 
@@ -615,7 +628,10 @@ class Translator:
                 return self.world.literal(scope.role) if name == "role" else self.world.claim(name)
         if schema in ("", "pg_catalog"):
             if name == "current_setting":
-                return self._setting(node)
+                return self._setting(node, scope)
+            if name == "set_config":
+                self.world.tampered = True
+                return self.world.unknown("a setting")
             if name in _CLOCK:
                 return self.world.claim("clock")
         return None
@@ -625,15 +641,16 @@ class Translator:
         functions = self.world.catalog.functions.values()
         return any(f.name == name and f.schema != "auth" for f in functions)
 
-    def _setting(self, node: Any) -> Term:
-        first = node.args[0]
-        first = first.arg if isinstance(first, ast.TypeCast) else first
-        text = getattr(getattr(first, "val", None), "sval", None)
+    def _setting(self, node: Any, scope: Scope) -> Term:
+        # What a parameter holds is the name of a setting as well.
+        text = self.world.text_of(self.term(node.args[0], scope)).lower()
         if text in _CLAIM_SETTINGS:
             return Term(self.world.literal("jwt").value, NO, path="jwt")
-        if text and text.startswith("request.jwt.claim."):
-            return self.world.claim(text.removeprefix("request.jwt.claim."))
-        return self.world.claim(f"setting:{text or RawStream()(node)}")
+        if text.startswith("request.jwt.claim."):
+            # PostgREST sets these no more, unless it is told to.
+            told = self.world.claim(text.removeprefix("request.jwt.claim."))
+            return replace(told, null=z3.Or(told.null, z3.Bool("legacy settings are unset")))
+        return self.world.claim(f"setting:{text}") if text else self.world.unknown("a setting")
 
 
 def _keys(node: Any) -> list[str]:

@@ -132,6 +132,8 @@ class Functions:
             path=_path(function, scope.path),
             deparsed=_is_atomic(function.source),
         )
+        if "set_config" in function.source:
+            self.world.tampered = True
         try:
             if function.language == "sql":
                 return self.queries.rows(_sql_body(function.source), inner)
@@ -233,7 +235,10 @@ def _sql_body(source: str) -> Any:
     if upper.startswith("BEGIN ATOMIC"):
         text = text[len("BEGIN ATOMIC") :].rstrip().rstrip(";")
         text = text[: -len("END")] if text.upper().endswith("END") else text
-    return parse_sql(text)[-1].stmt
+    statements = [raw.stmt for raw in parse_sql(text)]
+    # Of several, the last one counts; what others write it may read.
+    writes = any(type(statement).__name__ != "SelectStmt" for statement in statements)
+    return None if writes else statements[-1]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -426,6 +431,10 @@ class _Body:
         return name, replace(fresh, fields=Fields({**known, field: value}, rest))
 
     def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
+        statement = parse_sql(body["sqlstmt"]["PLpgSQL_expr"]["query"])[0].stmt
+        if type(statement).__name__ != "SelectStmt":
+            self._surprise("a statement that writes", path)
+            return path
         if not body.get("into"):
             self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
             return path

@@ -78,7 +78,10 @@ class Queries:
     def rows(self, select: Any, scope: Scope) -> list[Alternative]:
         """Return the rows a query may return, each under its condition."""
         if scope.depth > _DEPTH or not isinstance(select, ast.SelectStmt):
-            return [self._opaque("a query nested too deeply")]
+            return [self._opaque("a query that writes, or is nested too deeply")]
+        ctes = select.withClause.ctes if select.withClause is not None else ()
+        if any(not isinstance(cte.ctequery, ast.SelectStmt) for cte in ctes):
+            return [self._opaque("a query that writes")]
         found = self._found(select, self._with(select, scope))
         if may_be_empty(select):
             return [replace(row, when=z3.And(row.when, self.world.flag("left"))) for row in found]

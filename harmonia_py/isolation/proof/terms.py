@@ -150,6 +150,7 @@ class World:
         self.numbers: set[int] = set()
         self.quoted: set[str] = set()
         self.applied: list[tuple[str, list[Term], Term]] = []
+        self.tampered = False  # whether what is asked sets settings itself
         self.said: list[tuple[Any, Any]] = []
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
@@ -192,6 +193,11 @@ class World:
     def boolean(self, value: Any) -> Term:
         """Return a boolean that is never NULL."""
         return Term(z3.BoolVal(value) if isinstance(value, bool) else value, NO)
+
+    @property
+    def today(self) -> Term:
+        """Return the day of the clock, which is over later than each moment of it."""
+        return self.apply("::date", [self.claim("clock")])
 
     @property
     def null(self) -> Term:
