@@ -432,6 +432,25 @@ def test_settings_of_one_file_do_not_reach_the_next(
     assert one(plain_database, "select who from public.b") == "postgres"
 
 
+def test_a_correction_does_not_wait_for_a_runner_for_ever(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    url = plain_database.owner_dsn
+    write("a", "create table public.a (id int);")
+    migrations.apply(url, folder)
+    with plain_database.connect() as runner:
+        runner.execute(
+            "lock table supabase_migrations.schema_migrations in share row exclusive mode"
+        )
+        with pytest.raises(LockNotObtained, match="a migration runner"):
+            migrations.record(url, folder, V1)
+        with pytest.raises(LockNotObtained, match="a migration runner"):
+            migrations.forget(url, V1)
+    assert migrations.record(url, folder, V1).version == V1
+    migrations.forget(url, V1)
+    assert states(plain_database, folder) == {f"{V1}_a": State.pending}
+
+
 def test_a_history_of_an_older_supabase_cli_is_read(
     plain_database: Database, folder: Path, write: WriteMigration
 ) -> None:
