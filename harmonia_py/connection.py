@@ -9,9 +9,15 @@ from typing import Any, TypeAlias
 import psycopg
 
 from harmonia_py import dsn
-from harmonia_py.errors import DatabaseRefused, DatabaseUnreachable, HarmoniaError, PoolerRefused
+from harmonia_py.errors import (
+    DatabaseRefused,
+    DatabaseUnreachable,
+    HarmoniaError,
+    LockNotObtained,
+    PoolerRefused,
+)
 
-__all__ = ["Connection", "ConnectionOrDsn", "lost", "session"]
+__all__ = ["Connection", "ConnectionOrDsn", "lost", "session", "told"]
 
 #: What a database says that was never migrated, or not far enough.
 _MISSING = (
@@ -19,6 +25,8 @@ _MISSING = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InvalidSchemaName,
 )
+
+_LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 ConnectionOrDsn: TypeAlias = Connection | str
@@ -29,7 +37,8 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     """Yield a connection in autocommit: a new one for a DSN, the caller's own otherwise.
 
     Raises ``PoolerRefused`` for the transaction pooler, ``DatabaseUnreachable`` when it does not
-    answer or is lost, and ``DatabaseRefused`` for what the server refuses inside the block.
+    answer or is lost, ``LockNotObtained`` for a lock that was not had in time, and
+    ``DatabaseRefused`` for what the server refuses inside the block.
     """
     if isinstance(target, str):
         dsn.require_session(target)
@@ -39,10 +48,8 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
                 raise PoolerRefused(f"{dsn.redact(target)} is a transaction pooler (port 6543)")
             connection.prepare_threshold = None
             _settle(connection)
-            try:
+            with told(target, connection):
                 yield connection
-            except psycopg.Error as error:
-                raise _translate(target, connection, error) from error
         return
     before = target.autocommit
     target.autocommit = True
@@ -51,6 +58,18 @@ def session(target: ConnectionOrDsn) -> Iterator[Connection]:
     finally:
         if not target.closed:
             target.autocommit = before
+
+
+@contextmanager
+def told(target: str, connection: Connection) -> Iterator[None]:
+    """Say of what fails on ``connection`` that the database at ``target`` refused or was lost.
+
+    Raises ``DatabaseUnreachable``, ``LockNotObtained`` and ``DatabaseRefused``.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _translate(target, connection, error) from error
 
 
 def lost(connection: Connection, error: psycopg.Error) -> bool:
@@ -84,5 +103,18 @@ def _translate(target: str, connection: Connection, error: psycopg.Error) -> Har
         return DatabaseRefused(
             f"{where}: {reason}",
             hint="`harmonia migrate status` shows what this database lacks",
+        )
+    if isinstance(error, _LOCKED):
+        return LockNotObtained(
+            f"{where}: {reason}", hint="another session holds it; run again when it is done"
+        )
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return DatabaseRefused(
+            f"{where}: {reason}",
+            hint="connect to the primary, or look at default_transaction_read_only",
+        )
+    if isinstance(error, psycopg.errors.DiskFull):
+        return DatabaseRefused(
+            f"{where}: {reason}", hint="make room on the server's disk, then run again"
         )
     return DatabaseRefused(f"{where}: {reason}", hint=error.diag.message_hint)

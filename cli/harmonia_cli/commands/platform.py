@@ -37,12 +37,14 @@ def prepare(
     """
     with command(output):
         from harmonia_py import dsn, platform
+        from harmonia_py.connection import told
 
         url = database_url(db_url)
         dsn.require_session(url)
         consent(url, yes=yes, action="build the Supabase environment")
-        with dsn.connect(url) as conn:
+        with dsn.connect(url) as conn, told(url, conn):
             result = platform.prepare(conn, auto_expose_new_tables=auto_expose_new_tables)
+            conn.commit()
         data = {
             "outcome": result.outcome.value,
             "seconds": round(result.seconds, 3),

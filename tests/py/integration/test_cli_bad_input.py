@@ -18,6 +18,7 @@ import fix_cli
 import pytest
 from fix_migrations import WriteMigration
 from harmonia_cli.main import app
+from psycopg import sql
 from typer.testing import CliRunner
 
 from harmonia_py import dsn
@@ -128,6 +129,25 @@ def test_a_role_that_may_not_migrate(harmonia: Harmonia, plain_database: Databas
     url = plain_database.dsn_as("authenticator")
     message = harmonia.fails(1, "database.refused", "migrate", "apply", url=url)
     assert "permission denied" in message
+
+
+def test_a_platform_that_may_not_be_built(plain_database: Database) -> None:
+    admin = plain_database.admin_dsn
+    assert admin is not None
+    name = f"{plain_database.name}_closed"
+    with plain_database.connect_admin(autocommit=True) as connection:
+        create = sql.SQL("create database {} template template0").format(sql.Identifier(name))
+        connection.execute(create)
+        try:
+            url = dsn.replace(admin, dbname=name)
+            read_only = dsn.replace(url, options="-c default_transaction_read_only=on")
+            error = fix_cli.answer("platform", "prepare", "--db-url", read_only, code=1)
+            assert error["code"] == "database.refused" and name in error["message"]
+            assert "read-only" in error["message"] and "primary" in error["hint"]
+            done = fix_cli.answer("platform", "prepare", "--db-url", url)
+            assert done["outcome"] == "built"
+        finally:
+            connection.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
 
 
 def test_transaction_pooler(harmonia: Harmonia) -> None:

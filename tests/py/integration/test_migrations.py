@@ -451,6 +451,19 @@ def test_a_correction_does_not_wait_for_a_runner_for_ever(
     assert states(plain_database, folder) == {f"{V1}_a": State.pending}
 
 
+def test_a_question_that_is_locked_out_may_be_asked_again(
+    plain_database: Database, folder: Path, write: WriteMigration
+) -> None:
+    write("a", "create table public.a (id int);")
+    migrations.apply(plain_database.owner_dsn, folder)
+    hurried = dsn.replace(plain_database.owner_dsn, options="-c lock_timeout=100ms")
+    with plain_database.connect() as other:
+        other.execute("lock table supabase_migrations.schema_migrations")
+        with pytest.raises(LockNotObtained, match="lock timeout"):
+            migrations.status(hurried, folder)
+    migrations.status(hurried, folder)
+
+
 def test_a_history_of_an_older_supabase_cli_is_read(
     plain_database: Database, folder: Path, write: WriteMigration
 ) -> None:
