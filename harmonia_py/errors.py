@@ -223,6 +223,7 @@ class ServerStartFailed(HarmoniaError):
     """The PostgreSQL server did not start."""
 
     code = "engine.start_failed"
+    hint = "correct what it names, then run again"
 
 
 class ApiError(HarmoniaError):

@@ -102,6 +102,8 @@ def up(root: Path, *, port: int | None = None, pg_bin: str | Path | None = None)
                 f"the development database already runs on port {development.port}",
                 hint="harmonia down first, then up with the other port",
             )
+        elif process.await_ready(Path(development.data_dir)) is None:
+            development = _start(root, development, port, pg_bin)
         _fill(root, development)
     for companion in COMPANIONS:
         companion.start(development)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from harmonia_py.engines.server import HOST
 from harmonia_py.errors import NotWritable, ServerStartFailed
 
 __all__ = [
+    "await_ready",
     "choose_data_dir",
     "delete",
     "initialise",
@@ -31,6 +33,10 @@ START_TIMEOUT = 60
 STOP_TIMEOUT = 30.0
 ORPHAN_PATIENCE = 15.0
 CONFIG = "harmonia.conf"
+#: Where the data of root's projects lies that the server's user could not reach.
+SYSTEM = Path("/var/lib/harmonia")
+# pg_ctl puts paths between double quotes for a shell, which would read these and what follows.
+_SHELL = re.compile(r'["$`\n\r]|\\\\')
 
 
 def choose_data_dir(root: Path) -> Path:
@@ -43,24 +49,32 @@ def choose_data_dir(root: Path) -> Path:
     if user is None or reachable(inside.parent, user, mode="-x"):
         return inside
     name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    return Path("/var/lib/harmonia") / name / "data"
+    return SYSTEM / name / "data"
 
 
 def initialise(binaries: Binaries, data: Path, password: str) -> None:
-    """Make the data directory, or nothing at all when that fails."""
+    """Make the data directory, or nothing at all when that fails or is killed.
+
+    It is made beside its place, under a name that no other attempt has: initdb goes on when the
+    command that began it is killed.
+    """
     user = run_as()
-    if data.exists() and any(data.iterdir()):
-        delete(data)  # an interrupted earlier attempt: there is no PG_VERSION in it
+    delete(data)  # what an interrupted attempt left: there is no PG_VERSION in it
+    scratch = data.with_name(f"{data.name}.{os.getpid()}.new")
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        data.chmod(0o700)
-        give(data, user)
+        scratch.mkdir(parents=True)
+        if data.is_relative_to(SYSTEM):
+            for folder in (SYSTEM, data.parent):  # whatever the umask was that they were made under
+                folder.chmod(0o755)
+        scratch.chmod(0o700)
+        give(scratch, user)
     except OSError as error:
         raise NotWritable(f"cannot write {data}: {error.strerror}") from None
     try:
-        cluster.create(binaries, data, user, password=password)
-        with (data / "postgresql.conf").open("a") as config:
+        cluster.create(binaries, scratch, user, password=password)
+        with (scratch / "postgresql.conf").open("a") as config:
             config.write(f"\ninclude_if_exists = '{CONFIG}'\n")
+        scratch.rename(data)
     except BaseException:
         delete(data)
         raise
@@ -68,6 +82,12 @@ def initialise(binaries: Binaries, data: Path, password: str) -> None:
 
 def start(binaries: Binaries, data: Path, port: int, root: Path) -> int:
     """Start the server and return its process id."""
+    for path in (data, binaries.bin_dir):
+        if _SHELL.search(str(path)):
+            raise ServerStartFailed(
+                f"{str(path)!r} holds a character that pg_ctl would give to a shell",
+                hint="rename the folder: no double quote, dollar sign, backtick or line feed",
+            )
     user = run_as()
     _forget_stranger(data)
     extensions = data.parent / "extensions"
@@ -95,14 +115,14 @@ def start(binaries: Binaries, data: Path, port: int, root: Path) -> int:
     give(log, user)
     deadline = time.monotonic() + ORPHAN_PATIENCE
     while True:
-        reason = _pg_ctl_start(binaries, data, log)
-        if reason is None:
-            pid = server_pid(data)
-            if pid is not None:
-                return pid
-            reason = f"see {log}"
+        reason = _pg_ctl_start(binaries, data, log) or f"see {log}"
+        # Also the server that a killed `up` was starting, which began before this one.
+        pid = await_ready(data)
+        if pid is not None:
+            return pid
         # After a kill -9 the server's children need a moment to notice and go.
-        if "shared memory block" not in reason or time.monotonic() > deadline:
+        passing = "shared memory block" in reason or "lock file" in reason
+        if not passing or time.monotonic() > deadline:
             raise ServerStartFailed(f"PostgreSQL {binaries.version} did not start: {reason}")
         time.sleep(0.25)
 
@@ -164,6 +184,25 @@ def server_pid(data: Path) -> int | None:
     return pid if pid > 1 and _is_server(pid, data) else None
 
 
+def await_ready(data: Path) -> int | None:
+    """Return the process id of the server on ``data`` once it takes connections, if one runs."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        pid = server_pid(data)
+        if pid is None or _says_ready(data):
+            return pid
+        time.sleep(0.05)
+    return None
+
+
+def _says_ready(data: Path) -> bool:
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
 def stop(pid: int, data: Path) -> None:
     """Stop the server: fast, then at once if it does not listen."""
     for number, patience in ((signal.SIGINT, STOP_TIMEOUT), (signal.SIGQUIT, 10.0)):
@@ -181,7 +220,8 @@ def stop(pid: int, data: Path) -> None:
 
 def delete(data: Path) -> None:
     """Remove the data directory and what lies beside it."""
-    shutil.rmtree(data, ignore_errors=True)
+    for path in (data, *data.parent.glob(f"{data.name}.*.new")):
+        shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(data.parent / "extensions", ignore_errors=True)
     (data.parent / "postgres.log").unlink(missing_ok=True)
 

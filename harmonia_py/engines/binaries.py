@@ -124,7 +124,10 @@ def cache_dir() -> Path | None:
     fallback = Path(tempfile.gettempdir()) / f"harmonia-cache-{os.geteuid()}"
     for path in (wanted, fallback):
         try:
+            made = not path.exists()
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if made:
+                path.chmod(0o755)  # root's server user reads there, whatever the umask
             status = path.lstat()
         except OSError:
             continue

@@ -31,6 +31,7 @@ def complete(binaries: Binaries, target: Path, user: RunAs | None) -> dict[str, 
     directory.mkdir(parents=True)
     for name, content in extensions.files_for(shared / "extension").items():
         (directory / name).write_bytes(content)
+        (directory / name).chmod(0o644)  # whatever the umask: the server is another user's
     for path in [directory, *directory.parents]:
         if path.is_relative_to(target):
             give(path, user)

@@ -103,7 +103,10 @@ def _run(command: list[str], user: RunAs | None, what: str) -> None:
         raise ServerStartFailed(f"{what} took longer than {TIMEOUT:.0f} s") from None
     if done.returncode != 0:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        reason = next((line for line in lines if "error" in line.lower()), lines[-1:] or "")
+        # Of what initdb ran, then its own, and not what it says of cleaning up.
+        marks = ("FATAL:", "PANIC:", "error:")
+        told = (line for mark in marks for line in lines if mark in line)
+        reason = next(told, lines[-1:] or "")
         raise ServerStartFailed(
             f"{what} failed: {reason if isinstance(reason, str) else reason[0]}"
         )

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fix_cli import answer, harmonia
+from fix_cli import answer, command, environment, harmonia
 
 import harmonia_py
 from harmonia_py import development, dsn
@@ -200,6 +201,44 @@ def test_a_server_whose_state_file_is_lost_can_be_stopped_and_deleted(project: P
     remembered.unlink()
     assert harmonia("down", "--delete", cwd=project).text == "stopped\ndeleted\n"
     assert not Path(found.data_dir).exists()
+    assert development.up(project, port=free_port()).running
+
+
+def test_a_killed_first_start_is_begun_anew(project: Path) -> None:
+    """Killed during initdb, then while the server starts: nothing half made is taken for whole."""
+    port = str(free_port())
+    for name in ("PG_VERSION", "postmaster.pid"):
+        first = subprocess.Popen(
+            command("up", "--port", port), cwd=project, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=environment(),
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not list((project / ".harmonia").glob(f"data*/{name}")):
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.002)
+        first.kill()
+        first.wait()
+        found = answer("up", "--port", port, cwd=project)
+        assert count_notes(harmonia("status", "--url", cwd=project).text.strip()) == 1
+        assert [path.name for path in (project / ".harmonia").glob("data*")] == ["data"]
+        assert found["port"] == int(port)
+        harmonia("down", "--delete", cwd=project)
+
+
+def test_a_umask_that_closes_everything(project: Path) -> None:
+    def closed() -> None:
+        os.umask(0o077)
+
+    harmonia("up", "--port", str(free_port()), cwd=project, first=closed)
+    assert count_notes(harmonia("status", "--url", cwd=project).text.strip()) == 1
+
+
+def test_a_path_that_pg_ctl_would_give_to_a_shell_is_refused(project: Path) -> None:
+    odd = project.rename(project.with_name("a $(touch made) project"))
+    error = answer("up", "--port", str(free_port()), cwd=odd, code=1)
+    assert error["code"] == "engine.start_failed" and "rename" in error["hint"]
+    development.down(odd, delete=True)
+    odd.rename(project)
     assert development.up(project, port=free_port()).running
 
 
