@@ -208,7 +208,11 @@ class Translator:
         return found if found is not None else self.world.unknown("part of a value")
 
     def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
-        return self.any(node.arg, scope)
+        name = node.collname[-1].sval
+        if name in ("C", "POSIX", "default", "ucs_basic"):
+            return self.any(node.arg, scope)
+        # Another collation may take for equal what is not.
+        return self.world.apply(f"collate {name}", [self.term(node.arg, scope)])
 
     def _SQLValueFunction(self, node: Any, scope: Scope) -> Term:
         kinds = enums.SQLValueFunctionOp
@@ -301,6 +305,8 @@ class Translator:
     def _A_Expr(self, node: Any, scope: Scope) -> Term | Array:
         kind, name = node.kind, node.name[-1].sval
         kinds = enums.A_Expr_Kind
+        if _is_own(node):
+            return self.world.unknown(f"the operator {name} of the project's own", boolean=True)
         if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
             return self._quantified(node, name, kind == kinds.AEXPR_OP_ANY, scope)
         if kind == kinds.AEXPR_IN:
@@ -508,6 +514,8 @@ class Translator:
         inner = node.subselect
         if node.subLinkType == kinds.EXPR_SUBLINK and _is_wrapped(inner):
             return self.any(inner.targetList[0].val, scope)  # (select auth.uid())
+        if _is_own(node):
+            return self.world.unknown("an operator of the project's own", boolean=True)
         alternatives = self.rows(node.subselect, scope)
         if node.subLinkType == kinds.EXISTS_SUBLINK:
             flag = self.world.flag("exists")
@@ -651,6 +659,12 @@ class Translator:
             told = self.world.claim(text.removeprefix("request.jwt.claim."))
             return replace(told, null=z3.Or(told.null, z3.Bool("legacy settings are unset")))
         return self.world.claim(f"setting:{text}") if text else self.world.unknown("a setting")
+
+
+def _is_own(node: Any) -> bool:
+    """Whether an operator is named with a schema that is not PostgreSQL's."""
+    name: Any = getattr(node, "name", None) or getattr(node, "operName", None) or ()
+    return len(name) > 1 and name[0].sval != "pg_catalog"
 
 
 def _keys(node: Any) -> list[str]:

@@ -44,7 +44,9 @@ _OWN_TYPE = re.compile(
 
 
 #: Variables of a block inside another, and a say in whether a name is one.
-_AMBIGUOUS = re.compile(r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b", re.I | re.S)
+_AMBIGUOUS = re.compile(
+    r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b|\balias\s+for\b", re.I | re.S
+)
 #: What is no code in a body: remarks, and texts.
 _REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _TYPED = re.compile(
@@ -308,7 +310,9 @@ class _Body:
     # Expressions -----------------------------------------------------------------------------
 
     def _scope(self) -> Scope:
-        return replace(self.scope, variables=self.variables, sources=tuple(self.records.items()))
+        # A set may be looked into later, and holds what the variables were when it was made.
+        variables = dict(self.variables)
+        return replace(self.scope, variables=variables, sources=tuple(self.records.items()))
 
     def _value(self, holder: dict[str, Any]) -> Term | Array:
         text = holder["PLpgSQL_expr"]["query"]

@@ -226,6 +226,60 @@ SETS: dict[str, tuple[str, str, str]] = {
     "a variable that does not": (function(_CUT.format("text"), how=PLPGSQL), _HELPED, "proven"),
 }
 
+_OPERATOR = (
+    "create function app.alike(a uuid, b uuid) returns boolean language sql immutable as"
+    " $$ select true $$;"
+    "create operator app.= (function = app.alike, leftarg = uuid, rightarg = uuid);"
+)
+_LATER = (
+    "declare v uuid := {}; ids uuid[]; begin ids := array(select v); v := {};"
+    " return app.is_member(o) or o = any(ids); end"
+)
+_SECOND = (
+    "declare {} alias for $2; begin return exists (select 1 from public.members m"
+    f" where m.org_id = o and {MINE}); end"
+)
+_TWO = "app.helper(org_id, (select m.org_id from public.members m where m.user_id = auth.uid()))"
+MEANINGS: dict[str, tuple[str, str, str]] = {
+    "a set of what was": (function(_LATER.format("o", "null"), how=PLPGSQL), _HELPED, "leaks"),
+    "a set of what was not yet": (
+        function(_LATER.format("null", "o"), how=PLPGSQL),
+        _HELPED,
+        "proven",
+    ),
+    "an operator of one's own": (
+        _OPERATOR,
+        "exists (select 1 from public.members m where m.org_id operator(app.=) notes.org_id"
+        f" and {MINE})",
+        "leaks",
+    ),
+    "an operator of one's own in a list": (
+        _OPERATOR,
+        f"org_id operator(app.=) any (array(select m.org_id from public.members m where {MINE}))",
+        "leaks",
+    ),
+    "an operator of PostgreSQL's": (
+        _OPERATOR,
+        "exists (select 1 from public.members m where m.org_id operator(pg_catalog.=)"
+        f" notes.org_id and {MINE})",
+        "proven",
+    ),
+    "a name for another": (
+        function(_SECOND.format("o"), given="o uuid, p uuid", how=PLPGSQL),
+        _TWO,
+        "leaks",
+    ),
+    "a parameter of its name": (
+        function(
+            _SECOND.replace("{} alias for $2", "{} integer").format("n"),
+            given="o uuid, p uuid",
+            how=PLPGSQL,
+        ),
+        _TWO,
+        "proven",
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def prepared(engine: Engine) -> Iterator[Any]:
@@ -250,3 +304,9 @@ def test_null_is_neither_true_nor_false(prepared: Any, name: str) -> None:
 def test_a_set_holds_what_is_written(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *SETS[name])
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_name_is_what_it_was_made_for(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *MEANINGS[name])
