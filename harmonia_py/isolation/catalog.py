@@ -145,7 +145,8 @@ class Table:
     """A relation clients may reach: ``kind`` is table, partitioned, view, matview or foreign.
 
     ``entries`` are the keys of a short list that others point at (the roles there are), those
-    first that most other lists say something of.
+    first that most other lists say something of. Of one that is ``inherited``, rows are shown that
+    other tables hold, past its keys.
     """
 
     oid: int
@@ -163,6 +164,7 @@ class Table:
     policies: tuple[Policy, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     parent: str | None = None
+    inherited: bool = False
     partition_bound: str | None = None
     definition: str | None = None
     options: tuple[str, ...] = ()

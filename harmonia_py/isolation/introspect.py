@@ -253,6 +253,7 @@ def _table(row: dict[str, Any]) -> Table:
         ),
         triggers=tuple(Trigger(t["name"], t["function"], t["definition"]) for t in row["triggers"]),
         parent=row["parent"],
+        inherited=row["inherited"],
         partition_bound=row["bound"],
         definition=row["definition"],
         options=tuple(row["options"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from harmonia_py.isolation.proof.functions import Functions
 from harmonia_py.isolation.proof.intent import Intent
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, World, truth
+from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, World, holds, truth
 from harmonia_py.isolation.proof.witness import Witness, describe, witness
 
 __all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
@@ -132,10 +133,11 @@ def _answer(
         )
         # Reading may be wider than writing (public rows, colleagues), and a seat that is only
         # being written lets nobody in yet; otherwise the same clauses are the same question.
-        seat = clause == "check" and any(m.table == table.key for m in model.memberships)
+        listed = {m.table for m in (*model.memberships, *model.grants)}
+        seat = clause == "check" and table.key in listed
         question = (role, command == "select", seat, texts)
         if question not in known:
-            template = _template(model, table, question)
+            template = _template(catalog, model, table, question)
             if template is not None and template not in templates:
                 general = _generalized(table)
                 first = _ask(catalog, model, general, command, role, clause, alone=True)
@@ -150,7 +152,7 @@ def _answer(
 
 
 def _template(
-    model: TenancyModel, table: Table, question: tuple[object, ...]
+    catalog: Catalog, model: TenancyModel, table: Table, question: tuple[object, ...]
 ) -> tuple[object, ...] | None:
     """Return what makes two tables the same question up to the texts their policies quote.
 
@@ -165,7 +167,19 @@ def _template(
     if any(mark in joined for mark in ("->", "#>", "current_setting", table.name)):
         return None
     named = tuple((c.name, c.not_null, c.base) for c in table.columns if c.name in joined)
-    return role, reads, seat, shape, said.kind, said.path, said.users, said.public_when, named
+    steps = _steps(catalog, table, said.path)
+    return role, reads, seat, shape, said.kind, steps, said.users, said.public_when, named
+
+
+def _steps(catalog: Catalog, table: Table, path: Sequence[str]) -> tuple[object, ...]:
+    """Return a path and where it leads: columns of one name may point at different tables."""
+    found: list[object] = []
+    current: Table | None = table
+    for name in path:
+        fk = current.step(name) if current is not None else None
+        found.append((name, fk and (fk.columns, fk.target, fk.ref_columns)))
+        current = catalog.tables.get(fk.target) if fk else None
+    return tuple(found)
 
 
 def _generalized(table: Table) -> Table:
@@ -219,10 +233,15 @@ def _ask(
     *,
     alone: bool = False,
 ) -> Proof:
-    """Search for a world. ``alone`` leaves out what is particular to the table's references."""
+    """Search for a world. ``alone`` leaves out what is particular to the table.
+
+    Those are its foreign keys, and that rows which helpers read may be the one in question.
+    """
     world = World(catalog)
     prover = _Prover(world, model)
     row = world.row(table)
+    if alone:
+        world.rows[table.key].remove(row)
     passes = prover.policies(row, command, clause, Scope(role))
     if role == "anon":
         world.facts.append(world.uid.null)
@@ -324,7 +343,8 @@ class _Prover:
         """Let the row's foreign keys point at rows that exist, and follow the tenant path."""
         for fk in row.table.foreign_keys:
             target = self.world.catalog.tables.get(fk.target)
-            if target is not None and target.key != row.table.key:
+            # A row of nowhere leads nowhere, and one that was let in late may lead elsewhere.
+            if target is not None and target.key != row.table.key and holds(row.table, fk):
                 self._parent(row, fk, target)
 
     def seats(self, but: Row) -> None:
@@ -343,7 +363,7 @@ class _Prover:
             row, links = todo.pop()
             for fk in row.table.foreign_keys:
                 target = self.world.catalog.tables.get(fk.target)
-                if target is None or fk.deferrable or not fk.validated or links == 0:
+                if target is None or not holds(row.table, fk) or links == 0:
                     continue
                 if self._leads(target, listed, links - 1):
                     todo.append((self._parent(row, fk, target), links - 1))

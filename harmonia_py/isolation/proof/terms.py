@@ -21,6 +21,7 @@ __all__ = [
     "Row",
     "Term",
     "World",
+    "holds",
     "truth",
 ]
 
@@ -281,7 +282,7 @@ class World:
         for rows in self.rows.values():
             for row in rows:
                 for fk in row.table.foreign_keys:
-                    if len(fk.columns) > 1 and not fk.deferrable:
+                    if len(fk.columns) > 1 and holds(row.table, fk):
                         for parent in self.rows.get(fk.target, ()):
                             facts += _led(row, fk, parent)
         return facts
@@ -339,10 +340,19 @@ class World:
         return facts
 
 
+def holds(table: Table, fk: ForeignKey) -> bool:
+    """Whether every row that a query may show meets a foreign key of its table."""
+    return fk.validated and not fk.deferrable and not table.inherited
+
+
 def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
     pairs = dict(zip(fk.ref_columns, fk.columns, strict=True))
+    if parent.table.inherited:
+        return []
     keys = [
-        u.columns for u in parent.table.uniques if u.is_key and set(u.columns) < set(fk.ref_columns)
+        u.columns
+        for u in parent.table.uniques
+        if u.is_key and not u.deferrable and set(u.columns) < set(fk.ref_columns)
     ]
     if not keys:
         return []
@@ -362,7 +372,7 @@ def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
 def _same(first: Row, second: Row) -> list[Any]:
     facts = []
     for unique in first.table.uniques:
-        if not unique.is_key:
+        if not unique.is_key or unique.deferrable or first.table.inherited:
             continue
         keys = [(first.column(c), second.column(c)) for c in unique.columns]
         agree = z3.And(

@@ -53,6 +53,9 @@ select
         where i.inhrelid = r.oid and r.relispartition
         limit 1
     ) as parent,
+    r.relkind = 'r' and exists (
+        select 1 from pg_catalog.pg_inherits as heir where heir.inhparent = r.oid
+    ) as inherited,
     (
         select coalesce(jsonb_agg(jsonb_build_array(role.name, privilege.name)), '[]')
         from unnest(%(roles)s::text []) as role (name)
@@ -164,7 +167,8 @@ select
         ) order by ic.relname), '[]')
         from pg_catalog.pg_index as i
         inner join pg_catalog.pg_class as ic on ic.oid = i.indexrelid
-        where i.indrelid = r.oid and i.indisunique
+        -- An index that could not be built says nothing of the rows there are.
+        where i.indrelid = r.oid and i.indisunique and i.indisvalid
     ) as uniques,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
