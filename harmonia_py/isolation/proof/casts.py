@@ -42,7 +42,7 @@ def keeps(kind: str | None, name: str) -> bool:
     """Whether a cast from a type (None: unknown) to one called ``name`` keeps values apart."""
     if name in _WHOLE and kind is not None and kind.startswith(_BROKEN):
         return False
-    return name in _SAME
+    return name in _SAME and not (kind == "jsonb" and name in ("text", "varchar"))
 
 
 def cuts(kind: str | None, to: str) -> bool:

@@ -17,6 +17,7 @@ from harmonia_py.isolation.proof.casts import keeps, spoken
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import (
     NO,
+    PARTS,
     YES,
     Alternative,
     Arguments,
@@ -38,6 +39,9 @@ _INTEGERS = {"int2", "int4", "int8"}
 _PLACES = _INTEGERS | {"smallint", "integer", "bigint"}
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
+#: What gives another value each time.
+_VOLATILE = {"nextval", "setval", "random", "random_normal"}
+_TEXTS = {"text", "varchar", "character varying", "bpchar", "character"}
 _MOMENTS = {
     enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP,
     enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP_N,
@@ -121,7 +125,8 @@ class Translator:
         for name in ("sval", "fval", "bsval"):
             if hasattr(value, name):
                 self.world.quoted.add(str(getattr(value, name)))
-                return self.world.literal(str(getattr(value, name)))
+                said = self.world.literal(str(getattr(value, name)))
+                return replace(said, kind="numeric") if name == "fval" else said
         return self.world.unknown("constant")
 
     def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
@@ -367,7 +372,12 @@ class Translator:
         keys = _keys(node.rexpr) if name in _JSON and node.lexpr is not None else []
         if keys and isinstance(document := self.any(node.lexpr, scope), Term) and document.path:
             base = document.path.removeprefix("jwt").removeprefix(".")
-            return self.world.claim(".".join(filter(None, [base, *keys])))
+            told = self.world.claim(".".join(filter(None, [base, *keys])))
+            if name in ("->>", "#>>"):
+                return told
+            # A null inside the document is a value of its own, and a text has its quotes there.
+            missing = z3.And(told.null, z3.Bool(f"without {told.path}"))
+            return replace(told, null=missing, kind="jsonb")
         found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
         if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
             return self._sets(name, *found)
@@ -405,7 +415,9 @@ class Translator:
     def _compare(self, operator: str, a: Term, b: Term) -> Term:
         if operator in (">", "<="):
             a, b = b, a
-        less = self.world.apply("<", [a, b], boolean=True)
+        # Digits have another order as a text than as a number.
+        texts = {a.kind, b.kind} & _TEXTS
+        less = self.world.apply("< text" if texts else "<", [a, b], boolean=True)
         null = z3.Or(a.null, b.null)
         if operator in ("<", ">"):
             return Term(less.value, null)
@@ -611,9 +623,10 @@ class Translator:
         terms = arguments.terms
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
-        if arguments.hold_arrays:
+        if arguments.hold_arrays or name in _VOLATILE:
             return self.world.fresh(name)  # two arrays with the same values beside them may differ
-        return self.world.apply(name, terms)
+        kinds = "" if name in PARTS else " ".join(term.kind or "" for term in terms)
+        return self.world.apply(f"{name} {kinds}".rstrip(), terms)
 
     def arguments(self, call: Any, scope: Scope) -> Arguments:
         """Translate the arguments of a call, by position and by name."""

@@ -9,15 +9,13 @@ import z3
 
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof.belonging import Belonging
-from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.terms import NO, PARTS, YES, Row, Term, World, truth
 from harmonia_py.isolation.shares import parties
 
 __all__ = ["Intent"]
 
 #: Operators that look for a word in a value.
 _CONTAINS = frozenset({"@>", "<@", "&&", "?", "?|", "?&", "= any"})
-#: What only takes a value apart or spells it in another way.
-_PARTS = frozenset({"->", "->>", "#>", "#>>", "lower", "upper", "btrim", "::text", "::citext"})
 
 
 class Intent:
@@ -176,7 +174,7 @@ class Intent:
             if result.is_bool:
                 if name in _CONTAINS:
                     yield truth(result)
-            elif name in _PARTS:
+            elif name in PARTS:
                 inside.append(result.value)
                 yield from self._says(result)
 

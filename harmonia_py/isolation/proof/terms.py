@@ -14,6 +14,7 @@ from harmonia_py.isolation.proof.casts import alike, is_yes
 __all__ = [
     "ANY_LITERAL",
     "NO",
+    "PARTS",
     "YES",
     "Alternative",
     "Array",
@@ -30,6 +31,8 @@ Value = z3.DeclareSort("Value")
 ANY_LITERAL = "\ue000"
 #: Casts that leave a whole number what it is; an amount is no level, and no word that publishes.
 _NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint")
+#: What only takes a value apart or spells it in another way.
+PARTS = frozenset({"->", "->>", "#>", "#>>", "lower", "upper", "btrim", "::text", "::citext"})
 YES: Any = z3.BoolVal(val=True)
 NO: Any = z3.BoolVal(val=False)
 

@@ -280,6 +280,46 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_DIGITS = "select n::text {} '9' and n >= 9 and app.is_member(o) = {} from (values (10)) as v (n)"
+_SAID = "(auth.jwt() -> 'user_metadata' {} '{}')"
+KINDS: dict[str, tuple[str, str, str]] = {
+    "a number each time": (
+        "create sequence app.counter; grant usage on sequence app.counter to authenticated;",
+        "nextval('app.counter') <> nextval('app.counter')",
+        "leaks",
+    ),
+    "what kind it is": ("", "pg_typeof(org_id) <> pg_typeof(org_id::text)", "leaks"),
+    "a document of a text": ("", "to_jsonb(1) <> to_jsonb('1'::text)", "leaks"),
+    "the same twice": (
+        "",
+        f"to_jsonb(org_id) <> to_jsonb(org_id) or {_MEMBER}",
+        "proven",
+    ),
+    "digits as a text": (function(_DIGITS.format("<", "app.is_member(o)")), _HELPED, "leaks"),
+    "digits as a number": (function(_DIGITS.format("<", "true")), _HELPED, "proven"),
+    "a number that is rounded": (function("select 1.4::int = 1"), _HELPED, "leaks"),
+    "a number that is whole": (
+        function("select 2::int = 1 or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "a null that a document holds": (
+        "",
+        f"{_SAID.format('->', 'nothing')} is not null and {_SAID.format('->>', 'nothing')} is null",
+        "leaks",
+    ),
+    "a text in its quotes": (
+        "",
+        f"{_SAID.format('->', 'id')}::text <> {_SAID.format('->>', 'id')}",
+        "leaks",
+    ),
+    "a text without quotes": (
+        "",
+        f"{_SAID.format('->>', 'id')}::text <> {_SAID.format('->>', 'id')} or {_MEMBER}",
+        "proven",
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def prepared(engine: Engine) -> Iterator[Any]:
@@ -310,3 +350,9 @@ def test_a_set_holds_what_is_written(prepared: Any, name: str) -> None:
 def test_a_name_is_what_it_was_made_for(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *MEANINGS[name])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_value_of_another_kind_is_another(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *KINDS[name])
