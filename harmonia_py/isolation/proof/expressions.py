@@ -12,9 +12,9 @@ from pglast import ast as pg_ast
 from pglast import enums, parse_sql
 
 from harmonia_py.isolation.catalog import Composite
-from harmonia_py.isolation.proof.aggregates import aggregates
 from harmonia_py.isolation.proof.casts import keeps, spoken
 from harmonia_py.isolation.proof.scope import Scope
+from harmonia_py.isolation.proof.sets import Sets, is_own
 from harmonia_py.isolation.proof.terms import (
     NO,
     PARTS,
@@ -60,7 +60,7 @@ def expression(text: str) -> Any:
     return statement.targetList[0].val
 
 
-class Translator:
+class Translator(Sets):
     """Turn expression trees into terms; queries and functions are the two other halves."""
 
     def __init__(
@@ -310,7 +310,7 @@ class Translator:
     def _A_Expr(self, node: Any, scope: Scope) -> Term | Array:
         kind, name = node.kind, node.name[-1].sval
         kinds = enums.A_Expr_Kind
-        if _is_own(node):
+        if is_own(node):
             return self.world.unknown(f"the operator {name} of the project's own", boolean=True)
         if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
             return self._quantified(node, name, kind == kinds.AEXPR_OP_ANY, scope)
@@ -432,177 +432,6 @@ class Translator:
         no = z3.Or(*(z3.And(z3.Not(t.value), z3.Not(t.null)) for t in tests))
         return Term(yes, z3.And(z3.Not(no), z3.Or(*(t.null for t in tests))))
 
-    # Sets ------------------------------------------------------------------------------------
-
-    def _A_ArrayExpr(self, node: Any, scope: Scope) -> Array:
-        terms = [self.term(e, scope) for e in node.elements or ()]
-        return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
-
-    def _RowExpr(self, node: Any, scope: Scope) -> Term:
-        return self._row([self.term(a, scope) for a in node.args or ()])
-
-    def _row(self, values: list[Term]) -> Term:
-        # Equal fields make equal rows, and equal rows have equal fields.
-        fields = [self.world.as_value(value) for value in values]
-        row = Term(self.world.apply("row", fields).value, NO)
-        for number, field in enumerate(fields, start=1):
-            held = self.world.apply(f"field {number}", [row])
-            same = z3.Or(field.null, held.value == field.value)
-            self.world.facts.append(z3.And(held.null == field.null, same))
-        return row
-
-    def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
-        left, right = self.term(node.lexpr, scope), self.any(node.rexpr, scope)
-        if isinstance(right, Array) and name == "=" and some:
-            return self._member(left, right.elements())
-        if isinstance(right, Term) and right.path and name == "=" and some:
-            return self._member(left, [self.element(right)])
-        if isinstance(right, Term) and some:
-            return self.world.apply(f"{name} any", [left, right], boolean=True)
-        return self.world.unknown(f"{name} {'any' if some else 'all'} over a set", boolean=True)
-
-    def _sets(self, name: str, left: Term | Array, right: Term | Array) -> Term:
-        """Return whether one set meets another or holds all of it.
-
-        As for a member, the flag may be false in any world. A set that is stored may hold anything.
-        """
-        stored = [side for side in (left, right) if isinstance(side, Term)]
-        if stored:
-            listed = self.world.fresh("a set", never_null=True)
-            return self._strict(name, [*stored, listed], boolean=True)
-        flag = self.world.flag(name)
-        if name == "<@":
-            left, right = right, left
-        if isinstance(left, Array) and isinstance(right, Array):
-            held = [
-                z3.Or(NO, *(self._common(one, other) for one in left.elements()))
-                for other in right.elements()
-            ]
-            if name == "&&":
-                self.world.facts.append(z3.Implies(flag, z3.Or(NO, *held)))
-            elif right.listed:
-                self.world.facts.append(z3.Implies(flag, z3.And(YES, *held)))
-        return Term(flag, self.world.flag("a set is null"))
-
-    def _common(self, one: Alternative, other: Alternative) -> Any:
-        same = self._equal(one.columns[0][1], other.columns[0][1])
-        return z3.And(one.when, other.when, truth(same))
-
-    def _elements(self, part: Term | Array) -> list[Alternative]:
-        if isinstance(part, Array):
-            return part.elements()
-        if part.path:
-            return [self.element(part)]
-        # Anything may be in it, and it is none of the arrays beside it.
-        some = self.world.unknown("an array or else something unknown")
-        return [Alternative(z3.Not(part.null), (("", some),))]
-
-    def element(self, document: Term) -> Alternative:
-        """Return some element of an array inside the token."""
-        element = self.world.fresh(f"element of {document.path}")
-        self.world.claim_elements.setdefault((document.path or "").removeprefix("jwt."), []).append(
-            element
-        )
-        return Alternative(z3.Not(document.null), (("", element),))
-
-    def _member(self, left: Term, elements: list[Alternative], *, rows: bool = False) -> Term:
-        """Return whether a value is in a set, which may be null unless it is of ``rows``."""
-        # The flag may be false in any world, so its negation says nothing: that is the safe side.
-        flag = self.world.flag("in")
-        matches = [
-            z3.And(e.when, truth(self._equal(left, e.columns[0][1]))) for e in elements if e.columns
-        ]
-        self.world.facts.append(z3.Implies(flag, z3.Or(*matches) if matches else NO))
-        null = self.world.flag("null in")
-        if rows:
-            nulls = [z3.And(e.when, e.columns[0][1].null) for e in elements if e.columns]
-            self.world.facts.append(z3.Implies(null, z3.Or(left.null, *nulls)))
-        return Term(flag, null)
-
-    def _SubLink(self, node: Any, scope: Scope) -> Term | Array:
-        kinds = enums.SubLinkType
-        if node.subLinkType == kinds.ARRAY_SUBLINK:
-            return Array(lambda: self.rows(node.subselect, scope))
-        inner = node.subselect
-        if node.subLinkType == kinds.EXPR_SUBLINK and _is_wrapped(inner):
-            return self.any(inner.targetList[0].val, scope)  # (select auth.uid())
-        if _is_own(node):
-            return self.world.unknown("an operator of the project's own", boolean=True)
-        alternatives = self.rows(node.subselect, scope)
-        if node.subLinkType == kinds.EXISTS_SUBLINK:
-            flag = self.world.flag("exists")
-            when = [a.when for a in alternatives]
-            self.world.facts.append(z3.Implies(flag, z3.Or(*when) if when else NO))
-            return self.world.boolean(flag)
-        if node.subLinkType == kinds.ANY_SUBLINK:
-            operator = node.operName[-1].sval if node.operName else "="
-            if operator == "=" and not isinstance(node.testexpr, ast.RowExpr):
-                return self._member(self.term(node.testexpr, scope), alternatives, rows=True)
-        if node.subLinkType == kinds.EXPR_SUBLINK:
-            if self._is_array(node.subselect):
-                return self._array_of(node.subselect, scope)
-            return self.first(alternatives)
-        return self.world.unknown("sub-query form", boolean=True)
-
-    def _is_array(self, select: Any) -> bool:
-        target = select.targetList[0].val if select.targetList else None
-        return _aggregates(target)
-
-    def _array_of(self, select: Any, scope: Scope) -> Array:
-        return Array(lambda: self.rows(select, scope))
-
-    def first(self, alternatives: list[Alternative]) -> Term:
-        """Return the value of a scalar query: one of its rows, or NULL."""
-        if len(alternatives) == 1 and z3.is_true(alternatives[0].when):
-            return alternatives[0].columns[0][1]
-        terms = [a.columns[0][1] for a in alternatives if a.columns]
-        boolean = bool(terms) and all(t.is_bool for t in terms)
-        result = self.world.fresh("scalar", boolean=boolean)
-        flags = []
-        for alternative, term in zip(alternatives, terms, strict=False):
-            flag = self.world.flag("row")
-            flags.append(flag)
-            value = term if boolean else self.world.as_value(term)
-            self.world.facts.append(
-                z3.Implies(
-                    flag,
-                    z3.And(
-                        alternative.when,
-                        result.value == value.value,
-                        result.null == value.null,
-                    ),
-                )
-            )
-        self.world.facts.append(z3.Or(result.null, *flags))
-        inside = [t.fields for t in terms if t.fields is not None]
-        if len(inside) < len(terms):
-            return result
-        return replace(result, fields=self._inside(inside, flags))
-
-    def _inside(self, inside: list[Fields], flags: list[Any]) -> Fields:
-        """Return what is known inside a value that is one of several, as the flags say."""
-        merged: dict[str, Term | Array] = {}
-        for name in {name: None for fields in inside for name in fields}:
-            found = [fields.of(name) for fields in inside]
-            if any(isinstance(f, Array) for f in found):
-                sets = [
-                    (flag, f) for flag, f in zip(flags, found, strict=True) if isinstance(f, Array)
-                ]
-                others = [f for f in found if not isinstance(f, Array)]
-                if all(f is not None and z3.is_true(f.null) for f in others):
-                    merged[name] = Array(lambda sets=sets: _union(sets))  # type: ignore[misc]
-            elif all(isinstance(f, Term) for f in found):
-                merged[name] = self.first(
-                    [
-                        Alternative(flag, ((name, f),))
-                        for flag, f in zip(flags, found, strict=True)
-                        if isinstance(f, Term)
-                    ]
-                )
-        rests = [fields.rest for fields in inside]
-        blank = all(rest is not None and z3.is_true(rest.null) for rest in rests)
-        return Fields(merged, rests[0] if blank else None)
-
     # Functions -------------------------------------------------------------------------------
 
     def _FuncCall(self, node: Any, scope: Scope) -> Term | Array:
@@ -674,12 +503,6 @@ class Translator:
         return self.world.claim(f"setting:{text}") if text else self.world.unknown("a setting")
 
 
-def _is_own(node: Any) -> bool:
-    """Whether an operator is named with a schema that is not PostgreSQL's."""
-    name: Any = getattr(node, "name", None) or getattr(node, "operName", None) or ()
-    return len(name) > 1 and name[0].sval != "pg_catalog"
-
-
 def _keys(node: Any) -> list[str]:
     """Return the path that a constant behind a JSON operator writes out, none for another."""
     while isinstance(node, ast.TypeCast):
@@ -691,26 +514,3 @@ def _keys(node: Any) -> list[str]:
     if not isinstance(node, ast.A_Const) or text is None:
         return []
     return elements(text) if text.startswith("{") else [text]
-
-
-def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:
-    return [
-        Alternative(z3.And(flag, e.when), e.columns) for flag, part in sets for e in part.elements()
-    ]
-
-
-def _is_wrapped(select: Any) -> bool:
-    """Whether a query is no more than an expression: always one row, with nothing but its value."""
-    if not isinstance(select, ast.SelectStmt) or len(select.targetList or ()) != 1:
-        return False
-    more = (select.fromClause, select.whereClause, select.groupClause, select.havingClause,
-            select.withClause, select.limitCount, select.limitOffset)  # fmt: skip
-    return not any(more) and not aggregates(select)
-
-
-def _aggregates(target: Any) -> bool:
-    if isinstance(target, ast.CoalesceExpr):
-        return any(_aggregates(a) for a in target.args)
-    if isinstance(target, ast.TypeCast):
-        return _aggregates(target.arg)
-    return isinstance(target, ast.FuncCall) and target.funcname[-1].sval == "array_agg"
