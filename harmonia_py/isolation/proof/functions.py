@@ -113,9 +113,10 @@ class Functions:
             self.world.tampered = True
         try:
             if function.language == "sql":
-                return self.queries.rows(_sql_body(function.source), inner)
+                found = self.queries.rows(_sql_body(function.source), inner)
+                return self._returned_as(function.returns, found)
             if function.language == "plpgsql":
-                return Body(self, inner, function).run()
+                return self._returned_as(function.returns, Body(self, inner, function).run())
         except (ParseError, KeyError, IndexError, AttributeError) as error:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
@@ -160,6 +161,19 @@ class Functions:
             if argument.name:
                 variables[argument.name] = value
         return variables
+
+    def _returned_as(self, kind: str, rows: list[Alternative]) -> list[Alternative]:
+        """Return rows of one value as the type that the function returns, which may cut it."""
+        kind = kind.removesuffix("[]")
+        found = []
+        for row in rows:
+            if len(row.columns) == 1 and isinstance(row.columns[0][1], Term):
+                ((name, term),) = row.columns
+                if cuts(term.kind, kind):
+                    term = self.world.apply(f"::{kind}", [term])
+                row = replace(row, columns=((name, term),))
+            found.append(row)
+        return found
 
     def taken(self, value: Term | Array, kind: str) -> Term | Array:
         """Return what a parameter or a variable holds of a value: its type may cut it."""

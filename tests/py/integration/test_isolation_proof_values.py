@@ -282,6 +282,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
 
 _DIGITS = "select n::text {} '9' and n >= 9 and app.is_member(o) = {} from (values (10)) as v (n)"
 _SAID = "(auth.jwt() -> 'user_metadata' {} '{}')"
+_BACK = (
+    "create function app.back(p uuid) returns {} language plpgsql immutable set search_path = '' as"
+    " $$ begin return p; end $$;"
+)
+_SAME_BACK = "app.back(m.org_id) = app.back(notes.org_id)"
 KINDS: dict[str, tuple[str, str, str]] = {
     "a number each time": (
         "create sequence app.counter; grant usage on sequence app.counter to authenticated;",
@@ -297,6 +302,16 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "digits as a text": (function(_DIGITS.format("<", "app.is_member(o)")), _HELPED, "leaks"),
     "digits as a number": (function(_DIGITS.format("<", "true")), _HELPED, "proven"),
+    "a text of which a letter comes back": (
+        _BACK.format('"char"'),
+        f"exists (select 1 from public.members m where {_SAME_BACK} and {MINE})",
+        "leaks",
+    ),
+    "a text that comes back": (
+        _BACK.format("text"),
+        f"exists (select 1 from public.members m where {_SAME_BACK} and {MINE})",
+        "proven",
+    ),
     "a number that is rounded": (function("select 1.4::int = 1"), _HELPED, "leaks"),
     "a number that is whole": (
         function("select 2::int = 1 or app.is_member(o)"),
