@@ -34,6 +34,7 @@ __all__ = [
     "Result",
     "apply",
     "check_syntax",
+    "execute_all",
     "reason",
     "reset_roles",
 ]
@@ -181,7 +182,7 @@ def _run_in_transaction(
             if history.find(connection, migration.version):
                 return False
             _set_lock_timeout(connection, options.lock_timeout)
-            _execute_all(connection, migration, before)
+            execute_all(connection, migration, before)
             ran = True
             reset_roles(connection)
             history.insert(connection, migration)
@@ -203,8 +204,11 @@ def reset_roles(connection: Connection) -> None:
     connection.execute("reset role")
 
 
-def _execute_all(connection: Connection, migration: Migration, before: int) -> None:
-    """Send every statement without waiting for the one before, as the Supabase CLI does."""
+def execute_all(connection: Connection, migration: Migration, before: int) -> None:
+    """Send every statement without waiting for the one before, as the Supabase CLI does.
+
+    Raises ``MigrationFailed`` with the place of an error; ``before`` files are committed.
+    """
     cursors: list[psycopg.Cursor[tuple[object, ...]]] = []
     try:
         with connection.pipeline():

@@ -10,7 +10,7 @@ import psycopg
 from harmonia_py.connection import Connection, ConnectionOrDsn, lost, session
 from harmonia_py.errors import FolderMissing, LockNotObtained, MigrationRefused
 from harmonia_py.migrations import explain, history
-from harmonia_py.migrations.apply import RETRY, reason, reset_roles
+from harmonia_py.migrations.apply import RETRY, execute_all, reason, reset_roles
 from harmonia_py.migrations.files import Migration, read_sql, refuse_unsafe
 from harmonia_py.migrations.split import Statement, split_with_offsets
 from harmonia_py.project import Project
@@ -83,7 +83,7 @@ def _apply_one(
             if row and not again:
                 return "present" if row[0] == digest else "changed"
             connection.execute("set local lock_timeout = '4s'")
-            _execute_all(connection, seed, before)
+            execute_all(connection, seed, before)
             ran = True
             reset_roles(connection)
             connection.execute(
@@ -100,13 +100,3 @@ def _apply_one(
         last = seed.parts[-1] if seed.parts else Statement("", 0)
         raise explain.failure(seed, last, error, applied=before, placed=False) from None
     return "applied"
-
-
-def _execute_all(connection: Connection, seed: Migration, before: int) -> None:
-    for part in seed.parts:
-        try:
-            connection.execute(part.text.encode())
-        except psycopg.Error as error:
-            if isinstance(error, RETRY) or lost(connection, error):
-                raise
-            raise explain.failure(seed, part, error, applied=before) from None
