@@ -11,6 +11,8 @@ from harmonia_py.errors import FolderMissing, UsageError
 
 __all__ = ["Project", "find", "working_directory"]
 
+_PATTERNS = 'correct it, for example: sql_paths = ["./seed.sql", "./seeds/*.sql"]'
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -54,7 +56,8 @@ class Project:
         for name in names:
             found = found.get(name, {})
             if not isinstance(found, dict):
-                raise self._wrong(f"{'.'.join(names)} is no table")
+                name = ".".join(names)
+                raise self._wrong(f"{name} is no table", f"write it as [{name}]")
         return dict(found)
 
     def seeds(self) -> list[Path]:
@@ -67,7 +70,7 @@ class Project:
             return []
         patterns = settings.get("sql_paths", ["./seed.sql"])
         if not isinstance(patterns, list) or not all(isinstance(item, str) for item in patterns):
-            raise self._wrong("[db.seed] sql_paths is no list of texts")
+            raise self._wrong("[db.seed] sql_paths is no list of texts", _PATTERNS)
         found: list[Path] = []
         for pattern in patterns:
             found += [path for path in self._matches(pattern) if path not in found]
@@ -78,19 +81,18 @@ class Project:
             matches = sorted(self.supabase.glob(pattern.removeprefix("./")))
         except (ValueError, IndexError, NotImplementedError):
             raise self._wrong(
-                f"[db.seed] sql_paths: {pattern!r} is no pattern of files below {self.supabase}"
+                f"[db.seed] sql_paths: {pattern!r} is no pattern of files below {self.supabase}",
+                _PATTERNS,
             ) from None
         for path in matches:
             if path.is_dir():
-                raise self._wrong(f"[db.seed] sql_paths: {pattern!r} names the folder {path}")
+                raise self._wrong(
+                    f"[db.seed] sql_paths: {pattern!r} names the folder {path}", _PATTERNS
+                )
         return matches
 
-    def _wrong(self, what: str) -> UsageError:
-        hint = 'correct it, for example: sql_paths = ["./seed.sql", "./seeds/*.sql"]'
-        return UsageError(
-            f"{self.supabase / 'config.toml'}: {what}",
-            hint=hint if "sql_paths" in what else "correct it",
-        )
+    def _wrong(self, what: str, hint: str) -> UsageError:
+        return UsageError(f"{self.supabase / 'config.toml'}: {what}", hint=hint)
 
 
 def find(supabase_dir: Path | None = None, *, start: Path | None = None) -> Project:
