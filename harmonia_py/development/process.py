@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from harmonia_py.engines import catalogue, cluster
@@ -224,6 +225,9 @@ def delete(data: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(data.parent / "extensions", ignore_errors=True)
     (data.parent / "postgres.log").unlink(missing_ok=True)
+    if data.is_relative_to(SYSTEM):
+        with suppress(OSError):  # somebody else put something there
+            data.parent.rmdir()
 
 
 def port_in_use(port: int) -> bool:

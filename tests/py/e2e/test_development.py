@@ -242,6 +242,20 @@ def test_a_path_that_pg_ctl_would_give_to_a_shell_is_refused(project: Path) -> N
     assert development.up(project, port=free_port()).running
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_nothing_is_left_where_the_data_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, shared: bool
+) -> None:
+    monkeypatch.setattr(process, "SYSTEM", tmp_path)
+    data = tmp_path / "project" / "data"
+    data.mkdir(parents=True)
+    if shared:
+        (data.parent / "notes").touch()
+    process.delete(data)
+    assert not data.exists()
+    assert data.parent.exists() is shared
+
+
 def test_refuses_a_port_in_use(project: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
