@@ -87,6 +87,9 @@ as $$
 declare
     v_policy record;
 begin
+    -- REVOKE changes the row of a table in pg_class without locking the table. A vacuum that had
+    -- begun would wait for that row, and whoever alters the table next would wait for the vacuum.
+    execute pg_catalog.format('lock table only %s in access exclusive mode', p_table);
     -- The order makes every prefix fail closed: without privileges nothing is reachable, and
     -- permissive policies go before restrictive ones so that no step opens anything.
     execute pg_catalog.format(

@@ -1,20 +1,24 @@
-"""Clients that read all through a slow change of policies never see another tenant's rows."""
+"""A change of policies beside others at work: clients that read, and a vacuum that had begun."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
-from fix_database import as_user
+import pytest
+from fix_database import Connection, as_user
 
 from harmonia_py import migrations
 from harmonia_py.engines import Database
+from harmonia_py.policies import read_sources
 
 OWN, FOREIGN = "10000000-0000-4000-8000-000000000001", "20000000-0000-4000-8000-000000000002"
 USER = UUID("30000000-0000-4000-8000-000000000003")
+SOURCES = Path(__file__).resolve().parents[3] / "supabase" / "policies"
 
 TABLE = f"""
 create schema if not exists private;
@@ -109,3 +113,64 @@ def test_the_reader_notices_an_open_moment(plain_database: Database, tmp_path: P
     reader.stop.set()
     reader.join(timeout=20)
     assert reader.seen.get(1, 0) > 0
+
+
+def wait_for(connection: Connection, table: str) -> None:
+    """Return as soon as somebody waits for a lock on the table."""
+    for _ in range(400):
+        row = connection.execute(
+            "select exists (select from pg_locks where not granted and relation = %s::regclass)",
+            [table],
+        ).fetchone()
+        if row and row[0]:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"nobody waited for {table}")
+
+
+class Change(threading.Thread):
+    """Runs statements in one transaction and keeps what went wrong."""
+
+    def __init__(self, database: Database, statements: str) -> None:
+        super().__init__(daemon=True)
+        self.database, self.statements = database, statements
+        self.failure: psycopg.Error | None = None
+
+    def run(self) -> None:
+        try:
+            with self.database.connect() as connection:
+                connection.execute(self.statements.encode())
+        except psycopg.Error as error:
+            self.failure = error
+
+
+def analyze_beside(database: Database, tables: list[str], statements: str) -> Change:
+    """Change tables, each while somebody who has begun to analyze it does so to the end."""
+    change = Change(database, statements)
+    with database.connect() as vacuum:
+        # Locked in the other direction, so that each lock is given back by its savepoint.
+        for place, table in reversed(list(enumerate(tables))):
+            vacuum.execute(f"savepoint s{place}".encode())
+            vacuum.execute(f"lock table {table} in share update exclusive mode".encode())
+        change.start()
+        for place, table in enumerate(tables):
+            wait_for(vacuum, table)
+            vacuum.execute(f"analyze {table}".encode())
+            vacuum.execute(f"rollback to s{place}".encode())
+    change.join(timeout=30)
+    return change
+
+
+def test_policies_change_beside_a_vacuum_of_each_table(database: Database) -> None:
+    text = "".join(source.text for source in read_sources(SOURCES))
+    tables = re.findall(r"^call private\.lock_down\('(.+)'\)", text, re.MULTILINE)
+    assert len(tables) > 50
+    change = analyze_beside(database, tables, text)
+    assert not change.is_alive() and change.failure is None
+
+
+def test_a_change_that_revokes_first_is_noticed(database: Database) -> None:
+    revokes = "revoke all on table public.tags from anon; alter table public.tags owner to postgres"
+    with pytest.raises(psycopg.errors.DeadlockDetected):
+        change = analyze_beside(database, ["public.tags"], revokes)
+        raise change.failure or AssertionError("nobody waited in a circle")
