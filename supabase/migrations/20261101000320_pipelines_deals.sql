@@ -154,9 +154,6 @@ comment on column public.deals.owner_id is 'The member responsible; the `_own` p
 comment on column public.deals.team_id is 'The team responsible; the `_team` permissions.';
 comment on column public.deals.deleted_at is
 'In the bin since then. Set and cleared only by soft_delete() and restore().';
-create index deals_list_idx
-on public.deals (organization_id, created_at desc, id) include (owner_id, team_id)
-where deleted_at is null;
 create index deals_owner_idx
 on public.deals (organization_id, owner_id, created_at desc, id)
 where owner_id is not null;
@@ -173,6 +170,9 @@ where deleted_at is null;
 create index deals_board_idx
 on public.deals (organization_id, pipeline_id, stage_id, stage_entered_at desc, id)
 include (owner_id, team_id, deleted_at);
+create index deals_timeline_idx
+on public.deals (organization_id, created_at desc, id) include (owner_id, team_id)
+where deleted_at is null;
 call private.lock_down('public.deals');
 
 create trigger tg_deals__immutable_keys
@@ -345,14 +345,14 @@ comment on column public.deal_stage_history.team_id is 'Copied from the deal.';
 create index deal_stage_history_deal_idx
 on public.deal_stage_history (organization_id, deal_id, moved_at desc, id)
 include (owner_id, team_id);
-create index deal_stage_history_list_idx
-on public.deal_stage_history (organization_id, moved_at desc, id) include (owner_id, team_id);
 create index deal_stage_history_from_stage_idx
 on public.deal_stage_history (organization_id, from_stage_id)
 where from_stage_id is not null;
 create index deal_stage_history_to_stage_idx
 on public.deal_stage_history (organization_id, to_stage_id)
 where to_stage_id is not null;
+create index deal_stage_history_timeline_idx
+on public.deal_stage_history (organization_id, moved_at desc, id) include (owner_id, team_id);
 call private.lock_down('public.deal_stage_history');
 
 create trigger tg_deal_stage_history__immutable_keys

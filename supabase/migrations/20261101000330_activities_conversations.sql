@@ -82,9 +82,6 @@ comment on column public.activities.owner_id is 'The member responsible; the `_o
 comment on column public.activities.team_id is 'The team responsible; the `_team` permissions.';
 comment on column public.activities.deleted_at is
 'In the bin since then. Set and cleared only by soft_delete() and restore().';
-create index activities_list_idx
-on public.activities (organization_id, created_at desc, id) include (owner_id, team_id)
-where deleted_at is null;
 create index activities_owner_idx
 on public.activities (organization_id, owner_id, created_at desc, id)
 where owner_id is not null;
@@ -104,6 +101,9 @@ where deal_id is not null;
 create index activities_due_idx
 on public.activities (organization_id, due_at, id) include (owner_id, team_id)
 where status = 'open' and deleted_at is null;
+create index activities_timeline_idx
+on public.activities (organization_id, created_at desc, id) include (owner_id, team_id)
+where deleted_at is null;
 call private.lock_down('public.activities');
 
 create trigger tg_activities__immutable_keys
@@ -211,7 +211,7 @@ comment on column public.call_transcripts.team_id is 'Copied from the activity.'
 create index call_transcripts_activity_idx
 on public.call_transcripts (organization_id, activity_id, created_at desc, id)
 include (owner_id, team_id);
-create index call_transcripts_list_idx
+create index call_transcripts_timeline_idx
 on public.call_transcripts (organization_id, created_at desc, id) include (owner_id, team_id);
 call private.lock_down('public.call_transcripts');
 
@@ -289,9 +289,6 @@ comment on column public.conversations.owner_id is
 comment on column public.conversations.team_id is 'The team responsible; the `_team` permissions.';
 comment on column public.conversations.deleted_at is
 'In the bin since then. Set and cleared only by soft_delete() and restore().';
-create index conversations_list_idx
-on public.conversations (organization_id, created_at desc, id) include (owner_id, team_id)
-where deleted_at is null;
 create index conversations_owner_idx
 on public.conversations (organization_id, owner_id, created_at desc, id)
 where owner_id is not null;
@@ -315,6 +312,9 @@ where deleted_at is null;
 create index conversations_external_id_idx
 on public.conversations (organization_id, channel, external_id)
 where external_id is not null;
+create index conversations_timeline_idx
+on public.conversations (organization_id, created_at desc, id) include (owner_id, team_id)
+where deleted_at is null;
 call private.lock_down('public.conversations');
 
 create trigger tg_conversations__immutable_keys
@@ -404,11 +404,11 @@ comment on column public.messages.team_id is 'Copied from the conversation.';
 create index messages_conversation_idx
 on public.messages (organization_id, conversation_id, sent_at desc, id)
 include (owner_id, team_id);
-create index messages_list_idx
-on public.messages (organization_id, created_at desc, id) include (owner_id, team_id);
 create index messages_external_id_idx
 on public.messages (organization_id, external_id)
 where external_id is not null;
+create index messages_timeline_idx
+on public.messages (organization_id, created_at desc, id) include (owner_id, team_id);
 call private.lock_down('public.messages');
 
 create trigger tg_messages__immutable_keys

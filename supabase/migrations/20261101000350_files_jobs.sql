@@ -68,9 +68,6 @@ comment on column public.files.owner_id is 'The member responsible; the `_own` p
 comment on column public.files.team_id is 'The team responsible; the `_team` permissions.';
 comment on column public.files.deleted_at is
 'In the bin since then. Set and cleared only by soft_delete() and restore().';
-create index files_list_idx
-on public.files (organization_id, created_at desc, id) include (owner_id, team_id)
-where deleted_at is null;
 create index files_owner_idx
 on public.files (organization_id, owner_id, created_at desc, id)
 where owner_id is not null;
@@ -89,6 +86,9 @@ where deal_id is not null;
 create index files_activity_idx
 on public.files (organization_id, activity_id, created_at desc, id)
 where activity_id is not null;
+create index files_timeline_idx
+on public.files (organization_id, created_at desc, id) include (owner_id, team_id)
+where deleted_at is null;
 call private.lock_down('public.files');
 
 create trigger tg_files__immutable_keys
@@ -146,10 +146,10 @@ create table public.import_jobs (
 );
 comment on table public.import_jobs is 'A file of records to be taken in.';
 comment on column public.import_jobs.mapping is 'Which column of the file goes into which field.';
-create index import_jobs_list_idx
-on public.import_jobs (organization_id, created_at desc, id);
 create index import_jobs_file_idx on public.import_jobs (organization_id, file_id)
 where file_id is not null;
+create index import_jobs_timeline_idx
+on public.import_jobs (organization_id, created_at desc, id);
 call private.lock_down('public.import_jobs');
 
 create trigger tg_import_jobs__immutable_keys
@@ -245,10 +245,10 @@ create table public.export_jobs (
     constraint export_jobs_expires_at_check check (expires_at > created_at)
 );
 comment on table public.export_jobs is 'Data taken out in bulk: what, by whom, until when.';
-create index export_jobs_list_idx
-on public.export_jobs (organization_id, created_at desc, id);
 create index export_jobs_file_idx on public.export_jobs (organization_id, file_id)
 where file_id is not null;
+create index export_jobs_timeline_idx
+on public.export_jobs (organization_id, created_at desc, id);
 call private.lock_down('public.export_jobs');
 
 create trigger tg_export_jobs__immutable_keys
