@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ __all__ = [
     "Result",
     "apply",
     "check_syntax",
-    "execute_all",
+    "one_transaction",
     "reason",
     "reset_roles",
 ]
@@ -175,17 +175,36 @@ def _run(
 def _run_in_transaction(
     connection: Connection, migration: Migration, options: Options, tell: Listener, before: int
 ) -> bool:
+    with one_transaction(connection, migration, before) as run:
+        _lock_history(connection, migration, options, tell)
+        if history.find(connection, migration.version):
+            return False
+        _set_lock_timeout(connection, options.lock_timeout)
+        run()
+        history.insert(connection, migration)
+    return True
+
+
+@contextmanager
+def one_transaction(
+    connection: Connection, migration: Migration, before: int
+) -> Iterator[Callable[[], None]]:
+    """Yield what runs the file; what it does and its row in the history come about or neither.
+
+    Raises ``MigrationFailed``: with the place of a statement's error, or without one for what was
+    deferred to the commit. ``before`` files are committed.
+    """
     ran = False
+
+    def run() -> None:
+        nonlocal ran
+        _execute_all(connection, migration, before)
+        ran = True
+        reset_roles(connection)
+
     try:
         with connection.transaction():
-            _lock_history(connection, migration, options, tell)
-            if history.find(connection, migration.version):
-                return False
-            _set_lock_timeout(connection, options.lock_timeout)
-            execute_all(connection, migration, before)
-            ran = True
-            reset_roles(connection)
-            history.insert(connection, migration)
+            yield run
     except RETRY:
         raise
     except psycopg.Error as error:
@@ -195,7 +214,6 @@ def _run_in_transaction(
         # the history.
         last = migration.parts[-1] if migration.parts else Statement("", 0)
         raise explain.failure(migration, last, error, applied=before, placed=False) from None
-    return True
 
 
 def reset_roles(connection: Connection) -> None:
@@ -204,7 +222,7 @@ def reset_roles(connection: Connection) -> None:
     connection.execute("reset role")
 
 
-def execute_all(connection: Connection, migration: Migration, before: int) -> None:
+def _execute_all(connection: Connection, migration: Migration, before: int) -> None:
     """Send every statement without waiting for the one before, as the Supabase CLI does.
 
     Raises ``MigrationFailed`` with the place of an error; ``before`` files are committed.

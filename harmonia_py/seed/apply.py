@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-import psycopg
-
-from harmonia_py.connection import Connection, ConnectionOrDsn, lost, session
+from harmonia_py.connection import Connection, ConnectionOrDsn, session
 from harmonia_py.errors import FolderMissing, LockNotObtained, MigrationRefused
-from harmonia_py.migrations import explain, history
-from harmonia_py.migrations.apply import RETRY, execute_all, reason, reset_roles
+from harmonia_py.migrations import history
+from harmonia_py.migrations.apply import RETRY, one_transaction, reason, reset_roles
 from harmonia_py.migrations.files import Migration, read_sql, refuse_unsafe
-from harmonia_py.migrations.split import Statement, split_with_offsets
+from harmonia_py.migrations.split import split_with_offsets
 from harmonia_py.project import Project
 
 __all__ = ["Seeded", "apply"]
@@ -70,9 +68,8 @@ def _refuse(seed: Migration) -> None:
 def _apply_one(
     connection: Connection, seed: Migration, digest: str, *, again: bool, before: int
 ) -> str:
-    ran = False
     try:
-        with connection.transaction():
+        with one_transaction(connection, seed, before) as run:
             connection.execute("set local lock_timeout = '60s'")
             connection.execute(
                 "lock table supabase_migrations.seed_files in share row exclusive mode"
@@ -83,9 +80,7 @@ def _apply_one(
             if row and not again:
                 return "present" if row[0] == digest else "changed"
             connection.execute("set local lock_timeout = '4s'")
-            execute_all(connection, seed, before)
-            ran = True
-            reset_roles(connection)
+            run()
             connection.execute(
                 "insert into supabase_migrations.seed_files (path, hash) values (%s, %s)"
                 " on conflict (path) do update set hash = excluded.hash",
@@ -93,10 +88,4 @@ def _apply_one(
             )
     except RETRY as error:
         raise LockNotObtained(f"{seed.path.name}: {reason(error)}") from None
-    except psycopg.Error as error:
-        if not ran or lost(connection, error):
-            raise
-        # What was deferred to the commit, or the file did away with the history.
-        last = seed.parts[-1] if seed.parts else Statement("", 0)
-        raise explain.failure(seed, last, error, applied=before, placed=False) from None
     return "applied"
