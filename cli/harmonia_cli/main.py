@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -28,7 +29,7 @@ from harmonia_cli.commands import (
     verify,
     webhooks,
 )
-from harmonia_cli.output import usage_error
+from harmonia_cli.output import print_what_there_is_no_letter_for, usage_error
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -94,8 +95,18 @@ def _asked(arguments: list[str]) -> str:
     return " ".join(path)
 
 
+def _usage(error: Exception) -> int:
+    try:
+        return usage_error(error, sys.argv[1:], _asked(sys.argv[1:]))
+    except BrokenPipeError:
+        # Nobody reads any more; Python would say so once again as it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+
+
 def main() -> None:
     """Run the command line; ``harmonia_cli.start`` loads this for the ``harmonia`` script."""
+    print_what_there_is_no_letter_for()
     try:
         code = app(standalone_mode=False)
     except Exception as error:
@@ -103,7 +114,7 @@ def main() -> None:
         if type(error).__name__ == "Abort":  # Ctrl-C outside a command, or at a prompt
             code = 130
         elif hasattr(error, "format_message"):
-            code = usage_error(error, sys.argv[1:], _asked(sys.argv[1:]))
+            code = _usage(error)
         else:
             raise
     sys.exit(code)

@@ -7,9 +7,11 @@ Every command body runs inside :func:`command`, which turns a ``HarmoniaError`` 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -26,6 +28,7 @@ __all__ = [
     "OutputOption",
     "command",
     "emit",
+    "print_what_there_is_no_letter_for",
     "progress_bar",
     "stderr",
     "stdout",
@@ -74,6 +77,16 @@ OutputOption = Annotated[
         help="Result as text or as one JSON object.",
     ),
 ]
+
+
+def print_what_there_is_no_letter_for() -> None:
+    """Write what the output's encoding has no letter for as ``\\u6f22``, instead of failing on it.
+
+    A command has done its work by then; names are in any script, and a path may be no text.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None:
@@ -128,7 +141,7 @@ def command(output: OutputFormat) -> Iterator[None]:
     except HarmoniaError as error:
         _fail(error.code, error.message, error.hint, error.exit_code, output)
     except KeyboardInterrupt:
-        _fail("interrupted", "interrupted; nothing half done was kept", None, 130, output)
+        _fail("interrupted", "interrupted; what was complete stays, nothing is half written", None, 130, output)
     except (typer.Exit, typer.Abort):
         raise
     except UnicodeEncodeError:
