@@ -80,7 +80,7 @@ OutputOption = Annotated[
 
 
 def print_what_there_is_no_letter_for() -> None:
-    """Write what the output's encoding has no letter for as ``\\u6f22``, instead of failing on it.
+    """Write what the output's encoding has no letter for as an escape, instead of failing on it.
 
     A command has done its work by then; names are in any script, and a path may be no text.
     """
@@ -141,7 +141,13 @@ def command(output: OutputFormat) -> Iterator[None]:
     except HarmoniaError as error:
         _fail(error.code, error.message, error.hint, error.exit_code, output)
     except KeyboardInterrupt:
-        _fail("interrupted", "interrupted; what was complete stays, nothing is half written", None, 130, output)
+        _fail(
+            "interrupted",
+            "interrupted; what was complete stays, nothing is half written",
+            None,
+            130,
+            output,
+        )
     except (typer.Exit, typer.Abort):
         raise
     except UnicodeEncodeError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import struct
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -31,6 +33,7 @@ from harmonia_py.errors import (
     CheckFailed,
     FileDamaged,
     HarmoniaError,
+    NotWritable,
     Refused,
     ToolMissing,
     UsageError,
@@ -89,7 +92,9 @@ def create(url: str, folder: Path, key: bytes) -> Backup:
             "database": conn.info.dbname,
             "server_version": conn.info.server_version,
         }
-        path = folder / f"{conn.info.dbname}-{now:%Y%m%dT%H%M%S%fZ}{SUFFIX}"
+        # A name of a database may hold a slash.
+        name = quote(conn.info.dbname, safe=" ")
+        path = folder / f"{name}-{now:%Y%m%dT%H%M%S%fZ}{SUFFIX}"
         text = json.dumps(manifest).encode()
         with stream.sealed(path, key, header) as out:
             out.write(struct.pack(">I", len(text)) + text)
@@ -265,7 +270,7 @@ def prune(
     """Delete backups older than ``keep``, never the newest ``at_least`` of a database; return them.
 
     Age is what the file says of itself: an mtime does not survive a copy. What interrupted
-    backups left behind goes after a day.
+    backups left behind goes after a day. Raises :class:`NotWritable` for what cannot be deleted.
     """
     moment = now or datetime.now(UTC)
     databases: dict[str, list[Backup]] = {}
@@ -277,13 +282,26 @@ def prune(
         for old in backups[max(at_least, 1) :]
         if moment - old.created_at > keep
     ]
-    for path in folder.glob(f"*{SUFFIX}.partial"):
-        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        if moment - changed > timedelta(days=1):
-            gone.append(path)
+    gone += [
+        path
+        for path in folder.glob(f"*{SUFFIX}.partial")
+        if (changed := _changed(path)) is not None and moment - changed > timedelta(days=1)
+    ]
     for path in gone:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise NotWritable(f"cannot delete {path}: {error.strerror}") from None
     return gone
+
+
+def _changed(path: Path) -> datetime | None:
+    """Return when a file changed; None for what is none, or was renamed meanwhile: it is whole."""
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return None
+    return datetime.fromtimestamp(state.st_mtime, UTC) if stat.S_ISREG(state.st_mode) else None
 
 
 def _described(path: Path, manifest: dict[str, Any] | None) -> Backup:
@@ -300,10 +318,17 @@ def _described(path: Path, manifest: dict[str, Any] | None) -> Backup:
         path,
         created,
         database,
-        path.stat().st_size,
+        _size(path),
         len(tables) if tables is not None else None,
         sum(tables.values()) if tables is not None else None,
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:  # pruned by another
+        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None
 
 
 def _counts(conn: Connection) -> dict[str, int]:

@@ -115,7 +115,9 @@ def list_(folder: FolderOption, output: OutputOption = OutputFormat.text) -> Non
 @app.command()
 def prune(
     folder: FolderOption,
-    days: Annotated[int, typer.Option("--days", min=1, help="Keep backups this long.")] = 30,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=36_500, help="Keep backups this long.")
+    ] = 30,
     at_least: Annotated[
         int, typer.Option("--at-least", min=1, help="Keep this many, however old.")
     ] = 3,

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fix_database import make_engine
 from fix_killed import eventually, killable
+from psycopg import sql
 
 from harmonia_py import audit, dsn
 from harmonia_py.connection import session
@@ -133,6 +134,65 @@ def test_retention_by_age(database: Database, tmp_path: Path) -> None:
     gone = backup.prune(tmp_path, keep=timedelta(days=30), at_least=2, now=later)
     assert gone == [made[0].path]
     assert [b.path for b in backup.listing(tmp_path)] == [made[2].path, made[1].path, other]
+
+
+def test_what_else_lies_in_the_folder_stops_no_pruning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder, a link that leads nowhere, and a backup that becomes whole as one looks."""
+    (tmp_path / "a.hbk.partial").mkdir()
+    (tmp_path / "b.hbk.partial").symlink_to("/nowhere")
+    for name in ("c.hbk.partial", "d.hbk.partial"):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (0, 0))
+    glob = Path.glob
+
+    def and_then(folder: Path, pattern: str) -> list[Path]:
+        found = list(glob(folder, pattern))
+        (tmp_path / "d.hbk.partial").rename(tmp_path / "d.whole")
+        return found
+
+    monkeypatch.setattr(Path, "glob", lambda f, p: and_then(f, p) if "partial" in p else glob(f, p))
+    assert backup.prune(tmp_path, keep=timedelta(days=30)) == [tmp_path / "c.hbk.partial"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "a.hbk.partial",
+        "b.hbk.partial",
+        "d.whole",
+    ]
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.hbk.partial").write_bytes(b"x")
+    os.utime(tmp_path / "a.hbk.partial", (0, 0))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        with pytest.raises(NotWritable, match=r"cannot delete .*a\.hbk\.partial: Permission"):
+            backup.prune(tmp_path, keep=timedelta(days=30))
+    assert backup.prune(tmp_path, keep=timedelta(days=30)) == [tmp_path / "a.hbk.partial"]
+
+
+def test_a_slash_in_the_name_of_a_database_leads_to_no_other_folder(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with engine.database() as empty:
+        assert empty.admin_dsn is not None
+        url = dsn.replace(empty.admin_dsn, dbname=f"../{uuid4()}")
+        with session(empty.admin_dsn) as conn:
+            name = sql.Identifier(dsn.parse(url)["dbname"])
+            conn.execute(sql.SQL("create database {}").format(name))
+        try:
+            (tmp_path / "in").mkdir()
+            made = backup.create(url, tmp_path / "in", KEY)
+            assert made.path.parent == tmp_path / "in"
+            assert backup.listing(tmp_path / "in")[0].database == dsn.parse(url)["dbname"]
+            assert backup.verify(made.path, KEY).database == dsn.parse(url)["dbname"]
+        finally:
+            with session(empty.admin_dsn) as conn:
+                conn.execute(sql.SQL("drop database {}").format(name))
 
 
 def test_a_full_disk_leaves_no_backup(

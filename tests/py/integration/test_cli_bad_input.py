@@ -361,6 +361,7 @@ def test_a_working_directory_that_was_deleted(arguments: tuple[str, ...], tmp_pa
         (("up", "--port", "1"), "'--port'", "harmonia up --help"),
         (("migrate", "new"), "Missing argument", "harmonia migrate new --help"),
         (("seed", "generate", "--organizations", "many"), "integer", "seed generate --help"),
+        (("backup", "prune", "--folder", "/", "--days", "9999999999"), "'--days'", "prune --help"),
         (("migrate", "apply", "--no-such"), "--no-such", "harmonia migrate apply --help"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
