@@ -14,5 +14,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.stderr.write("error (interrupted): interrupted; what was complete stays, nothing is half written\n")
+        sys.stderr.write(
+            "error (interrupted): interrupted; what was complete stays, nothing is half written\n"
+        )
         sys.exit(130)

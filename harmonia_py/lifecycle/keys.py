@@ -18,22 +18,15 @@ from harmonia_py.secrets.providers import local
 
 __all__ = ["generate", "key_id", "load", "public_key", "sealing_key", "signed_by", "stream_key"]
 
-_READERS = {
-    "file": local.read_file,
-    "env": local.read_env,
-    "cmd": local.read_command,
-    "keyring": local.read_keyring,
-}
-
 
 def load(uri: str) -> Secret:
     """Return the 32 bytes that a URI names. Raises ``UsageError`` and ``KeyProviderError``."""
     scheme, separator, rest = uri.partition(":")
-    if not separator or scheme not in _READERS or not rest:
+    if not separator or scheme not in local.SCHEMES or not rest:
         raise UsageError(
             "a key is named by file:PATH, env:NAME, cmd:COMMAND or keyring:SERVICE/USER"
         )
-    return _READERS[scheme](rest)
+    return local.read(scheme, rest)
 
 
 def generate(path: Path) -> Secret:

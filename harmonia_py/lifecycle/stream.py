@@ -19,6 +19,7 @@ from typing import IO, Any
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 
+from harmonia_py.durable import sync_folder
 from harmonia_py.errors import FileDamaged, NotWritable
 
 __all__ = ["MAGIC", "Sealer", "opened", "read_header", "sealed", "writing"]
@@ -81,6 +82,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
+        sync_folder(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None

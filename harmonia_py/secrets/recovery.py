@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harmonia_py.durable import sync_folder
 from harmonia_py.errors import InvalidMasterKey, UsageError
 from harmonia_py.secrets import masterkey
 from harmonia_py.secrets.value import Secret
@@ -81,6 +82,8 @@ def write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
+        for path in written[:1]:
+            sync_folder(path)
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)

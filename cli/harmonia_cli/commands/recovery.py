@@ -43,6 +43,11 @@ def split(
             raise UsageError("no master key is named", hint="give --provider")
         key = local_master_key(provider)
         recipients = recipient or []
+        if len(set(recipients)) != len(recipients):
+            raise UsageError(
+                "a recipient is named twice",
+                hint="each copy needs a holder of its own: one identity may be lost",
+            )
         files: dict[str, bytes] = {}
         if shares:
             if recipients and len(recipients) != shares:

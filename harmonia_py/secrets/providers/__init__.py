@@ -20,19 +20,12 @@ from harmonia_py.secrets.value import Secret
 
 __all__ = ["KeyProvider", "LocalKey", "Rewraps", "local_master_key", "provider"]
 
-_LOCAL = {
-    "file": local.read_file,
-    "cmd": local.read_command,
-    "env": local.read_env,
-    "keyring": local.read_keyring,
-}
-
 
 def provider(uri: str) -> KeyProvider:
     """Return the provider that a URI names; cloud modules are imported only when used."""
     scheme, _, rest = uri.partition(":")
-    if scheme in _LOCAL and rest:
-        return LocalKey(_LOCAL[scheme](rest), scheme)
+    if scheme in local.SCHEMES and rest:
+        return LocalKey(local.read(scheme, rest), scheme)
     if scheme == "awskms" and rest:
         from harmonia_py.secrets.providers.aws import AwsKms
 
@@ -54,9 +47,9 @@ def provider(uri: str) -> KeyProvider:
 def local_master_key(uri: str) -> Secret:
     """Return the master key itself, for splitting; a cloud key cannot be exported."""
     scheme, _, rest = uri.partition(":")
-    if scheme not in _LOCAL or not rest:
+    if scheme not in local.SCHEMES or not rest:
         raise UsageError(
             "only a file:, cmd:, env: or keyring: master key can be exported; "
             "a key in a cloud service is recovered by that service"
         )
-    return _LOCAL[scheme](rest)
+    return local.read(scheme, rest)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import selectors
 import shlex
 import stat
 import subprocess
+import time
 from pathlib import Path
 
+from harmonia_py.durable import sync_folder
 from harmonia_py.errors import (
     InvalidMasterKey,
     KeyProviderDenied,
@@ -18,10 +22,32 @@ from harmonia_py.errors import (
 from harmonia_py.secrets import masterkey
 from harmonia_py.secrets.value import Secret
 
-__all__ = ["read_command", "read_env", "read_file", "read_keyring", "write_file"]
+__all__ = [
+    "SCHEMES",
+    "read",
+    "read_command",
+    "read_env",
+    "read_file",
+    "read_keyring",
+    "write_file",
+]
 
 COMMAND_TIMEOUT = 15.0
 _MAX_BYTES = 4096
+_SETTING = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
+_KEY = re.compile(r"hmk1_[A-Za-z0-9_-]{20}")
+
+
+def read(scheme: str, place: str) -> Secret:
+    """Return the key that one of the :data:`SCHEMES` names."""
+    if _KEY.search(place):
+        # Every error below names the place.
+        raise UsageError(
+            f"{scheme}: is followed by a key itself, not by where it is",
+            hint="others can read what a command line holds: replace this key, and name the place "
+            "of the new one, such as file:PATH",
+        )
+    return _READERS[scheme](place)
 
 
 def read_file(path: str) -> Secret:
@@ -108,11 +134,16 @@ def write_file(path: Path, key: Secret) -> None:
         raise UsageError(f"{path} exists and is not overwritten") from None
     except OSError as error:
         raise KeyProviderUnavailable(f"cannot create {path}: {error.strerror}") from None
-    with open(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(masterkey.text(key).encode() + b"\n")
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(masterkey.text(key).encode() + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        sync_folder(path)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key, which the next attempt would not overwrite
+        raise KeyProviderUnavailable(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_command(command: str) -> Secret:
@@ -123,15 +154,14 @@ def read_command(command: str) -> Secret:
         raise UsageError("the key command has an unclosed quote") from None
     if not argv:
         raise UsageError("the key command is empty", hint="write cmd:pass show harmonia")
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=COMMAND_TIMEOUT,
-            check=False,
+    if setting := _SETTING.match(argv[0]):
+        # Its value may be a secret, and every error below names what was run.
+        raise UsageError(
+            f"the key command begins with a setting ({setting[1]}=...), and no shell reads it",
+            hint=f"set {setting[1]} in the environment of Harmonia; the command inherits it",
         )
+    try:
+        status, printed = _printed(argv)
     except subprocess.TimeoutExpired:
         raise KeyProviderUnavailable(
             f"the key command {argv[0]} did not answer in {COMMAND_TIMEOUT:.0f} s"
@@ -140,9 +170,42 @@ def read_command(command: str) -> Secret:
         raise KeyProviderUnavailable(
             f"cannot run the key command {argv[0]}: {error.strerror}"
         ) from None
-    if done.returncode != 0:
-        raise KeyProviderDenied(f"the key command {argv[0]} ended with status {done.returncode}")
-    return masterkey.parse(done.stdout[:_MAX_BYTES])
+    if len(printed) > _MAX_BYTES:
+        raise InvalidMasterKey(
+            f"the key command {argv[0]} prints more than {_MAX_BYTES} bytes, which is no key"
+        )
+    if status != 0:
+        raise KeyProviderDenied(f"the key command {argv[0]} ended with status {status}")
+    if not printed.strip():
+        raise InvalidMasterKey(f"the key command {argv[0]} prints nothing")
+    return masterkey.parse(printed)
+
+
+def _printed(argv: list[str]) -> tuple[int, bytes]:
+    """Return status and output of a command, which is ended where it prints without end."""
+    deadline = time.monotonic() + COMMAND_TIMEOUT
+    data = b""
+    with (
+        subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process,
+        selectors.DefaultSelector() as waiting,
+    ):
+        try:
+            if process.stdout is None:
+                raise AssertionError("stdout is a pipe")
+            waiting.register(process.stdout, selectors.EVENT_READ)
+            while len(data) <= _MAX_BYTES:
+                if not waiting.select(max(deadline - time.monotonic(), 0)):
+                    raise subprocess.TimeoutExpired(argv, COMMAND_TIMEOUT)
+                block = os.read(process.stdout.fileno(), _MAX_BYTES + 1)
+                if not block:
+                    return process.wait(max(deadline - time.monotonic(), 0)), data
+                data += block
+            return 0, data
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def read_env(name: str) -> Secret:
@@ -173,3 +236,7 @@ def read_keyring(entry: str) -> Secret:
     if value is None:
         raise KeyProviderUnavailable(f"the keyring has no entry {entry}")
     return masterkey.parse(str(value).encode())
+
+
+_READERS = {"file": read_file, "cmd": read_command, "env": read_env, "keyring": read_keyring}
+SCHEMES = frozenset(_READERS)

@@ -309,6 +309,18 @@ def test_copies_are_written_whole_or_not_at_all(cli: Cli, tmp_path: Path) -> Non
             "--threshold", "2", code=2)  # fmt: skip
 
 
+def test_no_holder_counts_twice(cli: Cli, tmp_path: Path) -> None:
+    """Two copies that one lost identity takes away are one."""
+    one, two = (new_identity()[1] for _ in range(2))
+    words = ["keys", "recovery", "split", "--out", str(tmp_path / "copies"), "--recipient", one]
+    shares = ["--shares", "2", "--threshold", "2"]
+    for more in ([], shares):
+        done = cli.run(*words, "--recipient", one, *more, code=2)
+        assert b"named twice" in done.stderr and not (tmp_path / "copies").exists()
+    for more in ([], shares):
+        cli.run(*words, "--recipient", two, *more)
+
+
 def test_a_child_gets_its_secrets_and_nothing_of_ours(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
+import re
+import resource
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from json import dumps, loads
@@ -26,7 +30,8 @@ from harmonia_py.errors import (
     SecretError,
     UsageError,
 )
-from harmonia_py.secrets import KeyProvider, Secret, WrapContext, masterkey, provider
+from harmonia_py.lifecycle import keys, stream
+from harmonia_py.secrets import KeyProvider, Secret, WrapContext, masterkey, provider, recovery
 from harmonia_py.secrets.providers import LocalKey, Rewraps, local, local_master_key
 from harmonia_py.secrets.providers.aws import AwsKms
 from harmonia_py.secrets.providers.gcp import GcpKms, crc32c
@@ -177,6 +182,125 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "COMMAND_TIMEOUT", 0.1)
     with pytest.raises(KeyProviderUnavailable, match="did not answer"):
         provider("cmd:sleep 5")
+
+
+@pytest.mark.parametrize("then", ["", "; sleep 60", "; exit 3"])
+def test_a_command_that_prints_without_end_is_ended(then: str) -> None:
+    """All of it was kept in memory for as long as the command might take."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.monotonic()
+    with pytest.raises(InvalidMasterKey, match="prints more than 4096 bytes"):
+        provider(f"cmd:sh -c 'head -c 300000000 /dev/zero{then}'")
+    assert time.monotonic() - started < 5
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 50_000  # kB
+
+
+@pytest.mark.parametrize(
+    ("script", "refusal", "says"),
+    [
+        ("exit 0", InvalidMasterKey, "prints nothing"),
+        ("echo; echo", InvalidMasterKey, "prints nothing"),
+        ("echo secret >&2; exit 7", KeyProviderDenied, "ended with status 7"),
+        ("cat KEY; exit 1", KeyProviderDenied, "ended with status 1"),
+        ("cat KEY; cat KEY", InvalidMasterKey, "form hmk1"),
+        ("exec >&-; sleep 60", KeyProviderUnavailable, "did not answer in 1 s"),
+        ("cat KEY; sleep 60 & exit 0", KeyProviderUnavailable, "did not answer in 1 s"),
+    ],
+)
+def test_odd_commands(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    refusal: type[SecretError],
+    says: str,
+) -> None:
+    _file(tmp_path / "key")
+    monkeypatch.setattr(local, "COMMAND_TIMEOUT", 1.0)
+    script = script.replace("KEY", f"{tmp_path}/key").replace("sleep 60", "sleep 3")
+    with pytest.raises(refusal, match=says) as refused:
+        provider(f'cmd:sh -c "{script}"')
+    assert not re.search(r"secret|hmk1_[^.]", f"{refused.value} {refused.value.hint}")
+    # In parts, slowly, with what belongs to a terminal around it: still the key.
+    provider(f"cmd:sh -c 'head -c 9 {tmp_path}/key; sleep 0.2; tail -c +10 {tmp_path}/key; echo'")
+
+
+def test_what_was_given_by_mistake_is_not_repeated(tmp_path: Path) -> None:
+    """Errors end up in logs."""
+    text = masterkey.text(_file(tmp_path / "key"))
+    for uri in (f"file:{text}", f"env:{text}", f"cmd:{text}", f"cmd:echo {text}",
+                f"keyring:{text}/me", f"file:/keys/{text}", text,
+                "cmd:VAULT_TOKEN=hmk1_word pass show harmonia"):  # fmt: skip
+        for read in (provider, local_master_key, keys.load):
+            with pytest.raises(UsageError) as refused:
+                read(uri)
+            assert "hmk1_" not in f"{refused.value} {refused.value.hint}", uri
+    hint = "set VAULT_TOKEN in the environment"
+    with pytest.raises(UsageError, match="begins with a setting") as refused:
+        provider("cmd:VAULT_TOKEN=word pass show harmonia")
+    assert hint in (refused.value.hint or "")
+    (tmp_path / "hmk1_of_production").write_bytes((tmp_path / "key").read_bytes())
+    (tmp_path / "hmk1_of_production").chmod(0o600)
+    provider(f"file:{tmp_path}/hmk1_of_production")
+
+
+def test_no_half_a_key_is_left_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file in its place was never overwritten and never a key."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(KeyProviderUnavailable, match=r"cannot write .*key: No space"):
+            local.write_file(tmp_path / "key", masterkey.generate())
+    assert list(tmp_path.iterdir()) == []
+    _file(tmp_path / "key")
+    provider(f"file:{tmp_path}/key")
+
+
+def test_the_folder_of_a_new_key_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It exists nowhere else: a power cut must not take its name away."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    _file(tmp_path / "key")
+    recovery.write_copies(tmp_path / "copies", {"a": b"1", "b": b"2"})
+    with stream.writing(tmp_path / "backup") as file:
+        file.write(b"x")
+    assert synced == [
+        str(tmp_path / "key"),
+        str(tmp_path),
+        str(tmp_path / "copies" / "a"),
+        str(tmp_path / "copies" / "b"),
+        str(tmp_path / "copies"),
+        str(tmp_path / "backup.partial"),
+        str(tmp_path),
+    ]
+
+
+@pytest.mark.parametrize(("number", "whole"), [(22, True), (95, True), (5, False)])
+def test_a_file_system_that_cannot_sync_folders_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, whole: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with nullcontext() if whole else pytest.raises(KeyProviderUnavailable):
+        _file(tmp_path / "key")
+    assert (tmp_path / "key").exists() == whole
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
