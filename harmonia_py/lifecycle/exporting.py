@@ -77,7 +77,8 @@ def export_organization(
     of it is running.
     """
     identity = partial.Identity.of(organization_id, key, ndjson=ndjson)
-    had = partial.read(folder, identity, resume=resume)
+    # Before the database is asked for anything; what counts is what ``begun`` finds.
+    partial.read(folder, identity, resume=resume)
     with session(url) as status, session(url) as conn, conn.transaction():
         export_id = _register(status, organization_id)
         try:
@@ -86,29 +87,15 @@ def export_organization(
             about = catalog.organization(conn, organization_id)
             _check_whole(conn, organization_id, about["status"])
             job = _Job(conn, organization_id, folder, key, ndjson, identity)
-            partial.begin(folder, identity, had)
-            written = _tables(job, had, progress)
-            manifest = {
-                "format": FORMAT,
-                "organization": about,
-                "schema_version": catalog.schema_version(conn),
-                "exported_at": _scalar(conn, "select now()").isoformat(),
-                "encrypted": key is not None,
-                "tables": written.entries,
-                "people": _people(job),
-                "files": _files(conn, organization_id),
-                "audit": _audit(job),
-            }
-            text = json.dumps(manifest, indent=1, sort_keys=True).encode()
-            with _target(folder / MANIFEST, key) as out:
-                out.write(text)
+            with partial.begun(folder, identity, resume=resume) as had:
+                written = _tables(job, had, progress)
+                digest = _manifest(job, about, written)
+                partial.forget(folder)
         except BaseException as error:
             with suppress(psycopg.Error):
                 _finish(status, organization_id, export_id, "failed", error=type(error).__name__)
             raise
-        partial.forget(folder)
         rows = sum(entry["rows"] for entry in written.entries)
-        digest = hashlib.sha256(text).hexdigest()
         _finish(status, organization_id, export_id, "done", rows=rows, manifest=digest)
     return Exported(folder, len(written.entries), rows, digest, written.kept)
 
@@ -127,6 +114,25 @@ class _Job:
 class _Written:
     entries: list[dict[str, Any]]
     kept: int = 0
+
+
+def _manifest(job: _Job, about: dict[str, Any], written: _Written) -> str:
+    """Write the manifest, with which the export is complete; return its SHA-256."""
+    manifest = {
+        "format": FORMAT,
+        "organization": about,
+        "schema_version": catalog.schema_version(job.conn),
+        "exported_at": _scalar(job.conn, "select now()").isoformat(),
+        "encrypted": job.key is not None,
+        "tables": written.entries,
+        "people": _people(job),
+        "files": _files(job.conn, job.organization_id),
+        "audit": _audit(job),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    with _target(job.folder / MANIFEST, job.key) as out:
+        out.write(text)
+    return hashlib.sha256(text).hexdigest()
 
 
 def _check_whole(conn: Connection, organization_id: UUID, status: str) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from harmonia_py.errors import NotWritable
+from harmonia_py.errors import Busy, NotWritable
 
-__all__ = ["MANIFEST", "Entries", "Identity", "begin", "forget", "keep", "read"]
+__all__ = ["MANIFEST", "Entries", "Identity", "begun", "forget", "keep", "read"]
 
 MANIFEST = "manifest.json"
 _PARTIAL = "partial.json"
@@ -49,14 +53,40 @@ def read(folder: Path, identity: Identity, *, resume: bool) -> Entries:
     return _read(folder, identity) if folder.exists() else []
 
 
-def begin(folder: Path, identity: Identity, had: Entries) -> None:
-    """Make the folder. Raises :class:`NotWritable`."""
+@contextmanager
+def begun(folder: Path, identity: Identity, *, resume: bool) -> Iterator[Entries]:
+    """Make the folder, or go on in it, and keep it to ourselves; yield what it has already.
+
+    Raises what :func:`read` raises, and :class:`Busy` while another export writes into it.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "data").mkdir(exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=resume, mode=0o700)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
+        read(folder, identity, resume=resume)  # says more about what is there
         raise NotWritable(f"cannot create {folder}: {error.strerror}") from None
-    keep(folder, identity, had)
+    try:
+        _lock(folder, descriptor)
+        had = read(folder, identity, resume=True)
+        try:
+            (folder / "data").mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise NotWritable(f"cannot create {folder}: {error.strerror}") from None
+        keep(folder, identity, had)
+        yield had
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Busy(
+            f"another export writes into {folder}", hint="name another folder, or wait for it"
+        ) from None
+    except OSError:  # a file system without locks
+        return
 
 
 def _read(folder: Path, identity: Identity) -> Entries:

@@ -27,7 +27,7 @@ __all__ = ["MAGIC", "Sealer", "opened", "read_header", "sealed", "writing"]
 MAGIC = b"HXF1"
 BLOCK = 1 << 20
 _LONGEST = 1 << 20
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Sealer:
@@ -66,7 +66,8 @@ class Sealer:
 def writing(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file beside ``path`` that takes its place when the block is done, and is synced.
 
-    Raises :class:`NotWritable` when ``path`` exists, and for a full disk; nothing stays then.
+    It is ours and has mode 0600, whatever lay there. Raises :class:`NotWritable` when ``path``
+    exists, for a full disk and beside another writer of ``path``; nothing stays then.
     """
     if path.exists():
         raise NotWritable(f"{path} exists and is not overwritten")
@@ -77,18 +78,33 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         )
     partial = path.with_name(path.name + ".partial")
     try:
-        with os.fdopen(os.open(partial, _FLAGS, 0o600), "wb") as file:
+        # Left by an interrupted run, or put there by whoever wants to read what is written.
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, _FLAGS, 0o600)
+    except OSError as error:
+        raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+    ours = os.fstat(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if not _is(partial, ours):
+            raise NotWritable(f"{path} is being written by another process as well")
         partial.rename(path)
         sync_folder(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    finally:
+        if _is(partial, ours):
+            partial.unlink(missing_ok=True)
+
+
+def _is(path: Path, state: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), state)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

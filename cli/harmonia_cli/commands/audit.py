@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -185,28 +186,22 @@ def export(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write every event of an organization to a new file.
+    """Write every event of an organization to a new file, whole or not at all.
 
     Example: harmonia audit export --organization alder --out events.ndjson
     """
     with command(output):
         from harmonia_py.audit import export as exporting
-        from harmonia_py.errors import NotWritable, UsageError
+        from harmonia_py.errors import UsageError
+        from harmonia_py.lifecycle.stream import writing
 
         url = database_url(db_url)
-        try:
-            file = out.open("x", encoding="utf-8")
-        except FileExistsError:
-            raise UsageError(f"{out} exists and is not overwritten") from None
-        except OSError as error:
-            raise UsageError(f"cannot create {out}: {error.strerror}") from None
-        with file:
-            try:
-                count = exporting(url, organization, file)
-                file.flush()
-            except OSError as error:
-                out.unlink(missing_ok=True)
-                raise NotWritable(f"cannot write {out}: {error.strerror}") from None
+        if out.exists():
+            raise UsageError(f"{out} exists and is not overwritten")
+        with writing(out) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8")
+            count = exporting(url, organization, text)
+            text.detach()
         emit({"events": count, "path": str(out)}, output, lambda d: stdout.print(d["events"]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psycopg
 import pytest
@@ -12,6 +12,7 @@ from fix_database import Connection, as_user
 from harmonia_cli.main import app
 from typer.testing import CliRunner
 
+from harmonia_py import audit
 from harmonia_py.engines import Database, Engine
 
 OWNER = "e0000000-0000-4000-8000-000000000001"
@@ -77,7 +78,30 @@ def test_audit(run: Shell, key: str, tmp_path: Path) -> None:
     assert run("audit", "export", "--organization", ORG, "--out", str(tmp_path / "e"))["events"]
     again = run("audit", "export", "--organization", ORG, "--out", str(tmp_path / "e"), code=2)
     assert "not overwritten" in again["error"]["message"]
+    assert (tmp_path / "e").stat().st_mode & 0o777 == 0o600
+    lines = (tmp_path / "e").read_text(encoding="utf-8").splitlines()
+    assert all(json.loads(line) for line in lines)
     assert "payload.erased" in run.text("audit", "tail", "--organization", ORG)
+
+
+def test_an_audit_export_is_whole_or_not_there(
+    run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends in the middle would pass for all there is."""
+
+    def some(_: object, __: object, out: TextIO) -> int:
+        out.write('{"number": 1}\n' * 100_000)
+        raise psycopg.OperationalError("the connection is lost")
+
+    out = tmp_path / "e"
+    with monkeypatch.context() as patch:
+        patch.setattr(audit, "export", some)
+        failed = run("audit", "export", "--organization", ORG, "--out", str(out), code=1)
+    assert not failed["ok"] and list(tmp_path.iterdir()) == []
+    nowhere = run("audit", "export", "--organization", ORG, "--out", str(out / "e"), code=1)
+    assert nowhere["error"]["code"] == "path.not_writable"
+    written = run("audit", "export", "--organization", ORG, "--out", str(out))["events"]
+    assert written == len(out.read_text(encoding="utf-8").splitlines())
 
 
 def test_support(run: Shell) -> None:

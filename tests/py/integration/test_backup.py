@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fix_database import make_engine
+from fix_disk import full
 from fix_killed import eventually, killable
 from psycopg import sql
 
@@ -198,16 +199,7 @@ def test_a_slash_in_the_name_of_a_database_leads_to_no_other_folder(
 def test_a_full_disk_leaves_no_backup(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, flags: int, mode: int) -> int:
-        return os.open("/dev/full", os.O_WRONLY)
-
-    class Full:
-        open = staticmethod(full)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(os, name)
-
-    monkeypatch.setattr(stream, "os", Full())
+    full(monkeypatch)
     with pytest.raises(NotWritable, match="No space left"):
         backup.create(admin_of(database), tmp_path, KEY)
     assert list(tmp_path.iterdir()) == []

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from fix_database import Connection
+from fix_disk import full
 from fix_killed import eventually, killable
 
 from harmonia_py.connection import session
 from harmonia_py.engines import Database, Engine
 from harmonia_py.errors import Busy, FileDamaged, NotWritable, Refused
-from harmonia_py.lifecycle import catalog
+from harmonia_py.lifecycle import catalog, partial
 from harmonia_py.lifecycle.exporting import export_organization
 from harmonia_py.lifecycle.importing import import_organization, read_manifest
 
 KEY = bytes(range(32))
+OTHER = UUID("b0000000-0000-7000-8000-000000000001")
 OWNER = "e0000000-0000-4000-8000-000000000001"
 
 
@@ -206,6 +211,7 @@ def test_one_exporter_at_a_time(
 KILLED = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from harmonia_py.lifecycle.exporting import export_organization
 
@@ -235,16 +241,16 @@ def test_killed_in_the_middle_it_goes_on(
 def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(
     database: Database, elsewhere: Database, org: UUID, tmp_path: Path, name: str
 ) -> None:
-    """The device that is always full stands where one of the files is written first."""
     out = tmp_path / "out"
 
     def fill(table: str, _: int) -> None:
-        if table == "public.organizations":
-            (out / f"{name}.partial").unlink(missing_ok=True)
+        if table == "public.organizations" and name == "partial.json":
             (out / f"{name}.partial").symlink_to("/dev/full")
 
-    with pytest.raises(NotWritable, match="No space left"):
-        export_organization(database.owner_dsn, org, out, progress=fill)
+    with pytest.MonkeyPatch.context() as patch:
+        full(patch, name)
+        with pytest.raises(NotWritable, match="No space left"):
+            export_organization(database.owner_dsn, org, out, progress=fill)
     assert not (out / "manifest.json").exists()
     with session(database.owner_dsn) as conn:
         state = conn.execute(
@@ -252,11 +258,43 @@ def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(
             [org],
         ).fetchall()
     assert state == [("failed", "NotWritable")]
-    (out / f"{name}.partial").unlink(missing_ok=True)
+    (out / "partial.json.partial").unlink(missing_ok=True)
     done = export_organization(database.owner_dsn, org, out, resume=True)
     assert done.kept > 0
     import_organization(elsewhere.owner_dsn, out)
     assert prints(elsewhere, org) == prints(database, org)
+
+
+def test_a_folder_another_export_writes_into_is_waited_for(
+    database: Database, org: UUID, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    descriptor = os.open(out, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(Busy, match="another export writes into"):
+        export_organization(database.owner_dsn, org, out, resume=True)
+    assert list(out.iterdir()) == []
+    os.close(descriptor)
+    assert export_organization(database.owner_dsn, org, out, resume=True).rows
+
+
+def test_a_folder_made_at_the_same_time_is_not_shared(
+    database: Database, org: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one is complete by its word, with the other organization's rows in its files."""
+    out, read = tmp_path / "out", partial.read
+
+    def and_then(folder: Path, *given: Any, **options: Any) -> partial.Entries:
+        had = read(folder, *given, **options)
+        monkeypatch.setattr(partial, "read", read)
+        export_organization(database.owner_dsn, OTHER, out)
+        return had
+
+    monkeypatch.setattr(partial, "read", and_then)
+    with pytest.raises(NotWritable, match="holds a complete export"):
+        export_organization(database.owner_dsn, org, out)
+    assert read_manifest(out)["organization"]["id"] == str(OTHER)
 
 
 def test_nowhere_to_write_is_said(database: Database, org: UUID, tmp_path: Path) -> None:

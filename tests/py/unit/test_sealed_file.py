@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from fix_disk import full
 
 from harmonia_py.errors import FileDamaged, NotWritable
 from harmonia_py.lifecycle import stream
@@ -64,10 +66,41 @@ def test_another_key_opens_nothing(good: Path, key: bytes) -> None:
         b"".join(pieces)
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    """The device that is always full stands where the file would be written first."""
-    (tmp_path / "file.partial").symlink_to("/dev/full")
-    with pytest.raises(NotWritable, match="No space left"):
-        with stream.sealed(tmp_path / "file", KEY, {"kind": "test"}) as out:
-            out.write(os.urandom(4 << 20))
+def test_a_full_disk_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        full(patch)
+        with pytest.raises(NotWritable, match="No space left"):
+            with stream.sealed(tmp_path / "file", KEY, {"kind": "test"}) as out:
+                out.write(os.urandom(4 << 20))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_lies_where_it_is_written_first_is_not_written_into(tmp_path: Path) -> None:
+    """A link or an open file there would show what is written to whoever put it there."""
+    secret, theirs = b"everything", tmp_path / "theirs"
+    theirs.write_bytes(b"")
+    theirs.chmod(0o666)
+    beside = tmp_path / "file.partial"
+    for put in (Path.symlink_to, Path.hardlink_to):
+        put(beside, theirs)
+        with stream.writing(tmp_path / "file") as out:
+            out.write(secret)
+        assert theirs.read_bytes() == b""
+        assert (tmp_path / "file").read_bytes() == secret
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+        assert not beside.exists()
+        (tmp_path / "file").unlink()
+
+
+def test_of_two_writers_one_is_told(tmp_path: Path) -> None:
+    """Else the one that ends first puts the other's half in the place of the whole."""
+    path = tmp_path / "file"
+    with ExitStack() as second:
+        with pytest.raises(NotWritable, match="by another process"), stream.writing(path) as out:
+            out.write(b"first")
+            second.enter_context(stream.writing(path)).write(b"second")
+        assert not path.exists()
+    assert path.read_bytes() == b"second"
+    assert list(tmp_path.iterdir()) == [path]
