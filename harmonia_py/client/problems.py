@@ -54,7 +54,17 @@ def from_answer(body: Mapping[str, Any]) -> ApiError:
     if re.fullmatch(r"PT\d{3}", code):
         kind = _BY_STATUS.get(int(code[2:]), ApiError)
         return kind(message, hint=hint, server_code=details)
+    if re.fullmatch(r"[1-5]\d{2}", code):
+        # No word of PostgREST's: a gateway before it answered with a page of its own.
+        return _from_gateway(int(code), message)
     return _from_sqlstate(code, message, hint)
+
+
+def _from_gateway(status: int, message: str) -> ApiError:
+    if status == 429:
+        return RateLimited(message, server_code="gateway.429", retry_after=1)
+    kind = ApiUnavailable if status >= 500 else _BY_STATUS.get(status, ApiError)
+    return kind(message, server_code=f"gateway.{status}")
 
 
 def _from_sqlstate(code: str, message: str, hint: str | None) -> ApiError:

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from harmonia_py.errors import UsageError
+from harmonia_py.errors import ApiUnavailable, UsageError
 from harmonia_py.html import sanitize
 
-__all__ = ["MAX_PAGE", "apply_filters", "apply_order", "body", "plain"]
+__all__ = ["MAX_PAGE", "apply_filters", "apply_order", "body", "check_tokens", "plain", "rows"]
 
 #: Rows the server returns at most (PostgREST ``db-max-rows``).
 MAX_PAGE = 1000
 
 _OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "is", "in", "not_null"}
+
+
+def check_tokens(**tokens: str | None) -> None:
+    """Raise :class:`UsageError` for what no header can hold, such as the newline of a file.
+
+    Without a word of it: sent as it is, it would be in what goes wrong then.
+    """
+    for name, token in tokens.items():
+        if token and not re.fullmatch(r"[!-~]+", token):
+            raise UsageError(
+                f"{name} holds white space or something else that no token holds",
+                hint="a token that was read from a file often ends in a newline: strip it",
+            )
+
+
+def rows(data: Any) -> list[Any]:
+    """Return the rows of an answer.
+
+    Raises :class:`ApiUnavailable` for anything else: it came from between us and the server.
+    """
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise ApiUnavailable("what answered is not the server's API", server_code="no_rows")
+    return data
 
 
 def plain(value: Any) -> Any:

@@ -40,7 +40,11 @@ class Harmonia:
         rest_url: str | None = None,
         timeout: float = 30.0,
     ) -> None:
-        """Open the session; nothing is sent yet. ``timeout`` is in seconds."""
+        """Open the session; nothing is sent yet. ``timeout`` is in seconds.
+
+        Raises :class:`harmonia_py.errors.UsageError` for a key or token that no header can hold.
+        """
+        request.check_tokens(key=key, access_token=access_token, api_token=api_token)
         self._http = httpx.Client(timeout=timeout, http2=False)
         options = ClientOptions(httpx_client=self._http, auto_refresh_token=False)
         if access_token:
@@ -94,8 +98,8 @@ class Harmonia:
 
     def organizations(self) -> list[models.Organization]:
         """Return the organizations the caller belongs to."""
-        rows = self.send(self.supabase.table("organizations").select("*").order("name"))
-        return [models.Organization.model_validate(row) for row in rows.data]
+        answer = self.send(self.supabase.table("organizations").select("*").order("name"))
+        return [models.Organization.model_validate(row) for row in request.rows(answer.data)]
 
     def sign_in(self, email: str, password: str) -> None:
         """Sign in with a password (aal1). Raises what Supabase Auth raises."""
@@ -135,7 +139,7 @@ class Harmonia:
             return query.execute()
         except APIError as error:
             raise problems.from_answer(error.json()) from None
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise ApiUnavailable(
                 f"the server did not answer ({type(error).__name__})", server_code="no_answer"
             ) from None
@@ -166,10 +170,12 @@ class Records(Generic[R]):
         """
         if not 1 <= limit <= request.MAX_PAGE:
             raise UsageError(f"a page has 1 to {request.MAX_PAGE} records")
+        if offset < 0:
+            raise UsageError("a page begins at record 0 or later")
         query = self._select("*", filters, count=count)
         query = request.apply_order(query, order).range(offset, offset + limit - 1)
         answer = self._session.send(query)
-        items = [self._model.model_validate(row) for row in answer.data]
+        items = [self._model.model_validate(row) for row in request.rows(answer.data)]
         return Page(items, offset, answer.count if count else None)
 
     def all(
@@ -232,6 +238,7 @@ class Records(Generic[R]):
         return request.apply_filters(query, filters)
 
     def _one(self, answer: Any) -> R:
-        if len(answer.data) != 1:
+        rows = request.rows(answer.data)
+        if len(rows) != 1:
             raise problems.not_there()
-        return self._model.model_validate(answer.data[0])
+        return self._model.model_validate(rows[0])
