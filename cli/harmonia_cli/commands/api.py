@@ -93,7 +93,11 @@ def create(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Make a key from permissions the person holds, and print it once."""
+    """Make a key from permissions the person holds, and print it once.
+
+    Example: harmonia api-keys create --organization alder --as olga.owner@alder.example --name
+    import --permission contacts.read
+    """
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
@@ -123,7 +127,10 @@ def list_(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """List the keys of an organization: what they may do and when they were last used."""
+    """List the keys of an organization: what they may do and when they were last used.
+
+    Example: harmonia api-keys list --organization alder --as olga.owner@alder.example
+    """
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
@@ -142,7 +149,11 @@ def revoke(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """End a key and every token it was exchanged for, at once."""
+    """End a key and every token it was exchanged for, at once.
+
+    Example: harmonia api-keys revoke a0000000-0000-7000-8000-000000000009 --organization alder
+    --as olga.owner@alder.example
+    """
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
@@ -162,7 +173,10 @@ def reference(
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Write what is generated from the catalog: client models, TypeScript types, API reference."""
+    """Write what is generated from the catalog: client models, TypeScript types, API reference.
+
+    Example: harmonia reference --check
+    """
     with command(output):
         from harmonia_py import reference as generated
         from harmonia_py.connection import session

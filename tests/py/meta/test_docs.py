@@ -48,6 +48,15 @@ def test_every_command_and_option_explains_itself() -> None:
                 assert item.help, f"{path} {item.opts[0]} has no help"
 
 
+def test_every_command_has_an_example() -> None:
+    bare = [
+        path
+        for path, command in commands(typer.main.get_command(app), "harmonia").items()
+        if not getattr(command, "commands", None) and not reference.examples(command)
+    ]
+    assert not bare
+
+
 def test_every_example_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An example is parsed by the command that shows it, up to where the shell takes over."""
     seeded = {"alder": UUID("a0000000-0000-7000-8000-000000000001")}
