@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -29,7 +28,7 @@ from harmonia_cli.commands import (
     verify,
     webhooks,
 )
-from harmonia_cli.output import print_what_there_is_no_letter_for, usage_error
+from harmonia_cli.output import nobody_reads, print_what_there_is_no_letter_for, usage_error
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -99,8 +98,7 @@ def _usage(error: Exception) -> int:
     try:
         return usage_error(error, sys.argv[1:], _asked(sys.argv[1:]))
     except BrokenPipeError:
-        # Nobody reads any more; Python would say so once again as it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
         return 2
 
 

@@ -109,10 +109,8 @@ def consent(url: str, *, yes: bool, action: str) -> None:
     import sys
 
     where = dsn.redact(url)
-    if (
-        sys.stdin.isatty()
-        and sys.stderr.isatty()
-        and typer.confirm(f"{action} on {where}?", default=False, err=True)
-    ):
+    if all(
+        stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)
+    ) and typer.confirm(f"{action} on {where}?", default=False, err=True):
         return
     raise ConsentRequired(f"{action} would write to {where}, which is not this machine")

@@ -26,14 +26,17 @@ from harmonia_py.errors import HarmoniaError, NotWritable
 __all__ = [
     "OutputFormat",
     "OutputOption",
+    "check_stdout",
     "command",
     "emit",
+    "nobody_reads",
     "print_what_there_is_no_letter_for",
     "progress_bar",
     "stderr",
     "stdout",
     "usage_error",
     "working",
+    "write",
 ]
 
 # Controls but line feed and tab, and what turns the direction of the text around.
@@ -106,6 +109,36 @@ def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None
             f"the command did its work, and its result cannot be written: {error.strerror}",
             hint="send the output where there is room for it",
         ) from None
+
+
+def check_stdout() -> None:
+    """Raise ``NotWritable`` where stdout is closed, before what is written there is opened."""
+    if sys.stdout is None:
+        raise NotWritable("stdout is closed", hint="send the output to a file or a program")
+
+
+def write(data: bytes) -> None:
+    """Write bytes to stdout as they are, all of them.
+
+    Raises ``NotWritable`` where there is no room, and ends quietly where nobody reads any more.
+    """
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        nobody_reads()
+        raise typer.Exit(1) from None
+    except OSError as error:
+        nobody_reads()
+        raise NotWritable(
+            f"the result cannot be written: {error.strerror}",
+            hint="send the output where there is room for it",
+        ) from None
+
+
+def nobody_reads() -> None:
+    """Give up on stdout: what is left in its buffer would fail once more as Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def read_value(file: Path | None, *, keep_newline: bool, what: str) -> Secret:
     """Return a value from a file, stdin or a hidden prompt; one trailing newline is removed."""
     from harmonia_py.secrets import Secret
 
-    if file is None and sys.stdin.isatty():
+    if file is None and sys.stdin is not None and sys.stdin.isatty():
         first = getpass.getpass(f"{what}: ")
         if first != getpass.getpass("again: "):
             raise UsageError("the two entries differ; nothing was stored")
@@ -157,6 +157,8 @@ def read_input(file: Path | None) -> bytes:
     """Return what a file, or stdin, holds. Nothing is cut off: too much is refused."""
     if file is not None:
         return read_file(file)
+    if sys.stdin is None:
+        raise UsageError("stdin is closed", hint="name a file with --file, or pipe the input in")
     return _within(sys.stdin.buffer.read(_MAX_INPUT + 1), "the input")
 
 

@@ -187,7 +187,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _decoded(data: bytes) -> str:
     try:
-        return data.decode()
+        # Some editors put a mark at the beginning, which is no part of it.
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidSecret(
             "the input is not UTF-8", hint="set binary values one by one with secrets set"

@@ -19,7 +19,16 @@ from harmonia_cli.options import (
     consent,
     database_url,
 )
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.output import (
+    OutputFormat,
+    OutputOption,
+    check_stdout,
+    command,
+    emit,
+    stderr,
+    stdout,
+    write,
+)
 from harmonia_cli.vault import (
     IdentityOption,
     NameArgument,
@@ -200,14 +209,14 @@ def reveal(
     with command(output):
         if output is OutputFormat.json:
             raise UsageError("JSON output never holds a value", hint="leave --output out")
+        check_stdout()
         if sys.stdout.isatty() and not yes:
             raise UsageError("the value would stay on the screen", hint="pipe it, or add --yes")
         with open_store(db_url, provider, old_provider) as store:
             found = store.reveal(
                 organization, name, actor=operator(), purpose=purpose, version=version
             )
-        sys.stdout.buffer.write(found.value.reveal())
-        sys.stdout.buffer.flush()
+        write(found.value.reveal())
 
 
 @app.command(
@@ -468,9 +477,10 @@ def export(
     with command(OutputFormat.text):
         from harmonia_py.secrets import transfer
 
+        check_stdout()
         with open_store(db_url, provider, old_provider) as store:
             data, names = transfer.export_to(
                 store, organization, recipient or [], actor=operator(), purpose=purpose
             )
-        sys.stdout.buffer.write(data)
+        write(data)
         stderr.print(f"{len(names)} secrets exported")

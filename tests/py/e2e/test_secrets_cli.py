@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fix_cli import Done, harmonia
+from fix_cli import Done, command, environment, harmonia
 from fix_vault import ALDER, WORKER, VaultBench
 from harmonia_cli.main import app
 from typer.testing import CliRunner
@@ -25,16 +28,19 @@ class Cli:
     bench: VaultBench
     provider: str
 
-    def run(self, *words: str, given: bytes = b"", code: int = 0) -> Done:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "DATABASE_URL": self.bench.database.owner_dsn,
             "HARMONIA_MASTER_KEY_PROVIDER": self.provider,
             "HARMONIA_ORGANIZATION": str(ALDER),
             "NO_COLOR": "1",
         }
+
+    def run(self, *words: str, given: bytes = b"", code: int = 0) -> Done:
         if words[1] == "exec":  # it replaces its process
-            return harmonia(*words, env=environment, code=code)
-        result = CliRunner().invoke(app, words, input=given, env=environment)
+            return harmonia(*words, env=self.environment, code=code)
+        result = CliRunner().invoke(app, words, input=given, env=self.environment)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         done = Done(result.exit_code, result.stdout_bytes, result.stderr_bytes)
         assert done.code == code, (words, done)
@@ -173,6 +179,54 @@ def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
     cli.run(*words, given=export[:-40] + export[-30:], code=2)
     actions = [e.action for e in cli.bench.store.access_log(ALDER, "c")]
     assert actions.count("reveal") == 1
+
+
+def test_a_mark_at_the_beginning_of_an_import_is_no_part_of_it(cli: Cli) -> None:
+    for form, given in (("env", b"A=1\n"), ("json", b'{"a": "1"}')):
+        cli.run("secrets", "import", "--format", form, given=b"\xef\xbb\xbf" + given)
+        assert cli.run("secrets", "reveal", "a", "--purpose", "check").stdout == b"1"
+        cli.run("secrets", "delete", "a")
+        cli.run(
+            "secrets", "import", "--format", form, given=given.decode().encode("utf-16"), code=2
+        )
+
+
+def test_a_value_that_finds_no_way_out(cli: Cli) -> None:
+    """Said, counted as revealed only where it might have been, and never called exported."""
+    cli.run("secrets", "set", "a", given=VALUE)
+    recipient = new_identity()[1]
+    for words in (
+        ("secrets", "reveal", "a", "--purpose", "check the output"),
+        ("secrets", "export", "--recipient", recipient, "--purpose", "check the output"),
+    ):
+        shell = f"{shlex.join(command(*words))} "
+        for way, code, says in (
+            (">&-", 1, b"stdout is closed"),
+            ("> /dev/full", 1, b"No space left"),
+            ("| true", 0, b""),
+            ("> /dev/null", 0, None),
+        ):
+            before = len(cli.bench.store.access_log(ALDER, "a"))
+            done = subprocess.run(
+                ["/bin/sh", "-c", shell + way],
+                env=environment(cli.environment), capture_output=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == code and b"unexpected" not in done.stderr, (way, done)
+            assert VALUE not in done.stderr
+            if says is not None:
+                assert says in done.stderr and b"exported" not in done.stderr, (way, done)
+            recorded = len(cli.bench.store.access_log(ALDER, "a")) - before
+            assert (recorded > 0) == (way != ">&-"), way
+
+
+def test_an_input_that_is_closed(cli: Cli) -> None:
+    """As where a service starts a command without one."""
+    for words in (("secrets", "set", "a"), ("secrets", "import", "--format", "env")):
+        done = harmonia(*words, env=cli.environment, code=2, first=lambda: os.close(0))
+        assert b"stdin is closed" in done.stderr
+    elsewhere = {**cli.environment, "DATABASE_URL": "postgresql://db.example:5432/crm"}
+    done = harmonia("keys", "init", env=elsewhere, code=2, first=lambda: os.close(0))
+    assert b"which is not this machine" in done.stderr
 
 
 def test_keys_and_recovery(cli: Cli, tmp_path: Path) -> None:
