@@ -23,6 +23,7 @@ from harmonia_py.secrets.value import Secret
 
 __all__ = ["decrypt", "encrypt_to", "join", "new_identity", "open_backup", "split", "write_copies"]
 
+_SPLITS = "take shares that were made together: those of two splits give no key"
 _SHARE = re.compile(rb"hmr1_([0-9]{1,3})_([A-Za-z0-9_-]+)_([0-9a-f]{8})")
 
 
@@ -43,27 +44,60 @@ def split(key: Secret, *, shares: int, threshold: int) -> list[Secret]:
 
 
 def join(shares: Sequence[Secret]) -> Secret:
-    """Return the key of enough shares. Too few or foreign ones give another key: compare its id."""
-    parts: dict[bytes, bytearray] = {}
+    """Return the key of enough shares. Too few or foreign ones give another key: compare its id.
+
+    Raises :class:`InvalidMasterKey` where it can be told that they do not belong together.
+    """
+    parts: dict[int, bytearray] = {}
     thresholds = set()
-    for share in shares:
-        match = _SHARE.fullmatch(share.reveal().strip())
-        if match is None or _check(share.reveal().strip()[:-9]) != match[3]:
-            raise InvalidMasterKey("a share is damaged or is not one", hint="type it again")
-        thresholds.add(int(match[1]))
-        body = match[2] + b"=" * (-len(match[2]) % 4)
-        try:
-            raw = bytearray(base64.b64decode(body, altchars=b"-_", validate=True))
-        except binascii.Error:
-            raise InvalidMasterKey("a share is damaged") from None
-        parts[bytes(raw[-1:])] = raw
+    for place, share in enumerate(shares, 1):
+        threshold, raw = _share(share.reveal(), f"share {place} of {len(shares)}")
+        thresholds.add(threshold)
+        if parts.setdefault(raw[-1], raw) != raw:
+            raise InvalidMasterKey(
+                f"share {place} of {len(shares)} has the number of another and is not the same",
+                hint=_SPLITS,
+            )
+    if not parts:
+        raise InvalidMasterKey("no share was given", hint="name the files of the shares")
     if len(thresholds) != 1 or len({len(part) for part in parts.values()}) != 1:
-        raise InvalidMasterKey("the shares are of different keys")
-    if len(parts) < max(thresholds):
+        raise InvalidMasterKey("the shares are of different keys", hint=_SPLITS)
+    needed = thresholds.pop()
+    if len(parts) < needed:
         raise InvalidMasterKey(
-            f"{len(parts)} different shares were given, {max(thresholds)} are needed", hint=""
+            f"{len(parts)} different shares were given, {needed} are needed", hint=""
         )
-    return Secret(bytes(_module("pyshamir").combine(list(parts.values()))))
+    every = list(parts.values())
+    key = _combined(every)
+    # With one more than are needed it shows whether they belong together.
+    if len(every) > needed and _combined(every[:needed]) != key:
+        raise InvalidMasterKey("the shares do not belong together", hint=_SPLITS)
+    return Secret(key)
+
+
+def _share(text: bytes, which: str) -> tuple[int, bytearray]:
+    """Return how many shares are needed, and the share, whose last byte is its number."""
+    text = _bare(text)
+    match = _SHARE.fullmatch(text)
+    if match is None or _check(text[:-9]) != match[3]:
+        raise InvalidMasterKey(f"{which} is damaged or is not one", hint="type it again")
+    body = match[2] + b"=" * (-len(match[2]) % 4)
+    try:
+        raw = bytearray(base64.b64decode(body, altchars=b"-_", validate=True))
+    except binascii.Error:
+        raw = bytearray()
+    if len(raw) < 2 or int(match[1]) < 2:
+        raise InvalidMasterKey(f"{which} is damaged", hint="take another copy of it")
+    return int(match[1]), raw
+
+
+def _combined(parts: list[bytearray]) -> bytes:
+    return bytes(_module("pyshamir").combine(parts))
+
+
+def _bare(data: bytes) -> bytes:
+    """Return what a file holds without the mark that some editors put at its beginning."""
+    return data.removeprefix(b"\xef\xbb\xbf").strip()
 
 
 def write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -110,7 +144,7 @@ def encrypt_to(recipients: Sequence[str], data: Secret) -> bytes:
 def decrypt(identity: bytes, data: bytes) -> Secret:
     """Open an age file with an identity file's text (``AGE-SECRET-KEY-1...``)."""
     pyrage = _module("pyrage")
-    lines = [line.strip() for line in identity.decode("ascii", "replace").splitlines()]
+    lines = [line.strip() for line in _bare(identity).decode("ascii", "replace").splitlines()]
     texts = [line for line in lines if line and not line.startswith("#")]
     try:
         identities = [pyrage.x25519.Identity.from_str(text) for text in texts]
@@ -135,11 +169,11 @@ def new_identity() -> tuple[Secret, str]:
 def open_backup(files: Sequence[bytes], identity: bytes | None) -> Secret:
     """Return the master key in one age file or in enough shares (plain or age-encrypted)."""
     texts = []
-    for data in files:
-        armored = data.lstrip().startswith((b"-----BEGIN AGE", b"age-encryption.org"))
+    for data in map(_bare, files):
+        armored = data.startswith((b"-----BEGIN AGE", b"age-encryption.org"))
         if armored and identity is None:
             raise UsageError("the backup is encrypted: name the identity with --identity FILE")
-        texts.append(decrypt(identity, data) if armored and identity else Secret(data.strip()))
+        texts.append(decrypt(identity, data) if armored and identity else Secret(data))
     if len(texts) == 1 and texts[0].reveal().startswith(b"hmk1_"):
         return masterkey.parse(texts[0].reveal())
     return join(texts)

@@ -11,7 +11,7 @@ import typer
 from harmonia_cli.options import DatabaseUrlOption, database_url
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 from harmonia_cli.vault import IdentityOption, ProviderOption, RecipientOption, read_file
-from harmonia_py.errors import UsageError
+from harmonia_py.errors import MasterKeyMismatch, UsageError
 
 __all__ = ["app"]
 
@@ -101,7 +101,15 @@ def drill(
             [read_file(path) for path in files], read_file(identity) if identity else None
         )
         with Vault(dsn.connect(database_url(db_url), autocommit=True)) as vault:
-            state = KeyRing(LocalKey(key, "recovered")).check(vault)
+            try:
+                state = KeyRing(LocalKey(key, "recovered")).check(vault)
+            except MasterKeyMismatch as error:
+                # Not the hint about --provider: none was read.
+                raise MasterKeyMismatch(
+                    error.message,
+                    hint="take copies of the key that is needed; shares of two splits, or of two "
+                    "keys, give one that never was. Nothing was restored",
+                ) from None
         if restore is not None:
             write_file(restore, key)
         emit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -229,6 +230,11 @@ def test_an_input_that_is_closed(cli: Cli) -> None:
     assert b"which is not this machine" in done.stderr
 
 
+def _number(share: Path) -> int:
+    body = share.read_bytes().strip()[:-9].split(b"_", 2)[2]
+    return base64.urlsafe_b64decode(body + b"==")[-1]
+
+
 def test_keys_and_recovery(cli: Cli, tmp_path: Path) -> None:
     cli.bench.store.set(ALDER, "a", Secret("v"), actor=WORKER)
     key_id = masterkey.master_key_id(cli.bench.master_key)
@@ -254,6 +260,16 @@ def test_keys_and_recovery(cli: Cli, tmp_path: Path) -> None:
     files = [str(plain / f"share-{n}.txt") for n in (5, 2, 4)]
     cli.run("keys", "recovery", "drill", *files)
     cli.run("keys", "recovery", "drill", files[0], files[0], files[0], code=2)
+    # Of two splits: a key that never was, and nobody is sent to look for a provider.
+    again = tmp_path / "again"
+    cli.run("keys", "recovery", "split", "--out", str(again), "--shares", "5", "--threshold", "3")
+    # Numbers are random: not one that another share has.
+    taken = {_number(Path(file)) for file in files}
+    other = next(path for path in again.iterdir() if _number(path) not in taken)
+    mixed = [files[0], files[1], str(other)]
+    done = cli.run("keys", "recovery", "drill", *mixed, "--restore", str(tmp_path / "no"), code=1)
+    assert b"shares of two splits" in done.stderr and b"--provider" not in done.stderr
+    assert not (tmp_path / "no").exists()
     Path(files[0]).write_bytes(Path(files[0]).read_bytes().replace(b"hmr1_3", b"hmr1_2"))
     cli.run("keys", "recovery", "drill", *files, code=2)
     whole = tmp_path / "whole"
