@@ -13,6 +13,7 @@ from harmonia_py.errors import CouldNotVerify
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.mutation.scoring import Result, Score, Trial
 from harmonia_py.isolation.runner import laboratory
+from harmonia_py.isolation.workers import end_with_parent
 
 __all__ = ["share"]
 
@@ -76,6 +77,7 @@ def _gathered(crew: Sequence[Any], heard: Any, progress: Callable[[str], None]) 
 
 def _work(dsn: str, model: TenancyModel | None, timeout: float, following: Any, heard: Any) -> None:
     """Take one group of mutants after another until none is left."""
+    end_with_parent()
     try:
         with connect(dsn) as conn, laboratory(conn, model, timeout=timeout) as lab:
             trial = Trial(lab)

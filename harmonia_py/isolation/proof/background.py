@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,6 +18,7 @@ from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof.prover import Proof, prove_table, questions, unanswered
+from harmonia_py.isolation.workers import end_with_parent
 
 __all__ = ["merge", "proving"]
 
@@ -28,8 +30,9 @@ PATIENCE = 60.0
 def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list[Proof]]]:
     """Start proving; the yielded function returns the proofs, ``unknown`` where time ran out.
 
-    A fresh process: the solver is not made for threads, and a fork would share the database
-    connection.
+    In a process begun afresh: the solver is not made for threads, and a fork would share the
+    database connection. It stays for the next one who asks, because to begin it takes longer than
+    most questions.
     """
     # In a file, for what goes through a pipe waits for its reader: for ever where the process
     # cannot start (its program came through stdin) and the catalog is larger than the pipe.
@@ -37,11 +40,8 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         pickle.dump((catalog, model), written)
     file = Path(written.name)
     try:
-        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        pool.submit(_prepare, file)
+        pool = _begun(file)
         pending = {key: _ask(pool, key) for key in questions(catalog, model)}
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False)  # it ends with its last answer, and its memory is free
 
         def result() -> list[Proof]:
             wait(pending.values(), timeout=PATIENCE)
@@ -52,11 +52,44 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
         try:
             yield result
         finally:
-            # What is still asked fails with the process: to cancel it would be in the pool's way.
-            for process in processes:
-                process.terminate()
+            _leave(pool, finished=all(map(_is_answered, pending.values())))
     finally:
         file.unlink(missing_ok=True)
+
+
+#: The pool that nobody asks now, by the process that began it: a fork of it may not ask.
+_idle: dict[int, ProcessPoolExecutor] = {}
+
+
+def _begun(file: Path) -> ProcessPoolExecutor:
+    """Return a pool of one process that has been told what is asked about."""
+    known = _idle.pop(os.getpid(), None)
+    with suppress(BrokenProcessPool):  # it ended while nobody asked it
+        if known is not None:
+            known.submit(_prepare, file)
+            return known
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent)
+    pool.submit(_prepare, file)
+    return pool
+
+
+def _leave(pool: ProcessPoolExecutor, *, finished: bool) -> None:
+    """Keep a pool whose work is done; end another, and what it still works at."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    if finished:
+        with suppress(BrokenProcessPool):
+            pool.submit(_forget)
+            if _idle.setdefault(os.getpid(), pool) is pool:
+                return
+    pool.shutdown(wait=False)
+    for process in processes:
+        # What is still asked fails with the process: to cancel it would be in the pool's way.
+        process.terminate()
+
+
+def _is_answered(asked: Future[list[Proof]]) -> bool:
+    return asked.done() and not isinstance(asked.exception(), BrokenProcessPool)
 
 
 #: What the worker process keeps between two tables.
@@ -67,6 +100,10 @@ def _prepare(file: Path) -> None:
     catalog, model = pickle.loads(file.read_bytes())  # noqa: S301 - the parent's own, just written
     file.unlink(missing_ok=True)  # nothing is left should the parent be killed
     _worker.update(catalog=catalog, model=model, templates={})
+
+
+def _forget() -> None:
+    _worker.clear()
 
 
 def _prove(key: str) -> list[Proof]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +9,10 @@ import pytest
 from isolation_idioms import BASE, LEAKY, SOUND, UNDECIDED, build, model
 
 from harmonia_py.engines import Database
-from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.infer import infer, merge
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.model import load
-from harmonia_py.isolation.proof import background, prove, prove_table, proving
+from harmonia_py.isolation.proof import prove, prove_table
 
 
 @pytest.fixture
@@ -121,33 +116,3 @@ def test_a_hole_in_the_authorizer_takes_every_proof_away(database: Database) -> 
     said = merge(infer(catalog), load(root / "harmonia.toml"))
     proofs = prove_table(catalog, said, catalog.tables["public.contacts"])
     assert {p.status for p in proofs if p.role == "authenticated"} == {"refuted"}
-
-
-def test_the_background_gives_the_same_proofs(conn: Any) -> None:
-    build(conn, "notes", next(iter(SOUND.values())))
-    catalog = introspect(conn)
-    with proving(catalog, model(conn)) as proofs:
-        assert proofs() == prove(catalog, model(conn))
-
-
-def test_what_was_not_asked_in_time_is_unknown(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "PATIENCE", 0.0)
-    build(conn, "notes", next(iter(SOUND.values())))
-    with proving(introspect(conn), model(conn)) as proofs:
-        found = proofs()
-    assert {(p.status, p.reason) for p in found} == {("unknown", "the solver had no time left")}
-    coverage = (Coverage("public.notes", "table", "tested"),)
-    merged = background.merge(Report(findings=(), cells=(), coverage=coverage), found)
-    (item,) = merged.coverage
-    assert (item.status, "no time left" in item.reason) == ("tested", True)
-
-
-def test_a_process_that_ended_meanwhile_is_not_asked(conn: Any) -> None:
-    build(conn, "notes", next(iter(SOUND.values())))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert isinstance(pool.submit(os._exit, 0).exception(), BrokenProcessPool)
-        asked = background._ask(pool, "public.notes")
-    found = background._answer(introspect(conn), "public.notes", asked)
-    assert {(p.status, p.reason) for p in found} == {
-        ("unknown", "the solver's process ended early")
-    }
