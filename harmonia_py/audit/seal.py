@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterable
+import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,16 +124,51 @@ def check_receipts(path: Path) -> None:
 
 def _append(path: Path, line: str) -> None:
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        with path.open("ab", buffering=0) as file:
+            if not line:
+                return
+            end = file.seek(0, os.SEEK_END) if file.seekable() else None
+            # What a power cut left of an earlier receipt must not take this one with it.
+            text = ("" if end is None or _ends_a_line(path) else "\n") + line
+            try:
+                if file.write(text.encode()) != len(text.encode()):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if end is not None:
+                    os.fsync(file.fileno())
+            except OSError:
+                if end is not None:
+                    os.ftruncate(file.fileno(), end)
+                raise
     except OSError as error:
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def read_receipts(path: Path) -> list[Receipt]:
     """Return the receipts of a file. Raises :class:`UsageError` when it cannot be read."""
     try:
-        lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
-        return [Receipt(**json.loads(line)) for line in lines if line.strip()]
-    except (OSError, ValueError, TypeError) as error:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} holds no receipts: {type(error).__name__}") from None
+    return [_receipt(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _receipt(path: Path, number: int, line: str) -> Receipt:
+    try:
+        found = Receipt(**json.loads(line))
+        if type(found.number) is not int or not isinstance(found.digest, str):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError):
+        raise UsageError(
+            f"line {number} of {path} is not a receipt, or it was cut off",
+            hint="if a power cut left it, delete the line: each receipt stands for all seals "
+            "before it",
+        ) from None
+    return found
