@@ -14,7 +14,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
 from harmonia_py import audit, dsn
-from harmonia_py.connection import Connection
+from harmonia_py.connection import Connection, told
 from harmonia_py.engines import binaries
 from harmonia_py.errors import (
     CheckFailed,
@@ -75,7 +75,7 @@ def create(url: str, folder: Path, key: bytes) -> Backup:
     with pg_dump's own words.
     """
     now = datetime.now(UTC)
-    with dsn.connect(url) as conn:
+    with _connected(url) as conn:
         tool = _tool("pg_dump", conn.info.server_version // 10_000)
         conn.execute("set transaction isolation level repeatable read, read only")
         snapshot = _value(conn, "select pg_export_snapshot()")
@@ -154,7 +154,7 @@ def restore(path: Path, key: bytes, url: str) -> Backup:
     _check_roles(url, manifest["roles"])
     _ensure_empty(url)
     _run_restore(tool, url, rest)
-    with dsn.connect(url) as conn:
+    with _connected(url) as conn:
         found, expected = _counts(conn), manifest["tables"]
         wrong = sorted(
             name for name in {*found, *expected} if found.get(name) != expected.get(name)
@@ -167,6 +167,12 @@ def restore(path: Path, key: bytes, url: str) -> Backup:
     if not report.ok:
         raise CheckFailed(f"the audit record does not verify: {report.found[0].message}")
     return _described(path, manifest)
+
+
+@contextmanager
+def _connected(url: str, *, autocommit: bool = False) -> Iterator[Connection]:
+    with dsn.connect(url, autocommit=autocommit) as conn, told(url, conn):
+        yield conn
 
 
 def _opened(path: Path, key: bytes) -> tuple[dict[str, Any], Iterator[bytes]]:
@@ -218,7 +224,7 @@ def _run_restore(tool: str, url: str, pieces: Iterator[bytes]) -> None:
 
 def _check_roles(url: str, wanted: list[str]) -> None:
     """Refuse a server that lacks roles: a dump speaks of them and does not hold them."""
-    with dsn.connect(dsn.replace(url, dbname="postgres")) as conn:
+    with _connected(dsn.replace(url, dbname="postgres")) as conn:
         there = {row[0] for row in conn.execute("select rolname from pg_roles")}
     missing = [name for name in wanted if name not in there]
     if missing:
@@ -233,14 +239,15 @@ def _check_roles(url: str, wanted: list[str]) -> None:
 
 def _ensure_empty(url: str) -> None:
     name = dsn.parse(url).get("dbname", "")
-    with dsn.connect(dsn.replace(url, dbname="postgres"), autocommit=True) as conn:
+    with _connected(dsn.replace(url, dbname="postgres"), autocommit=True) as conn:
         exists = conn.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
         if exists is None:
-            conn.execute(
-                sql.SQL("create database {} template template0").format(sql.Identifier(name))
-            )
-            return
-    with dsn.connect(url) as conn:
+            # Made meanwhile by another restore: then it is as any that exists.
+            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                conn.execute(
+                    sql.SQL("create database {} template template0").format(sql.Identifier(name))
+                )
+    with _connected(url) as conn:
         count = _value(conn, statements.load("user_objects"))
         if count:
             raise Refused(

@@ -40,7 +40,9 @@ def _value(error: psycopg.Error) -> Refused:
     elif rule:
         what = f"a value is not allowed: it breaks the rule {rule}"
     else:
-        what = f"a value is not allowed: {error.diag.message_primary}"
+        # Without the server's words it was refused before it was sent: by its zero byte.
+        why = error.diag.message_primary or "PostgreSQL keeps no such text"
+        what = f"a value is not allowed: {why}"
     return Refused(
         what,
         code="value.refused",

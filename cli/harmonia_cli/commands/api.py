@@ -52,6 +52,7 @@ def token(
 
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn, organizations, tokens
+        from harmonia_py.connection import told
         from harmonia_py.errors import UsageError
         from harmonia_py.postgrest import companion
 
@@ -66,7 +67,7 @@ def token(
         url = db_url or _development().dsn_as("postgres")
         if not dsn.is_loopback(url):
             raise UsageError("development tokens are for databases on this machine")
-        with dsn.connect(url) as connection:
+        with dsn.connect(url) as connection, told(url, connection):
             claims = tokens.user_claims(
                 keys.user_id(connection, as_),
                 as_,
@@ -101,10 +102,11 @@ def create(
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
+        from harmonia_py.connection import told
 
         url = database_url(db_url)
         consent(url, yes=yes, action="making an API key")
-        with dsn.connect(url) as connection:
+        with dsn.connect(url) as connection, told(url, connection):
             made = keys.create(
                 connection,
                 email=as_,
@@ -134,8 +136,10 @@ def list_(
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
+        from harmonia_py.connection import told
 
-        with dsn.connect(database_url(db_url)) as connection:
+        url = database_url(db_url)
+        with dsn.connect(url) as connection, told(url, connection):
             found = keys.list_keys(connection, email=as_, organization_id=organization)
         emit({"api_keys": [asdict(key) for key in found]}, output, _print_keys)
 
@@ -157,10 +161,11 @@ def revoke(
     with command(output):
         from harmonia_py import api_keys as keys
         from harmonia_py import dsn
+        from harmonia_py.connection import told
 
         url = database_url(db_url)
         consent(url, yes=yes, action="revoking an API key")
-        with dsn.connect(url) as connection:
+        with dsn.connect(url) as connection, told(url, connection):
             keys.revoke(connection, email=as_, organization_id=organization, api_key_id=api_key_id)
         emit({"revoked": str(api_key_id)}, output, lambda data: stdout.print("revoked"))
 

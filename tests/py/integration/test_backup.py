@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,7 +21,14 @@ from psycopg import sql
 from harmonia_py import audit, dsn
 from harmonia_py.connection import session
 from harmonia_py.engines import Database, Engine, binaries
-from harmonia_py.errors import FileDamaged, HarmoniaError, NotWritable, Refused, ToolMissing
+from harmonia_py.errors import (
+    DatabaseRefused,
+    FileDamaged,
+    HarmoniaError,
+    NotWritable,
+    Refused,
+    ToolMissing,
+)
 from harmonia_py.isolation import runner
 from harmonia_py.isolation.model import load
 from harmonia_py.lifecycle import backup, catalog, stream
@@ -233,6 +243,43 @@ def test_restored_on_another_server_it_stands(
             assert report.ok and report.sealed_events > 0
     finally:
         another.close()
+
+
+def test_a_role_that_may_not_is_told_so(database: Database, tmp_path: Path) -> None:
+    url, role = admin_of(database), f"r{uuid4().hex}"
+    theirs = dsn.replace(url, user=role, password="x")
+    made = backup.create(url, tmp_path, KEY)
+    with session(url) as conn:
+        conn.execute(sql.SQL("create role {} login password 'x'").format(sql.Identifier(role)))
+        try:
+            with pytest.raises(DatabaseRefused, match="permission denied for"):
+                backup.create(theirs, tmp_path, KEY)
+            with pytest.raises(DatabaseRefused, match="permission denied to create database"):
+                backup.restore(made.path, KEY, dsn.replace(theirs, dbname=role))
+        finally:
+            conn.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+    assert list(tmp_path.iterdir()) == [made.path]
+
+
+def test_of_several_restores_at_once_one_is_done(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = admin_of(database)
+    made = backup.create(url, tmp_path, KEY)
+    target = dsn.replace(url, dbname=f"r{uuid4().hex}")
+    together, check = Barrier(3, timeout=30), backup._check_roles
+
+    def checked(*given: Any) -> None:
+        check(*given)
+        together.wait()
+
+    monkeypatch.setattr(backup, "_check_roles", checked)
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(backup.restore, made.path, KEY, target) for _ in range(3)]
+        failures = [run.exception() for run in runs]
+    assert failures.count(None) == 1, failures
+    assert all(isinstance(failure, HarmoniaError | None) for failure in failures), failures
+    assert everything(target) == everything(url)
 
 
 def test_nowhere_to_write_and_nothing_to_write_with(

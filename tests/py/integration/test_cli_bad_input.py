@@ -27,6 +27,9 @@ from harmonia_py.engines import Database
 SECRET = "not-the-passw0rd"
 
 
+ANY = "a0000000-0000-7000-8000-000000000009"
+
+
 class Harmonia:
     """Runs a command twice, for a person and for a machine, and holds both to the same story."""
 
@@ -351,6 +354,25 @@ def test_a_working_directory_that_was_deleted(arguments: tuple[str, ...], tmp_pa
     )
     assert done.answer["code"] == "project.folder_missing"
     assert "working directory" in done.answer["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("api-keys", "list", "--organization", ANY, "--as", "olga.owner@alder.example"),
+        ("api-keys", "revoke", ANY, "--organization", ANY, "--as", "olga.owner@alder.example"),
+        ("token", "--as", "olga.owner@alder.example", "--secret-env", "SIGNING"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_database_without_users_is_told_so(
+    plain_database: Database, arguments: tuple[str, ...]
+) -> None:
+    with plain_database.connect_admin() as conn:
+        conn.execute("drop table auth.users cascade")
+    env = {"DATABASE_URL": plain_database.owner_dsn, "SIGNING": "x" * 32}
+    error = fix_cli.answer(*arguments, env=env, code=1)
+    assert error["code"] == "database.refused" and "migrate status" in error["hint"], error
 
 
 @pytest.mark.parametrize(
