@@ -27,6 +27,7 @@ __all__ = [
     "OldProviderOption",
     "ProviderOption",
     "RecipientOption",
+    "load_key",
     "make_store",
     "make_vault",
     "open_register",
@@ -118,6 +119,15 @@ def make_store(url: str, provider: str | None, old_provider: str | None = None) 
     return SecretStore(make_vault(url), KeyRing(*providers))
 
 
+def load_key(uri: str) -> Secret:
+    """Return a key that is kept outside the database, in a process that keeps it to itself."""
+    from harmonia_py.lifecycle import keys
+    from harmonia_py.secrets.process import harden
+
+    harden()
+    return keys.load(uri)
+
+
 def make_vault(url: str) -> Vault:
     """Return the door to the sealed tables, with a connection of its own."""
     from harmonia_py import dsn
@@ -140,7 +150,9 @@ def operator() -> Actor:
 def read_value(file: Path | None, *, keep_newline: bool, what: str) -> Secret:
     """Return a value from a file, stdin or a hidden prompt; one trailing newline is removed."""
     from harmonia_py.secrets import Secret
+    from harmonia_py.secrets.process import harden
 
+    harden()
     if file is None and sys.stdin is not None and sys.stdin.isatty():
         first = getpass.getpass(f"{what}: ")
         if first != getpass.getpass("again: "):

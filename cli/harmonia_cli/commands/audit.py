@@ -18,6 +18,7 @@ from harmonia_cli.options import (
     database_url,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
+from harmonia_cli.vault import load_key
 
 __all__ = ["app"]
 
@@ -49,7 +50,9 @@ def keygen(
     """
     with command(output):
         from harmonia_py.lifecycle import keys
+        from harmonia_py.secrets.process import harden
 
+        harden()
         key = keys.generate(path)
         data = {"public_key": keys.key_id(keys.sealing_key(key).public_key())}
         emit(data, output, lambda d: stdout.print(d["public_key"], highlight=False))
@@ -78,7 +81,7 @@ def seal(
 
         url = database_url(db_url)
         consent(url, yes=yes, action="seal the audit record")
-        signing = keys.sealing_key(keys.load(key))
+        signing = keys.sealing_key(load_key(key))
         if receipts is not None:
             # A seal without its receipt proves less: so not at all.
             check_receipts(receipts)

@@ -11,6 +11,7 @@ import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout, working
+from harmonia_cli.vault import load_key
 
 __all__ = ["app"]
 
@@ -47,7 +48,7 @@ def create(
     with command(output):
         from harmonia_py.lifecycle import backup, keys
 
-        url, opened = database_url(db_url), keys.stream_key(keys.load(key), "backup")
+        url, opened = database_url(db_url), keys.stream_key(load_key(key), "backup")
         with working("dumping and encrypting"):
             done = backup.create(url, folder, opened)
         emit(_plain(done), output, _print_one)
@@ -62,7 +63,7 @@ def verify(file: FileArgument, key: KeyOption, output: OutputOption = OutputForm
     with command(output):
         from harmonia_py.lifecycle import backup, keys
 
-        opened = keys.stream_key(keys.load(key), "backup")
+        opened = keys.stream_key(load_key(key), "backup")
         with working("reading the whole file"):
             done = backup.verify(file, opened)
         emit(_plain(done), output, _print_one)
@@ -93,7 +94,7 @@ def restore(
 
         url = database_url(into)
         consent(url, yes=yes, action="restore a backup")
-        opened = keys.stream_key(keys.load(key), "backup")
+        opened = keys.stream_key(load_key(key), "backup")
         with working("proving the file, restoring, comparing"):
             done = backup.restore(file, opened, url)
         emit(_plain(done), output, _print_one)

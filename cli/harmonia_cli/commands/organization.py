@@ -17,6 +17,7 @@ from harmonia_cli.options import (
     database_url,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
+from harmonia_cli.vault import load_key
 
 __all__ = ["app"]
 
@@ -58,7 +59,7 @@ def export(
             database_url(db_url),
             organization,
             out,
-            key=keys.stream_key(keys.load(key), "export") if key else None,
+            key=keys.stream_key(load_key(key), "export") if key else None,
             resume=resume,
             progress=lambda name, rows: stderr.print(f"{rows:>10} {name}", style="dim"),
         )
@@ -94,7 +95,7 @@ def import_(
         done = import_organization(
             url,
             folder,
-            key=keys.stream_key(keys.load(key), "export") if key else None,
+            key=keys.stream_key(load_key(key), "export") if key else None,
             progress=lambda name, rows: stderr.print(f"{rows:>10} {name}", style="dim"),
         )
         emit(asdict(done), output, lambda d: stdout.print(f"{d['rows']} rows imported"))

@@ -37,8 +37,10 @@ def split(
     """
     with command(output):
         from harmonia_py.secrets import Secret, masterkey, recovery
+        from harmonia_py.secrets.process import harden
         from harmonia_py.secrets.providers import local_master_key
 
+        harden()
         if not provider:
             raise UsageError("no master key is named", hint="give --provider")
         key = local_master_key(provider)
@@ -92,11 +94,13 @@ def drill(
     with command(output):
         from harmonia_py import dsn
         from harmonia_py.secrets.keyring import KeyRing
+        from harmonia_py.secrets.process import harden
         from harmonia_py.secrets.providers import LocalKey
         from harmonia_py.secrets.providers.local import write_file
         from harmonia_py.secrets.recovery import open_backup
         from harmonia_py.secrets.vault import Vault
 
+        harden()
         key = open_backup(
             [read_file(path) for path in files], read_file(identity) if identity else None
         )

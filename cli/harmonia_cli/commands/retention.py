@@ -27,6 +27,7 @@ from harmonia_cli.output import (
     stderr,
     stdout,
 )
+from harmonia_cli.vault import load_key
 from harmonia_py.errors import CheckFailed, Refused
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def run(
             emit([asdict(d) for d in due], output, _print_plan)
             return
         consent(url, yes=yes, action="delete organizations for good")
-        signing = keys.sealing_key(keys.load(key))
+        signing = keys.sealing_key(load_key(key))
         sizes = {d.organization_id: d.rows for d in due}
         # Named, it says itself why it cannot be purged. Unnamed, what a schedule purged or an
         # interrupted run left is certified too.

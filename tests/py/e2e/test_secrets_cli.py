@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -180,6 +181,37 @@ def test_import_and_export(cli: Cli, tmp_path: Path) -> None:
     cli.run(*words, given=export[:-40] + export[-30:], code=2)
     actions = [e.action for e in cli.bench.store.access_log(ALDER, "c")]
     assert actions.count("reveal") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("audit", "seal", "--key", "KEY"), 0),
+        (("backup", "verify", "/dev/null", "--key", "KEY"), 1),
+        (("organization", "import", "/nowhere", "--key", "KEY"), 1),
+        (("retention", "run", "--key", "KEY"), 0),
+        (("keys", "recovery", "split", "--provider", "KEY", "--out", "OUT", "--shares", "2",
+          "--threshold", "2"), 0),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_whoever_reads_a_key_keeps_it_to_itself(
+    cli: Cli, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    """No core dump: the key command inherits the limit, and gives the key only below it."""
+    key = tmp_path / "give"
+    key.write_text(
+        "import resource, sys\n"
+        "if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0): sys.exit(9)\n"
+        f"print({masterkey.text(masterkey.generate())!r})\n"
+    )
+    given = {"KEY": f"cmd:{sys.executable} {key}", "OUT": str(tmp_path / "out")}
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    done = harmonia(
+        *(given.get(word, word) for word in words), env=cli.environment, code=code,
+        first=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),
+    )  # fmt: skip
+    assert b"ended with status 9" not in done.stderr
 
 
 def test_a_mark_at_the_beginning_of_an_import_is_no_part_of_it(cli: Cli) -> None:
