@@ -129,7 +129,7 @@ def verify(
         from harmonia_py.lifecycle import keys
 
         url, known = database_url(db_url), read_receipts(receipts) if receipts else ()
-        signer = keys.public_key(public_key) if public_key else None
+        signer = keys.public_key(public_key) if public_key is not None else None
         with working("recomputing every digest"):
             report = verifying(url, organization_id=organization, public_key=signer, receipts=known)
         emit({**asdict(report), "verified": report.ok}, output, _print_report)

@@ -59,7 +59,7 @@ def export(
             database_url(db_url),
             organization,
             out,
-            key=keys.stream_key(load_key(key), "export") if key else None,
+            key=keys.stream_key(load_key(key), "export") if key is not None else None,
             resume=resume,
             progress=lambda name, rows: stderr.print(f"{rows:>10} {name}", style="dim"),
         )
@@ -95,7 +95,7 @@ def import_(
         done = import_organization(
             url,
             folder,
-            key=keys.stream_key(load_key(key), "export") if key else None,
+            key=keys.stream_key(load_key(key), "export") if key is not None else None,
             progress=lambda name, rows: stderr.print(f"{rows:>10} {name}", style="dim"),
         )
         emit(asdict(done), output, lambda d: stdout.print(f"{d['rows']} rows imported"))

@@ -180,12 +180,12 @@ def certificate_(
         from harmonia_py.lifecycle import keys, retention
 
         signed = retention.certificate(database_url(db_url), organization)
-        if public_key:
+        if public_key is not None:
             retention.check_certificate(signed, keys.public_key(public_key))
         emit(
-            {**_certified(signed), "verified": bool(public_key)},
+            {**_certified(signed), "verified": public_key is not None},
             output,
             lambda d: stdout.print(json.dumps(json.loads(d["certificate"]), indent=2)),
         )
-        if not public_key:
+        if public_key is None:
             stderr.print("the signature was not checked: give --public-key", style="dim")

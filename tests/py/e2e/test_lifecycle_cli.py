@@ -104,6 +104,24 @@ def test_an_audit_export_is_whole_or_not_there(
     assert written == len(out.read_text(encoding="utf-8").splitlines())
 
 
+def test_an_empty_variable_is_no_leaving_out(run: Shell, tmp_path: Path) -> None:
+    """An unset ``"$KEY"`` wrote an export in the clear, and an unset ``"$PUBLIC"`` verified it."""
+    out = str(tmp_path / "e")
+    for words in (
+        ("organization", "export", "--organization", ORG, "--out", out, "--key", ""),
+        ("organization", "import", out, "--key", ""),
+        ("audit", "verify", "--public-key", ""),
+        ("retention", "run", "--key", "", "--organization", ORG),
+    ):
+        assert run(*words, code=2)["error"]["code"] == "usage", words
+    assert list(tmp_path.iterdir()) == []
+    # Not every organization that is due.
+    run("retention", "run", "--key", "env:NONE", "--organization", "", code=1)
+    # Left out, each means what it says.
+    assert run("organization", "export", "--organization", ORG, "--out", out)["rows"]
+    assert not run("audit", "verify")["signatures"]
+
+
 def test_support(run: Shell) -> None:
     unknown = run("support", "staff", "add", ORG, code=1)
     assert "does not exist" in unknown["error"]["message"]
