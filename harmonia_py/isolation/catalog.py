@@ -32,7 +32,8 @@ __all__ = [
 class Column:
     """One column; ``type`` is ``format_type`` output, ``base`` the type under a domain.
 
-    ``digits`` are the precision and the scale of a bounded numeric.
+    ``digits`` are the precision and the scale of a bounded numeric. ``collation`` is one that takes
+    texts for equal that are not the same.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Column:
     digits: tuple[int, int] | None = None
     domain_checks: tuple[str, ...] = ()
     comment: str | None = None
+    collation: str | None = None
     privileges: frozenset[tuple[str, str]] = frozenset()
 
     @property

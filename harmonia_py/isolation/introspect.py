@@ -289,6 +289,7 @@ def _column(item: dict[str, Any], usage: set[str]) -> Column:
         digits=digits,
         domain_checks=tuple(_inner(c) for c in item["domain_checks"] or ()),
         comment=item["comment"],
+        collation=item["collation"],
         privileges=frozenset(p for p in _pairs(item["privileges"]) if p[0] in usage),
     )
 

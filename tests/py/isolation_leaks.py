@@ -13,7 +13,15 @@ SQL = "language sql stable security definer set search_path = ''"
 PLPGSQL = "language plpgsql stable security definer set search_path = ''"
 _ID = "00000000-0000-0000-0000-0000000000"
 #: What everybody may say of himself.
-_META = {"id": f"{_ID}b1", "org_id": f"{_ID}0b", "nothing": None}
+_META = {
+    "id": f"{_ID}b1",
+    "org_id": f"{_ID}0b",
+    "nothing": None,
+    "shouted": f"{_ID}B1",
+    "sure": "t",
+    "one": 1,
+    "exact": 1.0,
+}
 _ROWS = f"""
 insert into auth.users (id) values ('{_ID}a1'), ('{_ID}b1'), ('{_ID}c1');
 insert into public.orgs values ('{_ID}0a'), ('{_ID}0b');

@@ -13,6 +13,7 @@ from harmonia_py.isolation.infer.claims import compared_with_columns
 from harmonia_py.isolation.infer.variables import setters
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.likeness import comparable
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
 from harmonia_py.isolation.references import References
@@ -100,6 +101,8 @@ class Belonging:
         given = [z3.Not(key.null) for key in keys]
         for key, name in zip(keys, fk.ref_columns, strict=True):
             ref = parent.column(name)
+            if not comparable(ref.value, key.value):
+                continue
             same = z3.And(ref.value == key.value, z3.Not(ref.null))
             self.world.facts.append(z3.Implies(z3.And(*given), same))
         return parent
@@ -117,11 +120,12 @@ class Belonging:
     def is_caller_by_id(self, user: Term) -> list[Any]:
         """Return the formulas under which a column holds the caller's id, or a claim like it."""
         return [_is(user, self.world.uid)] + [
-            _is(user, term)
+            _is(user, said)
             for path, term in self.world.claims.items()
             if path != "clock"
             and path.split(".")[0] not in (*_ADDRESSES, *_USER_WRITABLE)
             and (not path.startswith("setting:") or self.made(path) == "user")
+            for said in (term, *self.world.casts_of(term))
         ]
 
     def made(self, path: str) -> str | None:
@@ -187,7 +191,8 @@ class Belonging:
                 or f"{path}.*" in self.model.claims
                 or (not self.model.memberships and path != "clock")
             ):
-                yield path, term
+                for said in (term, *self.world.casts_of(term)):
+                    yield path, said
 
     def _shares_tenant(self, user: Term) -> list[Any]:
         """People see people they share a tenant with, whatever lets them into it."""

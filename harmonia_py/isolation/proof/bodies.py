@@ -251,7 +251,7 @@ class Body:
         before = self.records.pop(name, None) or getattr(self.variables.get(name), "fields", None)
         known = Fields() if before is None or isinstance(before, Row) else before
         rest = known.rest if isinstance(known, Fields) else None
-        fresh = self.world.fresh(name, never_null=True)
+        fresh = self.world.fresh(name, never_null=True, exact=False)
         return name, replace(fresh, fields=Fields({**known, field: value}, rest))
 
     def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
@@ -284,12 +284,10 @@ class Body:
         self.world.facts += [z3.Implies(f, r.when) for f, r in zip(flags, rows, strict=True)]
         merged = []
         for column, name in enumerate(names):
-            value = self.world.fresh(name)
+            value = self.world.one_of(name, (row.columns[column][1] for row in rows))
             for flag, row in zip(flags, rows, strict=True):
                 term = self.world.as_value(row.columns[column][1])
-                self.world.facts.append(
-                    z3.Implies(flag, z3.And(value.value == term.value, value.null == term.null))
-                )
+                self.world.facts.append(z3.Implies(flag, self.world.is_one(value, term)))
             self.world.facts.append(z3.Or(value.null, *flags))
             merged.append(value)
         return merged, self.world.boolean(z3.Or(*flags) if flags else False)
@@ -312,7 +310,9 @@ class Body:
                 break
         if record is not None:
             self.records.pop(record, None)
-            self.variables[record] = self.world.fresh(record)  # the last row, whichever it was
+            self.variables[record] = self.world.fresh(
+                record, exact=False
+            )  # the last row, whichever it was
         return path
 
     def _take(self, target: dict[str, Any], row: Alternative) -> None:

@@ -6,19 +6,33 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 
-__all__ = ["alike", "cuts", "is_yes", "keeps", "spoken"]
+__all__ = ["INTEGERS", "alike", "canonical", "cuts", "is_yes", "keeps", "plain", "spoken"]
 
-#: Casts that keep apart what was apart.
-_SAME = frozenset({"uuid", "text", "varchar", "bpchar", "regclass", "jsonb", "json", "int4", "int8",
-                   "int2", "timestamptz", "_uuid", "_text"})  # fmt: skip
-_WHOLE = frozenset({"int2", "int4", "int8"})
-_NUMBERS = _WHOLE | {"smallint", "integer", "bigint", "int"}
+#: Types that have two names.
+_NAMES = {
+    "smallint": "int2",
+    "integer": "int4",
+    "int": "int4",
+    "bigint": "int8",
+    "boolean": "bool",
+    "character varying": "varchar",
+    "character": "bpchar",
+    "decimal": "numeric",
+    "double precision": "float8",
+    "real": "float4",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+}
+INTEGERS = frozenset({"int2", "int4", "int8"})
+_NUMBERS = INTEGERS | {"smallint", "integer", "bigint", "int"}
 _CUTTING = frozenset('name "char" character char bpchar date time real float4 float8'.split()) | {
     "double precision",
     "time without time zone",
 }
+#: Types of which equal values are one text, and the text is of no other value.
+_TOLD = INTEGERS | {"uuid", "text", "varchar", "bool", "name"}
 #: Types of columns that a cast to a whole number rounds.
-_BROKEN = ("numeric", "double precision", "real", "money")
+_BROKEN = ("numeric", "double precision", "real", "float", "money")
 _WORDS = re.compile(r"[^\W\d][\w.:/*@-]*(?: [^\W\d]+)*")
 _UUID = re.compile(r"[0-9a-f]{32}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -39,10 +53,31 @@ def is_yes(text: str) -> bool:
 
 
 def keeps(kind: str | None, name: str) -> bool:
-    """Whether a cast from a type (None: unknown) to one called ``name`` keeps values apart."""
-    if name in _WHOLE and kind is not None and kind.startswith(_BROKEN):
-        return False
-    return name in _SAME and not (kind == "jsonb" and name in ("text", "varchar"))
+    """Whether a cast from a type (None: unknown) to one called ``name`` tells as much as before.
+
+    Then one is written as the other is. A text is written in many ways that one uuid, number or
+    document comes of: of two that are cast to the same, nothing says that they were the same.
+    """
+    kind, name = plain(kind), plain(name) or ""
+    if name in ("text", "varchar"):
+        return kind is None or kind in _TOLD or "." in kind
+    return kind == name or (kind in INTEGERS and name in INTEGERS)
+
+
+def plain(kind: str | None) -> str | None:
+    """Return the one name of a type that has two."""
+    return _NAMES.get(kind, kind) if kind else kind
+
+
+def canonical(text: str, name: str) -> str:
+    """Return how PostgreSQL writes a literal of a type, which may be written in other ways."""
+    said = text.strip()
+    if plain(name) in INTEGERS and re.fullmatch(r"[+-]?\d+", said, re.ASCII):
+        return str(int(said))
+    digits = said.lower().removeprefix("{").removesuffix("}").replace("-", "")
+    if name == "uuid" and _UUID.fullmatch(digits):
+        return "-".join(digits[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+    return text
 
 
 def cuts(kind: str | None, to: str) -> bool:
@@ -57,8 +92,8 @@ def alike(text: str) -> object:
 
     A number, a uuid, a text of citext or of another collation is written in more than one way.
     """
-    plain = unicodedata.normalize("NFKD", text).strip().casefold()
-    said = "".join(c for c in plain if not unicodedata.combining(c))
+    folded = unicodedata.normalize("NFKD", text).strip().casefold()
+    said = "".join(c for c in folded if not unicodedata.combining(c))
     try:
         number = Decimal(said)
         return number if number.is_finite() else None

@@ -11,10 +11,15 @@ import z3
 from pglast import ast as pg_ast
 from pglast import enums, parse_sql
 
-from harmonia_py.isolation.catalog import Composite
-from harmonia_py.isolation.proof.casts import keeps, spoken
+from harmonia_py.isolation.proof.casting import Casting
+from harmonia_py.isolation.proof.casts import INTEGERS
+from harmonia_py.isolation.proof.likeness import (
+    PLAIN,
+    alike_of,
+    likeness,
+)
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.sets import Sets, is_own
+from harmonia_py.isolation.proof.sets import is_own
 from harmonia_py.isolation.proof.terms import (
     NO,
     PARTS,
@@ -22,9 +27,9 @@ from harmonia_py.isolation.proof.terms import (
     Alternative,
     Arguments,
     Array,
-    Fields,
     Term,
     World,
+    common,
     truth,
 )
 from harmonia_py.isolation.references import elements
@@ -34,9 +39,8 @@ ast: Any = pg_ast
 
 __all__ = ["Translator", "expression"]
 
-_INTEGERS = {"int2", "int4", "int8"}
 #: Types of what names no key of a JSON document, but a place in an array.
-_PLACES = _INTEGERS | {"smallint", "integer", "bigint"}
+_PLACES = INTEGERS | {"smallint", "integer", "bigint"}
 _CLOCK = {"now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"}
 _JSON = {"->", "->>", "#>", "#>>"}
 #: What gives another value each time.
@@ -60,7 +64,7 @@ def expression(text: str) -> Any:
     return statement.targetList[0].val
 
 
-class Translator(Sets):
+class Translator(Casting):
     """Turn expression trees into terms; queries and functions are the two other halves."""
 
     def __init__(
@@ -126,82 +130,10 @@ class Translator(Sets):
             if hasattr(value, name):
                 self.world.quoted.add(str(getattr(value, name)))
                 said = self.world.literal(str(getattr(value, name)))
-                return replace(said, kind="numeric") if name == "fval" else said
+                if name != "fval":
+                    return said
+                return Term(alike_of("numeric", said.value), NO, kind="numeric")
         return self.world.unknown("constant")
-
-    def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
-        text = getattr(getattr(node.arg, "val", None), "sval", None)
-        if node.typeName.arrayBounds and text is not None and text.startswith("{"):
-            return self.listed(text)
-        if isinstance(node.arg, ast.RowExpr):
-            composite = self._composite([n.sval for n in node.typeName.names], scope)
-            if composite is not None and len(composite) == len(node.arg.args or ()):
-                return self._composed(composite, node.arg, scope)
-        inner = self.any(node.arg, scope)
-        name = node.typeName.names[-1].sval
-        if isinstance(inner, Array):
-            return self._cast_each(inner, node.typeName, name)
-        if node.typeName.typmods:
-            return self.world.apply(f"::{name}", [inner])
-        if isinstance(node.arg, ast.A_Const):
-            said = spoken(str(getattr(node.arg.val, "sval", "")))
-            if name == "bool" and said is not None:
-                return self.world.boolean(said)
-            if name in ("date", "name"):
-                return inner  # only a cast of what is longer cuts something off
-        if isinstance(node.arg, ast.A_Expr) and name in _INTEGERS and node.arg.name:
-            if node.arg.name[-1].sval not in _JSON:
-                return self.world.apply(f"::{name}", [inner])  # which may round
-        return self._cast(inner, name)
-
-    def listed(self, text: str) -> Array:
-        """Return the set that an array written out as a text holds."""
-        if "{" in text[1:]:
-            # Of more dimensions; ANY looks at all that is in them.
-            return Array(lambda: [Alternative(YES, (("", self.world.unknown("an array")),))])
-        found = [self.world.literal(e) for e in elements(text)]
-        return Array(lambda: [Alternative(YES, (("", e),)) for e in found], listed=True)
-
-    def _cast_each(self, inner: Array, to: Any, name: str) -> Array:
-        def cast(term: Term) -> Term:
-            if to.typmods:
-                return self.world.apply(f"::{name}", [term])
-            return self._cast(term, name)
-
-        return Array(
-            lambda: [
-                Alternative(e.when, tuple((n, cast(t)) for n, t in e.columns[:1]))
-                for e in inner.elements()
-            ],
-            listed=inner.listed,
-        )
-
-    def _cast(self, value: Term, name: str) -> Term:
-        if name in ("bool", "boolean"):
-            return self.world.as_bool(value)
-        if value.is_bool and name in _INTEGERS:
-            one, zero = self.world.number(1).value, self.world.number(0).value
-            return Term(z3.If(value.value, one, zero), value.null)
-        if value.is_bool:
-            value = self.world.as_value(value)
-        if not keeps(value.kind, name):
-            return self.world.apply(f"::{name}", [value])
-        return replace(value, kind=name)
-
-    def _composite(self, names: list[str], scope: Scope) -> Composite | None:
-        known = self.world.catalog.composites
-        if len(names) > 1:
-            return known.get(".".join(names))
-        path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
-        return next((known[key] for s in path if (key := f"{s}.{names[0]}") in known), None)
-
-    def _composed(self, composite: Composite, node: Any, scope: Scope) -> Term:
-        """Return a row as a value of a composite type: each field becomes what its attribute is."""
-        fields = {
-            name: self._cast(self.term(argument, scope), kind)
-            for argument, (name, kind) in zip(node.args, composite, strict=True)
-        }
-        return replace(self._row(list(fields.values())), fields=Fields(fields))
 
     def _A_Indirection(self, node: Any, scope: Scope) -> Term | Array:
         whole, names = (
@@ -211,13 +143,6 @@ class Translator(Sets):
         fields = whole.fields if isinstance(whole, Term) and len(names) == 1 else None
         found = fields.of(names[0] or "") if fields is not None else None
         return found if found is not None else self.world.unknown("part of a value")
-
-    def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
-        name = node.collname[-1].sval
-        if name in ("C", "POSIX", "default", "ucs_basic"):
-            return self.any(node.arg, scope)
-        # Another collation may take for equal what is not.
-        return self.world.apply(f"collate {name}", [self.term(node.arg, scope)])
 
     def _SQLValueFunction(self, node: Any, scope: Scope) -> Term:
         kinds = enums.SQLValueFunctionOp
@@ -287,14 +212,14 @@ class Translator(Sets):
             return Array(lambda: [e for part in filled for e in self._elements(part)])
         terms = [p for p in parts if isinstance(p, Term)]
         result = functools.reduce(lambda b, a: self._choose(z3.Not(a.null), a, b), reversed(terms))
-        return Term(result.value, result.null, path=terms[0].path)
+        return replace(result, path=terms[0].path)
 
     def _CaseExpr(self, node: Any, scope: Scope) -> Term:
         result = self.term(node.defresult, scope) if node.defresult else self.world.null
         for when in reversed(node.args):
             test: Any = when.expr
             if node.arg is not None:
-                holds = self._equal(self.term(node.arg, scope), self.term(test, scope))
+                holds = self.equal(self.term(node.arg, scope), self.term(test, scope))
             else:
                 holds = self.boolean(test, scope)
             result = self._choose(truth(holds), self.term(when.result, scope), result)
@@ -303,7 +228,9 @@ class Translator(Sets):
     def _choose(self, when: Any, first: Any, second: Any) -> Term:
         if first.is_bool != second.is_bool:
             first, second = self.world.as_bool(first), self.world.as_bool(second)
-        return Term(z3.If(when, first.value, second.value), z3.If(when, first.null, second.null))
+        value = z3.If(when, first.value, second.value)
+        null = z3.If(when, first.null, second.null)
+        return Term(value, null, kind=common([first, second]))
 
     # Operators -------------------------------------------------------------------------------
 
@@ -321,7 +248,7 @@ class Translator(Sets):
         if kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT):
             same = z3.And(
                 *(
-                    z3.Or(z3.And(a.null, b.null), truth(self._equal(a, b)))
+                    z3.Or(z3.And(a.null, b.null), truth(self.equal(a, b)))
                     for a, b in self._pairs(node.lexpr, node.rexpr, scope)
                 )
             )
@@ -345,11 +272,12 @@ class Translator(Sets):
         if isinstance(whole, Array):
             return whole  # all of it or nothing: there is never more in it
         other = self.term(node.rexpr, scope)
-        equal = truth(self._equal(whole, other))
-        return Term(whole.value, z3.Or(whole.null, equal), path=whole.path)
+        equal = truth(self.equal(whole, other))
+        return replace(whole, null=z3.Or(whole.null, equal))
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
-        applied = self.world.apply(name, sides, boolean=boolean)
+        exact = name in PLAIN and not any(likeness(side.value) for side in sides)
+        applied = self.world.apply(name, sides, boolean=boolean, exact=exact)
         return Term(applied.value, z3.Or(applied.null, *(s.null for s in sides)))
 
     def _sides(self, node: Any, scope: Scope) -> list[Term]:
@@ -363,7 +291,7 @@ class Translator(Sets):
         return [(self.term(one, scope), self.term(other, scope))]
 
     def _equality(self, one: Any, other: Any, scope: Scope) -> Term:
-        return self._all([self._equal(*pair) for pair in self._pairs(one, other, scope)])
+        return self._all([self.equal(*pair) for pair in self._pairs(one, other, scope)])
 
     def _operator(self, node: Any, name: str, scope: Scope) -> Term:
         if name in ("=", "<>", "!=") and isinstance(node.lexpr, ast.RowExpr):
@@ -374,10 +302,10 @@ class Translator(Sets):
             base = document.path.removeprefix("jwt").removeprefix(".")
             told = self.world.claim(".".join(filter(None, [base, *keys])))
             if name in ("->>", "#>>"):
-                return told
+                return replace(told, kind=told.kind or "text")
             # A null inside the document is a value of its own, and a text has its quotes there.
             missing = z3.And(told.null, z3.Bool(f"without {told.path}"))
-            return replace(told, null=missing, kind="jsonb")
+            return replace(told, value=alike_of("jsonb", told.value), null=missing, kind="jsonb")
         found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
         if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
             return self._sets(name, *found)
@@ -391,9 +319,9 @@ class Translator(Sets):
             missing = z3.Or(*(side.null for side in sides))
             return Term(z3.Not(self._under(*sides).null), missing)
         if len(sides) == 2 and name == "=":
-            return self._equal(*sides)
+            return self.equal(*sides)
         if len(sides) == 2 and name in ("<>", "!="):
-            equal = self._equal(*sides)
+            equal = self.equal(*sides)
             return Term(z3.Not(equal.value), equal.null)
         if len(sides) == 2 and name in ("<", ">", "<=", ">="):
             return self._compare(name, *sides)
@@ -407,17 +335,14 @@ class Translator(Sets):
         path = (document.path or "").removeprefix("jwt").removeprefix(".")
         return self.world.looked_up(path, key)
 
-    def _equal(self, a: Term, b: Term) -> Term:
-        if a.is_bool != b.is_bool:
-            a, b = self.world.as_bool(a), self.world.as_bool(b)  # flag = 'yes'
-        return Term(a.value == b.value, z3.Or(a.null, b.null))
-
     def _compare(self, operator: str, a: Term, b: Term) -> Term:
         if operator in (">", "<="):
             a, b = b, a
         # Digits have another order as a text than as a number.
         texts = {a.kind, b.kind} & _TEXTS
-        less = self.world.apply("< text" if texts else "<", [a, b], boolean=True)
+        orders = [k for k in (a.kind, b.kind) if k and k.startswith("text collate ")]
+        name = f"< {orders[0]}" if orders else "< text" if texts else "<"
+        less = self.world.apply(name, [a, b], boolean=True)
         null = z3.Or(a.null, b.null)
         if operator in ("<", ">"):
             return Term(less.value, null)
@@ -439,7 +364,7 @@ class Translator(Sets):
         if given is not None:
             return given
         if node.over is not None:
-            return self.world.fresh("window")  # of other rows as well
+            return self.world.fresh("window", exact=False)  # of other rows as well
         names = [f.sval for f in node.funcname]
         schema, name = (names[-2] if len(names) > 1 else ""), names[-1]
         special = self._special(schema, name, node, scope)
@@ -453,9 +378,12 @@ class Translator(Sets):
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
         if arguments.hold_arrays or name in _VOLATILE:
-            return self.world.fresh(name)  # two arrays with the same values beside them may differ
+            return self.world.fresh(
+                name, exact=False
+            )  # two arrays with the same values beside them may differ
         kinds = "" if name in PARTS else " ".join(term.kind or "" for term in terms)
-        return self.world.apply(f"{name} {kinds}".rstrip(), terms)
+        exact = name in PLAIN and not any(likeness(term.value) for term in terms)
+        return self.world.apply(f"{name} {kinds}".rstrip(), terms, exact=exact)
 
     def arguments(self, call: Any, scope: Scope) -> Arguments:
         """Translate the arguments of a call, by position and by name."""
@@ -500,7 +428,9 @@ class Translator(Sets):
             # PostgREST sets these no more, unless it is told to.
             told = self.world.claim(text.removeprefix("request.jwt.claim."))
             return replace(told, null=z3.Or(told.null, z3.Bool("legacy settings are unset")))
-        return self.world.claim(f"setting:{text}") if text else self.world.unknown("a setting")
+        if not text:
+            return self.world.unknown("a setting")
+        return replace(self.world.claim(f"setting:{text}"), kind="text")
 
 
 def _keys(node: Any) -> list[str]:

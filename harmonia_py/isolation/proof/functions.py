@@ -12,8 +12,9 @@ from pglast.parser import ParseError
 
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.bodies import Body
-from harmonia_py.isolation.proof.casts import cuts
+from harmonia_py.isolation.proof.casts import canonical, cuts, plain
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.likeness import alike_of, is_exact
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import NAMELESS, Scope
 from harmonia_py.isolation.proof.terms import (
@@ -28,6 +29,11 @@ from harmonia_py.isolation.proof.terms import (
 __all__ = ["Functions"]
 
 _DEPTH = 8
+_MOMENTS = frozenset({"timestamp", "timestamptz"})
+#: Types of which a value becomes one where it is handed over.
+_TAKEN = _MOMENTS | frozenset(
+    "uuid text varchar int2 int4 int8 numeric float8 jsonb json citext".split()
+)
 
 
 class Functions:
@@ -169,17 +175,30 @@ class Functions:
         for row in rows:
             if len(row.columns) == 1 and isinstance(row.columns[0][1], Term):
                 ((name, term),) = row.columns
-                if cuts(term.kind, kind):
-                    term = self.world.apply(f"::{kind}", [term])
-                row = replace(row, columns=((name, term),))
+                row = replace(row, columns=((name, self._taken(term, kind)),))
             found.append(row)
         return found
 
     def taken(self, value: Term | Array, kind: str) -> Term | Array:
-        """Return what a parameter or a variable holds of a value: its type may cut it."""
-        if isinstance(value, Term) and cuts(value.kind, kind):
-            return self.world.apply(f"::{kind}", [value])
-        return value
+        """Return what a parameter or a variable holds of a value: its type may make another of it.
+
+        What is assigned is cast as well, and a text to whatever it is written for.
+        """
+        return self._taken(value, kind) if isinstance(value, Term) else value
+
+    def _taken(self, value: Term, kind: str) -> Term:
+        if cuts(value.kind, kind):
+            return self.world.apply(f"::{kind}", [value], exact=is_exact(kind))
+        to = plain(kind.rpartition(".")[2]) or ""
+        known = _TAKEN if value.kind is not None else _TAKEN - _MOMENTS
+        if to not in known or plain(value.kind) == to or value.is_bool:
+            return value
+        if z3.is_true(value.null):
+            return replace(value, kind=to)
+        if text := self.world.text_of(value):
+            said = self.world.literal(canonical(text, to)).value
+            return replace(value, value=said if is_exact(to) else alike_of(to, said), kind=to)
+        return replace(self.translator.cast(value, to), path=value.path, fields=value.fields)
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))

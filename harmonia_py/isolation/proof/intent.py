@@ -94,6 +94,7 @@ class Intent:
         if term.is_bool:
             yield z3.And(term.value, z3.Not(term.null))
         else:
+            yield z3.And(self.world.says_yes(term), z3.Not(term.null))
             for literal in self.world.literals.values():
                 yield z3.And(term.value == literal, z3.Not(term.null))
 
@@ -161,6 +162,7 @@ class Intent:
         for path, term in self.world.claims.items():
             if not self.belonging.is_custom(path):
                 continue
+            yield z3.And(self.world.says_yes(term), z3.Not(term.null))
             for text, literal in self.world.literals.items():
                 if text == "true" or not self.belonging.token_names_tenants:
                     yield z3.And(term.value == literal, z3.Not(term.null))

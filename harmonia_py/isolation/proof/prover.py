@@ -15,6 +15,7 @@ from harmonia_py.isolation.proof.belonging import Belonging
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.functions import Functions
 from harmonia_py.isolation.proof.intent import Intent
+from harmonia_py.isolation.proof.likeness import comparable
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, World, holds, truth
@@ -269,6 +270,12 @@ def _ask(
         return Proof(table.key, command, role, "proven")
     if verdict == z3.unknown:
         return Proof(table.key, command, role, "unknown", "the solver gave up in time")
+    # Such a world is easier to make, and to tell, where texts are written as they are read.
+    solver.push()
+    solver.add(*world.spelled)
+    if solver.check() != z3.sat:
+        solver.pop()
+        solver.check()
     solver.push()
     solver.add(z3.Not(prover.intent.meant(row, tenant, command, new=new)))
     solver.add(*(z3.Not(step.null) for step in steps))  # what leads to nobody is no tenant's
@@ -378,10 +385,13 @@ class _Prover:
     def _parent(self, row: Row, fk: ForeignKey, target: Table) -> Row:
         parent = self.world.row(target)
         keys = [row.column(c) for c in fk.columns]
+        refs = [parent.column(name) for name in fk.ref_columns]
+        if not all(comparable(k.value, ref.value) for k, ref in zip(keys, refs, strict=True)):
+            return parent
         given = z3.And(*(z3.Not(k.null) for k in keys))
         same = [
-            z3.And(parent.column(ref).value == key.value, z3.Not(parent.column(ref).null))
-            for ref, key in zip(fk.ref_columns, keys, strict=True)
+            z3.And(ref.value == key.value, z3.Not(ref.null))
+            for ref, key in zip(refs, keys, strict=True)
         ]
         self.world.facts.append(z3.Implies(given, z3.And(*same)))
         return parent

@@ -29,6 +29,7 @@ from harmonia_py.isolation.proof.terms import (
     Row,
     Term,
     World,
+    common,
     truth,
 )
 
@@ -191,7 +192,7 @@ class Queries:
                 ]
             )
         if name == "count":
-            count = self.world.fresh("count", never_null=True)
+            count = replace(self.world.fresh("count", never_null=True), kind="int8")
             none, one = self.world.literal("0"), self.world.literal("1")
             less = [
                 self.world.apply("<", pair, boolean=True).value
@@ -204,16 +205,16 @@ class Queries:
             ]
             return count
         if name not in PICKS or not call.args:
-            result = self.world.fresh(name)
+            result = self.world.fresh(name, exact=False)
             self.world.facts.append(z3.Or(result.null, some))
             return result
         values = [(self.translator.term(call.args[0], inner), when) for inner, when in taken]
         boolean = bool(values) and all(value.is_bool for value, _ in values)
-        result = self.world.fresh(name, boolean=boolean)
+        result = self.world.one_of(name, (value for value, _ in values), boolean=boolean)
         picked = []
         for value, when in values:
             given = value if boolean else self.world.as_value(value)
-            picked.append(z3.And(when, result.value == given.value, z3.Not(given.null)))
+            picked.append(z3.And(when, self.world.is_one(result, given), z3.Not(given.null)))
         self.world.facts.append(z3.Or(result.null, *picked))
         return result
 
@@ -251,7 +252,7 @@ class Queries:
                 yield Alternative(when, ((name, self.world.null),))
                 return
             if isinstance(value, Array):
-                value = self.world.fresh(name or "array")  # nothing is known of it
+                value = self.world.fresh(name or "array", exact=False)  # nothing is known of it
             columns.append((name, value))
         yield Alternative(when, tuple(columns))
 
@@ -320,7 +321,7 @@ class Queries:
             if item.ordinality:
                 columns += (("ordinality", self.world.fresh("ordinality", never_null=True)),)
             if any(name.startswith(NAMELESS) for name, _ in columns):
-                given: dict[str, Any] = {name: self.world.fresh(name) for name in names}
+                given: dict[str, Any] = {n: self.world.fresh(n, exact=False) for n in names}
                 yield row.when, ((alias, {**given, **as_source(row)}),)
                 continue
             if len(row.columns) == 1 and not columns[0][0]:
@@ -362,7 +363,7 @@ class Queries:
         for column in item.usingClause or ():
             a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
             if isinstance(a, Term) and isinstance(b, Term):
-                on.append(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)))
+                on.append(truth(self.translator.equal(a, b)))
         return on
 
     def _merged(self, item: Any, left: _Sources, right: _Sources, scope: Scope) -> _Sources:
@@ -374,7 +375,8 @@ class Queries:
             a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
             if isinstance(a, Term) and isinstance(b, Term) and a.is_bool == b.is_bool:
                 value = z3.If(a.null, b.value, a.value)
-                found[column.sval] = Term(value, z3.And(a.null, b.null))
+                null = z3.And(a.null, b.null)
+                found[column.sval] = Term(value, null, kind=common([a, b]))
             else:
                 found[column.sval] = self.world.unknown("a column of two")
         return (("", found),) if found else ()

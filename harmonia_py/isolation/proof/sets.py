@@ -12,6 +12,7 @@ from pglast import ast as pg_ast
 from pglast import enums
 
 from harmonia_py.isolation.proof.aggregates import aggregates
+from harmonia_py.isolation.proof.likeness import likeness
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.terms import (
     NO,
@@ -45,7 +46,7 @@ class Sets(ABC):
         """Translate to a value or a set of values."""
 
     @abstractmethod
-    def _equal(self, a: Term, b: Term) -> Term:
+    def equal(self, a: Term, b: Term) -> Term:
         """Return whether two values are equal."""
 
     @abstractmethod
@@ -62,7 +63,10 @@ class Sets(ABC):
     def _row(self, values: list[Term]) -> Term:
         # Equal fields make equal rows, and equal rows have equal fields.
         fields = [self.world.as_value(value) for value in values]
-        row = Term(self.world.apply("row", fields).value, NO)
+        exact = not any(likeness(field.value) for field in fields)
+        row = Term(self.world.apply("row", fields, exact=exact).value, NO)
+        if not exact:
+            return row
         for number, field in enumerate(fields, start=1):
             held = self.world.apply(f"field {number}", [row])
             same = z3.Or(field.null, held.value == field.value)
@@ -103,7 +107,7 @@ class Sets(ABC):
         return Term(flag, self.world.flag("a set is null"))
 
     def _common(self, one: Alternative, other: Alternative) -> Any:
-        same = self._equal(one.columns[0][1], other.columns[0][1])
+        same = self.equal(one.columns[0][1], other.columns[0][1])
         return z3.And(one.when, other.when, truth(same))
 
     def _elements(self, part: Term | Array) -> list[Alternative]:
@@ -128,7 +132,7 @@ class Sets(ABC):
         # The flag may be false in any world, so its negation says nothing: that is the safe side.
         flag = self.world.flag("in")
         matches = [
-            z3.And(e.when, truth(self._equal(left, e.columns[0][1]))) for e in elements if e.columns
+            z3.And(e.when, truth(self.equal(left, e.columns[0][1]))) for e in elements if e.columns
         ]
         self.world.facts.append(z3.Implies(flag, z3.Or(*matches) if matches else NO))
         null = self.world.flag("null in")
@@ -175,21 +179,14 @@ class Sets(ABC):
             return alternatives[0].columns[0][1]
         terms = [a.columns[0][1] for a in alternatives if a.columns]
         boolean = bool(terms) and all(t.is_bool for t in terms)
-        result = self.world.fresh("scalar", boolean=boolean)
+        result = self.world.one_of("scalar", terms, boolean=boolean)
         flags = []
         for alternative, term in zip(alternatives, terms, strict=False):
             flag = self.world.flag("row")
             flags.append(flag)
             value = term if boolean else self.world.as_value(term)
             self.world.facts.append(
-                z3.Implies(
-                    flag,
-                    z3.And(
-                        alternative.when,
-                        result.value == value.value,
-                        result.null == value.null,
-                    ),
-                )
+                z3.Implies(flag, z3.And(alternative.when, self.world.is_one(result, value)))
             )
         self.world.facts.append(z3.Or(result.null, *flags))
         inside = [t.fields for t in terms if t.fields is not None]

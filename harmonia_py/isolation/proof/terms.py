@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import z3
 
 from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
-from harmonia_py.isolation.proof.casts import alike, is_yes
+from harmonia_py.isolation.proof.casts import alike, is_yes, plain
+from harmonia_py.isolation.proof.likeness import (
+    NUMERIC,
+    Value,
+    alike_of,
+    comparable,
+    face,
+    is_exact,
+    likeness,
+)
 
 __all__ = [
     "ANY_LITERAL",
@@ -22,13 +32,16 @@ __all__ = [
     "Row",
     "Term",
     "World",
+    "common",
     "holds",
     "truth",
 ]
 
-Value = z3.DeclareSort("Value")
 #: A literal that begins so stands for any text at all (see templates in the prover).
 ANY_LITERAL = "\ue000"
+#: What looks at what values are equal to.
+_BY_EQUALITY = frozenset({"<", "< text"})
+_IS_YES = z3.Function("is yes", Value, z3.BoolSort())
 #: Casts that leave a whole number what it is; an amount is no level, and no word that publishes.
 _NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint")
 #: What only takes a value apart or spells it in another way.
@@ -126,9 +139,18 @@ class Row:
             label = f"{self.name}.{name}"
             boolean = column.base == "boolean" or column.type == "boolean"
             known = self.world.fresh(label, boolean=boolean, never_null=column.not_null)
+            if not boolean and (column.collation or not (column.labels or is_exact(column.base))):
+                by = f"collate {column.collation}" if column.collation else column.base
+                known = replace(known, value=alike_of(by, known.value))
             known = replace(known, kind=column.base)
             self.columns[name] = known
         return known
+
+
+def common(terms: Iterable[Term]) -> str | None:
+    """Return the type that all of some values have, None where it is not known."""
+    kinds = {plain(term.kind) for term in terms if not z3.is_true(term.null)}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def truth(term: Term) -> Any:
@@ -154,18 +176,37 @@ class World:
         self.numbers: set[int] = set()
         self.quoted: set[str] = set()
         self.applied: list[tuple[str, list[Term], Term]] = []
+        self.casts: list[tuple[Term, Term]] = []
+        self.spelled: list[Any] = []  # what holds where each text is written as it is read
         self.tampered = False  # whether what is asked sets settings itself
-        self.said: list[tuple[Any, Any]] = []
+        self.said: list[Any] = []
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
-        self.uid = self.fresh("auth.uid()")
+        self.uid = replace(self.fresh("auth.uid()"), kind="uuid")
 
-    def fresh(self, label: str, *, boolean: bool = False, never_null: bool = False) -> Term:
-        """Return a value nothing is known of."""
+    def fresh(
+        self, label: str, *, boolean: bool = False, never_null: bool = False, exact: bool = True
+    ) -> Term:
+        """Return a value nothing is known of; of an ``exact`` one, what is equal is the same."""
         self._count += 1
         name = f"{label}#{self._count}"
         value = z3.Bool(name) if boolean else z3.Const(name, Value)
+        if not boolean and not exact:
+            value = alike_of(name, value)
         return Term(value, NO if never_null else z3.Bool(f"null {name}"))
+
+    def one_of(self, label: str, terms: Iterable[Term], *, boolean: bool = False) -> Term:
+        """Return a value of which :meth:`is_one` will say that it is one of some."""
+        terms = list(terms)
+        exact = not any(likeness(term.value) for term in terms)
+        fresh = self.fresh(label, boolean=boolean, exact=exact)
+        return replace(fresh, kind=common(terms))
+
+    @staticmethod
+    def is_one(term: Term, other: Term) -> Any:
+        """Return: a value is another, and not only equal to it."""
+        same = z3.And(term.value == other.value, term.null == other.null)
+        return z3.And(same, face(term.value) == face(other.value))
 
     def flag(self, label: str) -> Any:
         """Return a fresh z3 Bool."""
@@ -175,7 +216,7 @@ class World:
     def unknown(self, reason: str, *, boolean: bool = False) -> Term:
         """Return an unconstrained value and remember why."""
         self.opaque[reason] = None
-        return self.fresh(reason, boolean=boolean)
+        return self.fresh(reason, boolean=boolean, exact=False)
 
     def literal(self, text: str) -> Term:
         """Return the constant of a literal; different texts are different values."""
@@ -224,8 +265,13 @@ class World:
         self.claim_keys.setdefault(path, []).append((self.as_value(key), value))
         return value
 
-    def apply(self, name: str, arguments: Iterable[Term], *, boolean: bool = False) -> Term:
-        """Return an uninterpreted function of values: equal inputs give equal results."""
+    def apply(
+        self, name: str, arguments: Iterable[Term], *, boolean: bool = False, exact: bool = True
+    ) -> Term:
+        """Return an uninterpreted function of values: the same inputs give the same results.
+
+        Of an ``exact`` result, what is equal is the same.
+        """
         terms = [self.as_value(a) for a in arguments]
         key = (name, len(terms), boolean)
         if key not in self._functions:
@@ -236,12 +282,34 @@ class World:
                 z3.Function(f"null {name}/{len(terms)}", *sorts, z3.BoolSort()),
             )
         value, null = self._functions[key]
-        inputs = [t.value for t in terms] + [t.null for t in terms]
+        equal = name in _BY_EQUALITY
+        inputs = [t.value if equal else face(t.value) for t in terms] + [t.null for t in terms]
         if not inputs:
             return self.fresh(name, boolean=boolean)
-        result = Term(value(*inputs), null(*inputs))
+        given = value(*inputs)
+        result = Term(given if exact or boolean else alike_of(name, given), null(*inputs))
         self.applied.append((name, terms, result))
         return result
+
+    def cast(self, term: Term, name: str) -> Term:
+        """Return what a cast makes of a value: of the same the same."""
+        result = self.apply(f"::{name}", [term], exact=is_exact(name))
+        same = face(result.value) == face(self.as_value(term).value)
+        self.spelled.append(z3.Or(term.null, same))
+        sure = name == "uuid" and term.kind in (None, "text", "varchar", "character varying")
+        null = term.null if sure else z3.Or(result.null, term.null)
+        found = Term(result.value, null, kind=name)
+        self.casts.append((term, found))
+        return found
+
+    def read_back(self, term: Term) -> None:
+        """Say that a value is the same again once its text is cast to what it was."""
+        same = self.apply(f"::{plain(term.kind)}", [term]).value == term.value
+        self.facts.append(z3.Or(term.null, same))
+
+    def casts_of(self, term: Term) -> list[Term]:
+        """Return what a value was cast to."""
+        return [found for value, found in self.casts if face(value.value).eq(term.value)]
 
     def as_value(self, term: Term) -> Term:
         """Return a boolean as a Value, so that it can be compared and passed on."""
@@ -255,9 +323,14 @@ class World:
         if term.is_bool:
             return term
         self.literal("true")
-        said = self.flag("said")
-        self.said.append((said, term.value))
-        return Term(said, term.null)
+        value = face(term.value)
+        self.said.append(value)
+        return Term(_IS_YES(value), term.null)
+
+    def says_yes(self, term: Term) -> Any:
+        """Return the formula under which a text that is read as a boolean is true."""
+        value = face(term.value)
+        return _IS_YES(value) if any(value.eq(said) for said in self.said) else NO
 
     def row(self, table: Table) -> Row:
         """Return a new tuple of a table."""
@@ -315,12 +388,17 @@ class World:
         for group in groups.values():
             others = [g[0] for g in groups.values() if g is not group]
             distinct += [value != other for value in group[1:] for other in others]
-        return [*distinct, *self._said_facts(), *self._number_facts()]
+        return [*distinct, *_number_likeness(groups), *self._said_facts(), *self._number_facts()]
 
     def _said_facts(self) -> list[Any]:
-        """Return: what is cast to a boolean is true if it is one of the texts that say so."""
-        yes = [value for text, value in self.literals.items() if is_yes(text)]
-        return [said == z3.Or(*(value == one for one in yes)) for said, value in self.said]
+        """Return: which of the texts that are known are true as booleans."""
+        if not self.said:
+            return []
+        known = list(self.literals.items())
+        yes = [value for text, value in known if is_yes(text)]
+        for said in self.said:
+            self.spelled.append(_IS_YES(said) == z3.Or(*(said == one for one in yes)))
+        return [_IS_YES(value) == is_yes(text) for text, value in known]
 
     def _number_facts(self) -> list[Any]:
         """Return: whole numbers have an order, and stay what they are as another type of number.
@@ -343,6 +421,17 @@ class World:
         return facts
 
 
+def _number_likeness(groups: Mapping[object, list[Any]]) -> list[Any]:
+    """Return: as a numeric, a number is one and the same however it is written."""
+    numbers = [
+        [alike_of(NUMERIC, value) for value in group]
+        for shared, group in groups.items()
+        if isinstance(shared, Decimal)
+    ]
+    same = [value == group[0] for group in numbers for value in group[1:]]
+    return [*same, z3.Distinct(*(g[0] for g in numbers))] if len(numbers) > 1 else same
+
+
 def holds(table: Table, fk: ForeignKey) -> bool:
     """Whether every row that a query may show meets a foreign key of its table."""
     return fk.validated and not fk.deferrable and not table.inherited
@@ -360,6 +449,8 @@ def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
     if not keys:
         return []
     given = [z3.Not(row.column(c).null) for c in fk.columns]
+    if not all(comparable(row.column(c).value, parent.column(r).value) for r, c in pairs.items()):
+        return []
     equal = {
         ref: z3.And(
             row.column(c).value == parent.column(ref).value, z3.Not(parent.column(ref).null)
@@ -377,17 +468,13 @@ def _same(first: Row, second: Row) -> list[Any]:
     for unique in first.table.uniques:
         if not unique.is_key or unique.deferrable or first.table.inherited:
             continue
+        if any(first.table.column(c).collation for c in unique.columns):
+            continue  # an index may have another, by which they are not equal
         keys = [(first.column(c), second.column(c)) for c in unique.columns]
         agree = z3.And(
             *(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)) for a, b in keys)
         )
         named = set(first.columns) | set(second.columns)
-        equal = [
-            z3.And(
-                first.column(c).value == second.column(c).value,
-                first.column(c).null == second.column(c).null,
-            )
-            for c in sorted(named)
-        ]
+        equal = [World.is_one(first.column(c), second.column(c)) for c in sorted(named)]
         facts.append(z3.Implies(agree, z3.And(*equal)))
     return facts

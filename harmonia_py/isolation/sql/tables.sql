@@ -103,6 +103,10 @@ select
                 where k.contypid = t.oid and t.typtype = 'd' and k.contype = 'c'
             ),
             'comment', pg_catalog.col_description(r.oid, a.attnum),
+            'collation', (
+                select k.collname from pg_catalog.pg_collation as k
+                where k.oid = a.attcollation and not k.collisdeterministic
+            ),
             'privileges', (
                 select jsonb_agg(jsonb_build_array(role.name, privilege.name))
                 from unnest(%(roles)s::text []) as role (name)
