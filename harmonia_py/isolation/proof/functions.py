@@ -62,11 +62,21 @@ class Functions:
         value = self.translator.first(rows)
         if any(len(row.columns) > 1 for row in rows):
             return replace(value, null=self.world.flag("a row"))  # which is null as a whole
-        missing = [term.null for term in arguments.terms if not z3.is_false(term.null)]
-        if function.strict and missing:
+        if function.strict and (missing := self._missing(function, arguments, scope)):
             # Nobody asked the body.
-            return Term(value.value, z3.Or(value.null, *missing), path=value.path)
+            return replace(value, null=z3.Or(value.null, *missing))
         return value
+
+    def _missing(self, function: Function, arguments: Arguments, scope: Scope) -> list[Any]:
+        """Return when a parameter is null: by the call or by its default, as a set may be too."""
+        bound = self._bind(function, arguments, scope)
+        given = [value for name, value in bound.items() if name.startswith("$")]
+        nulls = [
+            self.world.flag("a set is null") if isinstance(value, Array) else value.null
+            for value in given
+            if not (isinstance(value, Array) and value.listed)
+        ]
+        return [null for null in nulls if not z3.is_false(null)]
 
     def returned(
         self, schema: str, name: str, arguments: Arguments, scope: Scope

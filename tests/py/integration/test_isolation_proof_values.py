@@ -95,6 +95,25 @@ NULLS: dict[str, tuple[str, str, str]] = {
         _BOARDLESS,
         "leaks",
     ),
+    "a strict helper by default": (
+        function(
+            "select app.is_member(o)", given="o uuid, p uuid default null", how=f"strict {SQL}"
+        ),
+        "app.helper(org_id) is null",
+        "leaks",
+    ),
+    "a strict helper by another default": (
+        function(
+            "select app.is_member(o)", given="o uuid, p integer default 1", how=f"strict {SQL}"
+        ),
+        f"app.helper(org_id) is null or {_MEMBER}",
+        "proven",
+    ),
+    "a strict helper of no set": (
+        function("select app.is_member(o)", given="o uuid, p uuid[]", how=f"strict {SQL}"),
+        f"coalesce(app.helper(org_id, {_NO_ORGS}), true)",
+        "leaks",
+    ),
     "a helper that is not strict": (
         function(_THROUGH_BOARD),
         _BOARDLESS,
