@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,6 +23,7 @@ __all__ = [
     "database_url",
     "looked_up",
     "organization_option",
+    "utc",
 ]
 
 
@@ -87,6 +89,16 @@ SupabaseDirOption = Annotated[
 YesOption = Annotated[
     bool, typer.Option("--yes", help="Agree to write to a database that is not on this machine.")
 ]
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a moment in UTC: one with an offset is converted, one without is in UTC already."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"there is no moment {moment.isoformat()} in UTC") from None
 
 
 def database_url(given: str | None) -> str:

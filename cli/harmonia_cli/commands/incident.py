@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url, utc
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
 __all__ = ["app"]
@@ -49,8 +49,6 @@ def open_(
     2026-11-01T08:00:00 --to 2026-11-01T18:00:00 --by security
     """
     with command(output):
-        from datetime import UTC
-
         from harmonia_py.lifecycle import incidents
 
         url = database_url(db_url)
@@ -59,7 +57,7 @@ def open_(
             url,
             title=title,
             summary=summary,
-            window=(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)),
+            window=(utc(start), utc(end)),
             opened_by=by,
             tables=table,
             actors=actor,

@@ -18,6 +18,7 @@ from harmonia_cli.options import (
     YesOption,
     consent,
     database_url,
+    utc,
 )
 from harmonia_cli.output import (
     OutputFormat,
@@ -110,7 +111,7 @@ def set_(
                 kind=kind,
                 audience=audience,
                 provider=service,
-                expires_at=expires.replace(tzinfo=UTC) if expires else None,
+                expires_at=utc(expires) if expires else None,
             )
         emit(asdict(info), output, _print_set)
 
@@ -350,7 +351,7 @@ def expire(
     """
     with command(output):
         consent(database_url(db_url), yes=yes, action="expire a secret")
-        when = None if never else (at.replace(tzinfo=UTC) if at else datetime.now(UTC))
+        when = None if never else (utc(at) if at else datetime.now(UTC))
         with open_register(db_url) as register:
             info = register.expire(organization, name, when, actor=operator())
         emit(asdict(info), output, lambda data: stdout.print(f"{data['name']}: {data['status']}"))

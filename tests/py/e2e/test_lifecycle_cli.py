@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -233,6 +234,29 @@ def test_incident_outbox_subprocessors(run: Shell) -> None:
     assert run(*put)["version"] == 1 and run(*put)["version"] == 2
     assert run("subprocessors", "announce")["messages"] == 0
     assert "mailer/2" in run.text("subprocessors", "list")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-11-01T08:00:00", "2026-11-01T18:00:00"),
+        ("2026-11-01T10:00:00+02:00", "2026-11-01T13:00:00-05:00"),
+        ("2026-11-01T08:00:00Z", "2026-11-01 18:00:00"),
+    ],
+)
+def test_a_moment_with_an_offset_is_that_moment(
+    run: Shell, conn: Connection, start: str, end: str
+) -> None:
+    """The offset was dropped: a window hours away from what was meant tells the wrong owners."""
+    open_ = ["incident", "open", "--title", "Stolen laptop", "--summary", "It was.", "--by", "x"]
+    incident = run(*open_, "--from", start, "--to", end)["incident"]
+    found = conn.execute(
+        "select window_from at time zone 'UTC', window_to at time zone 'UTC'"
+        " from private.incidents where id = %s", [incident],
+    ).fetchone()  # fmt: skip
+    assert found == (datetime(2026, 11, 1, 8), datetime(2026, 11, 1, 18))
+    never = ["--from", "0001-01-01T00:00:00+02:00", "--to", end]
+    assert "no moment" in run(*open_, *never, code=2)["error"]["message"]
 
 
 def test_what_people_choose_to_write_stops_no_command(

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,16 @@ def test_whoever_reads_a_key_keeps_it_to_itself(
         first=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),
     )  # fmt: skip
     assert b"ended with status 9" not in done.stderr
+
+
+def test_an_end_with_an_offset_is_that_moment(cli: Cli) -> None:
+    """The offset was dropped: the value was given out for hours after its end."""
+    for given in ("2090-01-01T02:00:00+02:00", "2089-12-31T19:00:00-05:00", "2090-01-01"):
+        cli.run("secrets", "set", "a", "--expires", given, given=VALUE)
+        cli.run("secrets", "set", "b", given=VALUE)
+        cli.run("secrets", "expire", "b", "--at", given)
+        ends = [cli.bench.store.show(ALDER, name, actor=WORKER).expires_at for name in "ab"]
+        assert ends == [datetime(2090, 1, 1, tzinfo=UTC)] * 2, given
 
 
 def test_a_mark_at_the_beginning_of_an_import_is_no_part_of_it(cli: Cli) -> None:
