@@ -188,9 +188,10 @@ class AsyncRecords(Generic[R]):
             page = await self.page(limit=page_size, offset=offset, order=order, **filters)
             for item in page:
                 yield item
-            if len(page) < page_size:
+            # Not where a page is short: the server may return fewer rows than asked for.
+            if not len(page):
                 return
-            offset += page_size
+            offset += len(page)
 
     async def count(self, **filters: Any) -> int:
         """Return how many records there are."""

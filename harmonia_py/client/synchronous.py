@@ -190,9 +190,10 @@ class Records(Generic[R]):
         while True:
             page = self.page(limit=page_size, offset=offset, order=order, **filters)
             yield from page
-            if len(page) < page_size:
+            # Not where a page is short: the server may return fewer rows than asked for.
+            if not len(page):
                 return
-            offset += page_size
+            offset += len(page)
 
     def count(self, **filters: Any) -> int:
         """Return how many records there are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -15,20 +17,28 @@ from harmonia_py import AsyncHarmonia, Harmonia, errors
 
 KEY = "a.b.c"
 PAGE = b"<html>Bad Gateway</html>"
+Answers: TypeAlias = Callable[[dict[str, list[str]]], bytes]
+
+
+def tag(name: str) -> dict[str, Any]:
+    now = "2026-01-01T00:00:00+00:00"
+    ids = {"id": str(uuid4()), "organization_id": str(uuid4())}
+    return {**ids, "name": name, "color": "#000000", "created_at": now, "updated_at": now}
 
 
 @contextmanager
-def answering(status: int, body: bytes, **headers: str) -> Iterator[Harmonia]:
-    """Yield a client of a server on this machine that has one answer."""
+def answering(status: int, body: bytes | Answers, **headers: str) -> Iterator[Harmonia]:
+    """Yield a client of a server on this machine that has one answer, or one to each query."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            content = body if isinstance(body, bytes) else body(parse_qs(urlsplit(self.path).query))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)
-            self.send_header("content-length", str(len(body)))
+            self.send_header("content-length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -77,6 +87,19 @@ def test_an_answer_of_the_api() -> None:
         with pytest.raises(errors.UsageError, match="begins at record 0"):
             client.tags.page(offset=-1)
         assert list(client.tags.page(offset=0)) == []
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 7, 1000])
+def test_all_are_all_whatever_the_server_returns_at_most(most: int) -> None:
+    """``db-max-rows`` below the size of a page ended it after the first one, as if that was all."""
+    names = [f"tag {number}" for number in range(7)]
+
+    def answer(query: dict[str, list[str]]) -> bytes:
+        start, limit = int(query["offset"][0]), int(query["limit"][0])
+        return json.dumps([tag(name) for name in names[start : start + min(limit, most)]]).encode()
+
+    with answering(200, answer) as client:
+        assert [found.name for found in client.tags.all(page_size=4)] == names
 
 
 @pytest.mark.parametrize("client", [Harmonia, AsyncHarmonia])
