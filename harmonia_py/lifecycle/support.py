@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
+from harmonia_py.errors import Refused
 from harmonia_py.lifecycle.refusal import translate
 
 __all__ = ["add_staff", "approve", "list_access", "remove_staff", "request", "revoke"]
@@ -43,7 +44,11 @@ def add_staff(target: ConnectionOrDsn, user_id: UUID) -> None:
 
 
 def remove_staff(target: ConnectionOrDsn, user_id: UUID) -> int:
-    """End a person's being staff and every grant they hold; return how many were live."""
+    """End a person's being staff and every grant they hold; return how many were live.
+
+    Safe to repeat. Raises :class:`Refused` for somebody who never was: a slip in the id would
+    pass for the end of their access.
+    """
     with session(target) as conn, conn.transaction():
         live = conn.execute(
             "update private.support_grants set revoked_at = clock_timestamp()"
@@ -51,11 +56,18 @@ def remove_staff(target: ConnectionOrDsn, user_id: UUID) -> int:
             [user_id],
         ).rowcount
         # Its trigger ends what was granted since the line above.
-        conn.execute(
+        known = conn.execute(
             "update private.platform_admins set disabled_at = coalesce(disabled_at, now())"
             " where user_id = %s",
             [user_id],
-        )
+        ).rowcount
+        if not known and not live:
+            raise Refused(
+                f"nobody with the id {user_id} is known as platform staff; nothing was ended",
+                code="staff.unknown",
+                status=404,
+                hint="check the id: harmonia support list shows who asked for access",
+            )
         return live
 
 
@@ -107,7 +119,8 @@ def revoke(
 ) -> int:
     """End one request's grants, or all of the organization; return how many were live.
 
-    ``person`` acts for the organization; without one it is the operator who ends them.
+    ``person`` acts for the organization; without one it is the operator who ends them. Raises
+    :class:`Refused` for a request that the organization never had.
     """
     if person is not None:
         with _as_person(target, person) as conn:
@@ -117,6 +130,8 @@ def revoke(
         return int(row[0]) if row else 0
     with session(target) as conn, conn.transaction():
         chosen = {"o": organization_id, "r": request_id}
+        if request_id is not None:
+            _check_request(conn, chosen)
         conn.execute(
             "update public.support_requests set status = 'revoked' where organization_id = %(o)s"
             " and (%(r)s::uuid is null or id = %(r)s) and status in ('pending', 'approved')",
@@ -128,6 +143,20 @@ def revoke(
             " and revoked_at is null and expires_at > clock_timestamp()",
             chosen,
         ).rowcount
+
+
+def _check_request(conn: Connection, chosen: dict[str, UUID | None]) -> None:
+    found = conn.execute(
+        "select 1 from public.support_requests where organization_id = %(o)s and id = %(r)s",
+        chosen,
+    ).fetchone()
+    if found is None:
+        raise Refused(
+            f"the organization has no request {chosen['r']}; nothing was ended",
+            code="support.request_unknown",
+            status=404,
+            hint="check both: harmonia support list",
+        )
 
 
 def list_access(

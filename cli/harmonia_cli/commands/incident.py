@@ -17,6 +17,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Whom an incident concerns, and telling them.", no_args_is_help=True)
 
+_LONGEST_BODY = 1 << 20
 IncidentArgument = Annotated[UUID, typer.Argument(help="The incident's id.")]
 
 
@@ -128,7 +129,11 @@ def _read(path: Path) -> str:
     from harmonia_py.errors import UsageError
 
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_BODY + 1)
+        if len(text) > _LONGEST_BODY:
+            raise UsageError(f"{path} holds more than {_LONGEST_BODY >> 10} KiB: no message does")
+        return text.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"cannot read {path}: {reason}") from None

@@ -136,6 +136,13 @@ def test_support(run: Shell) -> None:
     assert "live" in run.text("support", "list", "--organization", ORG)
     assert run("support", "revoke", "--organization", ORG)["ended"] == 1
     assert run("support", "staff", "remove", AGENT)["ended"] == 0
+    assert run("support", "staff", "remove", AGENT)["ended"] == 0
+    # A slip in an id is no end of anybody's access.
+    unknown = run("support", "staff", "remove", OWNER, code=1)["error"]["message"]
+    assert "is known as platform staff" in unknown
+    one = ["support", "revoke", "--organization", ORG, "--request"]
+    assert run(*one, request)["ended"] == 0
+    assert "has no request" in run(*one, OWNER, code=1)["error"]["message"]
     run(*ask, code=1)
 
 
@@ -209,13 +216,16 @@ def test_what_was_restored_is_verified(
     assert said.exit_code == 0, said.output
 
 
-def test_incident_outbox_subprocessors(run: Shell) -> None:
+def test_incident_outbox_subprocessors(run: Shell, tmp_path: Path) -> None:
     incident = run(
         "incident", "open", "--title", "Stolen laptop", "--summary", "A laptop was stolen.",
         "--from", "2026-01-01T00:00:00", "--to", "2099-01-01T00:00:00", "--by", "security",
     )["incident"]  # fmt: skip
     notify = ["incident", "notify", incident, "--subject", "About your data"]
     assert "not_assessed" in run(*notify, code=1)["error"]["message"]
+    (tmp_path / "large").write_bytes(b"x" * (1 << 20) + b"x")
+    large = run(*notify, "--body", str(tmp_path / "large"), code=2)["error"]["message"]
+    assert "more than 1024 KiB" in large
     assert ORG in run("incident", "assess", incident)["organizations"]
     assert run(*notify)["messages"] >= 2
     assert run(*notify)["messages"] == 0
