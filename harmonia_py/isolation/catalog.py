@@ -299,6 +299,11 @@ class Function:
         return sql.Identifier(self.schema, self.name)
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of the settings that hold while the function runs."""
+        return tuple(setting.partition("=")[0].lower() for setting in self.config)
+
+    @property
     def search_path(self) -> str | None:
         """The search path the function pins, or None when the caller's is used."""
         for setting in self.config:

@@ -43,6 +43,12 @@ _OWN_TYPE = re.compile(
 _AMBIGUOUS = re.compile(
     r"#variable_conflict\s+use_v|\bdeclare\b.*\bdeclare\b|\balias\s+for\b", re.I | re.S
 )
+_GIVEN = re.compile(r"\w+\.\w+\s*(?::=|=|\bdefault\b)", re.I)
+#: Types of variables of which it is known what they hold.
+_KNOWN = frozenset(
+    "uuid text varchar int2 int4 int8 int integer smallint bigint bool boolean numeric decimal"
+    " float8 date timestamp timestamptz jsonb json citext record name".split()
+)
 #: What is no code in a body: remarks, and texts.
 _REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _TYPED = re.compile(
@@ -99,6 +105,7 @@ class Body:
         self.records: dict[str, Source] = {}
         self.code = _REMARKS.sub(" ", function.source)
         found = _TYPED.findall(self.code.partition("begin")[0])
+        self.declared: set[str] = set()
         self.types = {name.lower(): kind.lower() for name, kind in found}
 
     def run(self) -> list[Alternative]:
@@ -115,9 +122,13 @@ class Body:
             self.numbers[number] = name
             if name in self.variables:
                 continue
+            self.declared.add(name)
             default = variable.get("default_val")
             if default is not None:
                 self.variables[name] = self._held_as(name, self._value(default))
+            elif "PLpgSQL_rec" in datum and _GIVEN.search(self.code.partition("begin")[0]):
+                # What a variable of such a type begins with is not told.
+                self.variables[name] = self.world.unknown(f"what {name} begins with")
             elif name != "found":
                 null = self.world.null
                 self.variables[name] = replace(null, fields=Fields(rest=null))
@@ -225,7 +236,15 @@ class Body:
         return path
 
     def _held_as(self, name: str, value: Term | Array) -> Term | Array:
-        return self.functions.taken(value, self.types.get(name.lower(), ""))
+        kind = self.types.get(name.lower(), "")
+        held = self.functions.taken(value, kind)
+        known = kind in _KNOWN or kind.endswith(".citext") or name not in self.declared
+        if known or not isinstance(held, Term) or held.kind == kind or held.path:
+            return held
+        if held.fields is not None or held.is_bool or self.world.catalog.attributes(kind):
+            return held
+        # A domain, a length or a type that is looked up: it may hold less, or read a text.
+        return self.world.apply(f"held in {name}", [held], exact=False)
 
     def _in_record(self, record: str, columns: list[tuple[str, Term]]) -> Source:
         """Return what a record holds: under the columns' names, or, in a type, by their places."""

@@ -31,6 +31,8 @@ __all__ = ["Casting"]
 
 _JSON = {"->", "->>", "#>", "#>>"}
 #: Types of which a text is read as what it was written from.
+#: Types that what they are compared with may become first, and other values with it.
+_ROUNDED = frozenset({"date", "timestamp", "timestamptz", "float4", "float8"})
 _READ_BACK = INTEGERS | {"uuid"}
 
 
@@ -57,7 +59,7 @@ class Casting(Sets):
             said = spoken(str(getattr(node.arg.val, "sval", "")))
             if name == "bool" and said is not None:
                 return self.world.boolean(said)
-            whole = name in INTEGERS and inner.kind != "numeric"
+            whole = name in INTEGERS and inner.kind != "numeric" and not inner.is_bool
             if whole or name in ("date", "name", "uuid", "timestamptz"):
                 return replace(inner, kind=name)
             if not is_exact(name) and not inner.is_bool and name in BUILT_IN:
@@ -153,6 +155,9 @@ class Casting(Sets):
         if a.is_bool != b.is_bool:
             a, b = self.world.as_bool(a), self.world.as_bool(b)  # flag = 'yes'
         null = z3.Or(a.null, b.null)
+        kinds = {plain(a.kind), plain(b.kind)}
+        if None not in kinds and len(kinds) > 1 and kinds & _ROUNDED:
+            return self.world.apply("= of another type", [a, b], boolean=True)
         if not a.is_bool and not comparable(a.value, b.value):
             return Term(self._alike(a, b), null)
         return Term(a.value == b.value, null)

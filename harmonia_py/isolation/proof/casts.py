@@ -83,7 +83,7 @@ def canonical(text: str, name: str) -> str:
 def cuts(kind: str | None, to: str) -> bool:
     """Whether a parameter or variable of a type may hold less than a value has."""
     if to in _CUTTING:
-        return kind != to
+        return plain(kind) != plain(to)
     return to in _NUMBERS and kind is not None and kind.startswith(_BROKEN)
 
 

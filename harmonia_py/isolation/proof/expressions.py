@@ -13,11 +13,7 @@ from pglast import enums, parse_sql
 
 from harmonia_py.isolation.proof.casting import Casting
 from harmonia_py.isolation.proof.casts import INTEGERS
-from harmonia_py.isolation.proof.likeness import (
-    PLAIN,
-    alike_of,
-    likeness,
-)
+from harmonia_py.isolation.proof.likeness import PLAIN, alike_of, is_collated, likeness
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.sets import is_own
 from harmonia_py.isolation.proof.terms import (
@@ -277,6 +273,7 @@ class Translator(Casting):
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         exact = name in PLAIN and not any(likeness(side.value) for side in sides)
+        name = " ".join([name, *(side.kind or "" for side in sides if is_collated(side.kind))])
         applied = self.world.apply(name, sides, boolean=boolean, exact=exact)
         return Term(applied.value, z3.Or(applied.null, *(s.null for s in sides)))
 
@@ -340,7 +337,7 @@ class Translator(Casting):
             a, b = b, a
         # Digits have another order as a text than as a number.
         texts = {a.kind, b.kind} & _TEXTS
-        orders = [k for k in (a.kind, b.kind) if k and k.startswith("text collate ")]
+        orders = [k for k in (a.kind, b.kind) if is_collated(k)]
         name = f"< {orders[0]}" if orders else "< text" if texts else "<"
         less = self.world.apply(name, [a, b], boolean=True)
         null = z3.Or(a.null, b.null)
@@ -381,7 +378,8 @@ class Translator(Casting):
             return self.world.fresh(
                 name, exact=False
             )  # two arrays with the same values beside them may differ
-        kinds = "" if name in PARTS else " ".join(term.kind or "" for term in terms)
+        told = [term.kind or "" for term in terms if name not in PARTS or is_collated(term.kind)]
+        kinds = " ".join(told)
         exact = name in PLAIN and not any(likeness(term.value) for term in terms)
         return self.world.apply(f"{name} {kinds}".rstrip(), terms, exact=exact)
 

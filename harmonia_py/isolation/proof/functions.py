@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,11 @@ from harmonia_py.isolation.proof.terms import (
 __all__ = ["Functions"]
 
 _DEPTH = 8
+#: Settings of a function that change no value that is in it.
+_HARMLESS = re.compile(
+    r"search_path|row_security|plan_cache_mode|jit|work_mem|client_min_messages|enable_\w+"
+    r"|\w+_timeout|plpgsql\.\w+"
+)
 _MOMENTS = frozenset({"timestamp", "timestamptz"})
 #: Types of which a value becomes one where it is handed over.
 _TAKEN = _MOMENTS | frozenset(
@@ -113,6 +119,8 @@ class Functions:
 
     def _rows(self, function: Function, arguments: Arguments, scope: Scope) -> list[Alternative]:
         key = function.key
+        if set_ := [name for name in function.settings if not _HARMLESS.fullmatch(name)]:
+            return [self._opaque(f"{key} sets {set_[0]}")]  # and texts and callers are others
         if scope.depth >= _DEPTH or key in scope.visiting:
             return [self._opaque(f"recursion of {key}")]
         inner = replace(
@@ -198,7 +206,8 @@ class Functions:
 
     def _taken(self, value: Term, kind: str) -> Term:
         if cuts(value.kind, kind):
-            return self.world.apply(f"::{kind}", [value], exact=is_exact(kind))
+            cut = self.world.apply(f"::{kind}", [value], exact=is_exact(kind))
+            return replace(cut, kind=kind)
         to = plain(kind.rpartition(".")[2]) or ""
         known = _TAKEN if value.kind is not None else _TAKEN - _MOMENTS
         if to not in known or plain(value.kind) == to or value.is_bool:

@@ -22,6 +22,7 @@ __all__ = [
     "alike_of",
     "comparable",
     "face",
+    "is_collated",
     "is_exact",
     "likeness",
 ]
@@ -48,6 +49,11 @@ _EXACT = frozenset(
 def is_exact(kind: str | None) -> bool:
     """Whether equal values of a type are the same; one that is not known may be any."""
     return (plain((kind or "").removesuffix("[]")) or "") in _EXACT
+
+
+def is_collated(kind: str | None) -> bool:
+    """Whether a collation is named, by which texts have an order and other letters of their own."""
+    return bool(kind) and str(kind).startswith("text collate ")
 
 
 def alike_of(name: str, value: Any) -> Any:

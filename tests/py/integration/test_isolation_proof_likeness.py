@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from isolation_leaks import MINE, PLPGSQL, function, holds, prepare
+from isolation_leaks import MINE, PLPGSQL, SQL, function, holds, prepare
 
 from harmonia_py.engines import Engine
 
@@ -213,6 +213,12 @@ COLLATED: dict[str, tuple[str, str, str]] = {
         _HELPED,
         "leaks",
     ),
+    "other letters of another language": (
+        function("""select 'I' collate "C" ilike 'i' """
+                 """and not 'I' collate "tr-x-icu" ilike 'i' """),
+        _HELPED,
+        "leaks",
+    ),
     "another order": (
         function("""select 'B' collate "C" < 'a' collate "C" """
                  """and not 'B' collate "en-x-icu" < 'a' collate "en-x-icu" """),
@@ -220,6 +226,84 @@ COLLATED: dict[str, tuple[str, str, str]] = {
         "leaks",
     ),
 }  # fmt: skip
+
+_ZONED = "create function app.told(t timestamptz) returns text {} {} as $$ select t::text $$;"
+_BIG = """alter table public.notes add a bigint not null default 9007199254740993,
+    add b bigint not null default 9007199254740992,
+    add c float8 not null default 9007199254740992;"""
+_HELD = "declare v {} := a; begin return v = 1; end"
+_ONES = "alter table public.notes add a {} not null default {};"
+HELD: dict[str, tuple[str, str, str]] = {
+    "a function in a zone of its own": (
+        _ZONED.format(SQL, "set timezone = 'Asia/Tokyo'"),
+        "app.told(now()) <> now()::text",
+        "leaks",
+    ),
+    "a function in the same zone": (
+        _ZONED.format(SQL, ""),
+        f"app.told(now()) <> now()::text or {_MEMBER}",
+        "proven",
+    ),
+    "a number that is rounded to be compared": (
+        _BIG + function("select a = c and b = c and a <> b", given="a bigint, b bigint, c float8"),
+        "app.helper(a, b, c)",
+        "leaks",
+    ),
+    "a number that is compared with its kind": (
+        _BIG
+        + function(
+            "select a = b and a <> b or app.is_member(o)", given="a bigint, b bigint, o uuid"
+        ),
+        "app.helper(a, b, org_id)",
+        "proven",
+    ),
+    "a day and a moment": (
+        "alter table public.notes add a date not null default '2020-01-01',"
+        " add b timestamp not null default '2020-01-01 00:00';",
+        _SAME_TEXT,
+        "leaks",
+    ),
+    "yes as a number": (
+        function("select true::text = 'true' and true::int::text = '1'"),
+        _HELPED,
+        "leaks",
+    ),
+    "no as a number": (
+        function("select false::int::text = '1' or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "a variable that rounds": (
+        _ONES.format("numeric", "1.2")
+        + function(_HELD.format("numeric(3, 0)"), given="a numeric", how=PLPGSQL),
+        "a <> 1 and app.helper(a)",
+        "leaks",
+    ),
+    "a variable of a domain that rounds": (
+        "create domain app.whole as numeric(3, 0);"
+        + _ONES.format("numeric", "1.2")
+        + function(_HELD.format("app.whole"), given="a numeric", how=PLPGSQL),
+        "a <> 1 and app.helper(a)",
+        "leaks",
+    ),
+    "a variable of a column's type": (
+        _ONES.format("text", "'01'")
+        + "alter table public.notes add n integer;"
+        + function(_HELD.format("public.notes.n%type"), given="a text", how=PLPGSQL),
+        "a <> '1' and app.helper(a)",
+        "leaks",
+    ),
+    "a variable of the same type": (
+        _ONES.format("numeric", "1.2")
+        + function(
+            "declare v numeric := a; begin return v <> a or app.is_member(o); end",
+            given="a numeric, o uuid",
+            how=PLPGSQL,
+        ),
+        "app.helper(a, org_id)",
+        "proven",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +332,9 @@ def test_a_collation_says_what_is_equal(prepared: Any, name: str) -> None:
         pytest.skip("this build of PostgreSQL has no ICU")
     with prepared.transaction(force_rollback=True):
         holds(prepared, *COLLATED[name])
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_value_is_what_its_holder_makes_of_it(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *HELD[name])
