@@ -137,7 +137,7 @@ def exactness(api: PostgREST, database: Database, token: str, limit: int) -> dic
     address = api.url + PATHS["one record"]
     time.sleep(20 - time.time() % 20 + 0.05)
     started = time.time()
-    limits = httpx.Limits(max_connections=40)
+    limits = httpx.Limits(max_connections=40, max_keepalive_connections=40)
     with httpx.Client(headers=headers, limits=limits, timeout=30) as client:
         with ThreadPoolExecutor(40) as pool:
             codes = Counter(pool.map(lambda _: client.get(address).status_code, range(3 * limit)))

@@ -58,7 +58,7 @@ def burst(api: Api, count: int, path: str) -> list[httpx.Response]:
             return [client.get(path) for _ in range(times)]
 
     with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(ask, [count // threads] * threads), [])
+        return [answer for part in pool.map(ask, [count // threads] * threads) for answer in part]
 
 
 def codes(answers: list[httpx.Response]) -> dict[int, int]:
