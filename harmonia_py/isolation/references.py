@@ -95,7 +95,7 @@ class References:
     def words(self, text: str) -> frozenset[str]:
         """Return every identifier in ``text``."""
         if text not in self._words:
-            found = _WORD.findall(text)
+            found = set(_WORD.findall(text))
             self._words[text] = frozenset(a.replace('""', '"') or b for a, b in found)
         return self._words[text]
 

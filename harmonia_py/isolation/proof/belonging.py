@@ -13,9 +13,10 @@ from harmonia_py.isolation.infer.claims import compared_with_columns
 from harmonia_py.isolation.infer.variables import setters
 from harmonia_py.isolation.model import Membership, TableModel, TenancyModel
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import comparable
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import NO, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.terms import Row, Term, World, truth
 from harmonia_py.isolation.references import References
 from harmonia_py.isolation.standing import Standing
 
@@ -49,7 +50,7 @@ class Belonging:
             scope = Scope(role, sources=(("t", row), (row.table.name, row)))
             allowed.append(truth(self.translator.boolean(expression(table.public_when), scope)))
         if role == "anon":
-            return z3.Or(*allowed) if allowed else NO
+            return any_of(*allowed) if allowed else NO
         for target in self.ends(row, table):
             if table.kind == "user":
                 allowed += self.is_caller(target)
@@ -60,7 +61,7 @@ class Belonging:
         if table.kind == "user":
             for name in table.users:
                 allowed += self.is_caller(row.column(name))
-        return z3.Or(*allowed) if allowed else NO
+        return any_of(*allowed) if allowed else NO
 
     @cached_property
     def standing(self) -> Standing:
@@ -98,13 +99,13 @@ class Belonging:
             return None
         parent = self.world.row(target)
         keys = [row.column(name) for name in fk.columns]
-        given = [z3.Not(key.null) for key in keys]
+        given = [negated(key.null) for key in keys]
         for key, name in zip(keys, fk.ref_columns, strict=True):
             ref = parent.column(name)
             if not comparable(ref.value, key.value):
                 continue
-            same = z3.And(ref.value == key.value, z3.Not(ref.null))
-            self.world.facts.append(z3.Implies(z3.And(*given), same))
+            same = all_of(ref.value == key.value, negated(ref.null))
+            self.world.facts.append(z3.Implies(all_of(*given), same))
         return parent
 
     @staticmethod
@@ -150,18 +151,18 @@ class Belonging:
                 if row is but:
                     continue
                 theirs = row.column(membership.tenant)
-                same = z3.And(
-                    theirs.value == tenant.value, z3.Not(theirs.null), z3.Not(tenant.null)
+                same = all_of(
+                    theirs.value == tenant.value, negated(theirs.null), negated(tenant.null)
                 )
-                mine = z3.Or(*self.is_caller(row.column(membership.user)))
-                allowed.append(z3.And(same, mine, self._active(row, membership)))
+                mine = any_of(*self.is_caller(row.column(membership.user)))
+                allowed.append(all_of(same, mine, self._active(row, membership)))
         for path, term in self._tenant_claims():
-            same = z3.And(term.value == tenant.value, z3.Not(term.null), z3.Not(tenant.null))
+            same = all_of(term.value == tenant.value, negated(term.null), negated(tenant.null))
             allowed.append(same)
             del path
         for key, value in self._tenant_keys():
-            same = z3.And(key.value == tenant.value, z3.Not(key.null), z3.Not(tenant.null))
-            allowed.append(z3.And(same, z3.Not(value.null)))
+            same = all_of(key.value == tenant.value, negated(key.null), negated(tenant.null))
+            allowed.append(all_of(same, negated(value.null)))
         return allowed
 
     def _tenant_keys(self) -> Iterator[tuple[Term, Term]]:
@@ -203,7 +204,7 @@ class Belonging:
         for theirs in self.world.rows.get(first.table, ()):
             them, tenant = theirs.column(first.user), theirs.column(first.tenant)
             allowed += [
-                z3.And(them.value == user.value, z3.Not(them.null), mine)
+                all_of(them.value == user.value, negated(them.null), mine)
                 for mine in self.belongs(tenant)
             ]
         return allowed
@@ -227,24 +228,24 @@ class Belonging:
             status = row.column(membership.status)
             if status.is_bool:
                 wanted = membership.active.lower() == "true"
-                conditions.append(z3.And(status.value == wanted, z3.Not(status.null)))
+                conditions.append(all_of(status.value == wanted, negated(status.null)))
             else:
                 active = self.world.literal(membership.active)
-                conditions.append(z3.And(status.value == active.value, z3.Not(status.null)))
+                conditions.append(all_of(status.value == active.value, negated(status.null)))
         if membership.deleted:
             deleted = row.column(membership.deleted)
-            conditions.append(z3.Not(deleted.value) if deleted.is_bool else deleted.null)
+            conditions.append(negated(deleted.value) if deleted.is_bool else deleted.null)
         conditions += [row.column(name).null for name in membership.ended]
         if membership.expires:
             expires, ahead = row.column(membership.expires), list[Any]()
             whole_days = expires.kind == "date"
             for now in (self.world.claim("clock"), *([self.world.today] if whole_days else ())):
                 later = self.world.apply("<", [now, expires], boolean=True)
-                not_yet = z3.Not(self.world.apply("<", [expires, now], boolean=True).value)
+                not_yet = negated(self.world.apply("<", [expires, now], boolean=True).value)
                 ahead += [later.value, not_yet]
-            conditions.append(z3.Or(expires.null, *ahead))
-        return z3.And(*conditions) if conditions else YES
+            conditions.append(any_of(expires.null, *ahead))
+        return all_of(*conditions) if conditions else YES
 
 
 def _is(term: Term, known: Term) -> Any:
-    return z3.And(term.value == known.value, z3.Not(term.null), z3.Not(known.null))
+    return all_of(term.value == known.value, negated(term.null), negated(known.null))

@@ -14,18 +14,10 @@ from pglast import parse_sql
 from harmonia_py.isolation import routines
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.formulas import YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope, Source
-from harmonia_py.isolation.proof.terms import (
-    YES,
-    Alternative,
-    Array,
-    Fields,
-    Row,
-    Term,
-    World,
-    truth,
-)
+from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Row, Term, World, truth
 
 __all__ = ["Body", "Inliner"]
 
@@ -189,7 +181,7 @@ class Body:
             value = self._value(body["expr"])
             if isinstance(value, Array):
                 self.out += [
-                    Alternative(z3.And(path.when, e.when), e.columns) for e in value.elements()
+                    Alternative(all_of(path.when, e.when), e.columns) for e in value.elements()
                 ]
             else:
                 self.out.append(Alternative(path.when, (("", value),)))
@@ -211,7 +203,7 @@ class Body:
         for row in self.functions.queries.text(
             body["query"]["PLpgSQL_expr"]["query"], self._scope()
         ):
-            self.out.append(Alternative(z3.And(path.when, row.when), row.columns))
+            self.out.append(Alternative(all_of(path.when, row.when), row.columns))
         return path
 
     def _perform(self, body: dict[str, Any], path: _Path) -> _Path:
@@ -307,9 +299,9 @@ class Body:
             for flag, row in zip(flags, rows, strict=True):
                 term = self.world.as_value(row.columns[column][1])
                 self.world.facts.append(z3.Implies(flag, self.world.is_one(value, term)))
-            self.world.facts.append(z3.Or(value.null, *flags))
+            self.world.facts.append(any_of(value.null, *flags))
             merged.append(value)
-        return merged, self.world.boolean(z3.Or(*flags) if flags else False)
+        return merged, self.world.boolean(any_of(*flags) if flags else False)
 
     def _fors(self, body: dict[str, Any], path: _Path) -> _Path:
         """Run the body of FOR ... IN query for any of its rows, as the first and as a later one."""
@@ -320,7 +312,7 @@ class Body:
             for row in rows:
                 before = self._held()
                 self._take(body["var"], row)
-                self._walk(body.get("body", []), _Path(z3.And(path.when, row.when)))
+                self._walk(body.get("body", []), _Path(all_of(path.when, row.when)))
                 changed |= self._back(before)
             # What the rows before set is not tracked, neither by the next one nor afterwards.
             self._forget(changed - {"found", record}, "a loop")
@@ -368,12 +360,12 @@ class Body:
         changed: set[str] = set()
         for condition, statements in branches:
             holds = self._condition(condition)
-            end = self._walk(statements, _Path(z3.And(rest, holds)))
+            end = self._walk(statements, _Path(all_of(rest, holds)))
             set_there = self._back(before)
             if end.alive:
                 changed |= set_there
                 survivors.append(end.when)
-            rest = z3.And(rest, z3.Not(holds))
+            rest = all_of(rest, negated(holds))
         end = self._walk(body.get("else_body", []), _Path(rest))
         set_there = self._back(before)
         if end.alive:
@@ -384,7 +376,7 @@ class Body:
             self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         if not survivors:
             return _Path(path.when, alive=False)
-        return _Path(z3.Or(*survivors))
+        return _Path(any_of(*survivors))
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:

@@ -10,6 +10,7 @@ from pglast import ast as pg_ast
 
 from harmonia_py.isolation.catalog import Composite
 from harmonia_py.isolation.proof.casts import INTEGERS, canonical, keeps, plain, spoken
+from harmonia_py.isolation.proof.formulas import YES, any_of
 from harmonia_py.isolation.proof.likeness import (
     BUILT_IN,
     CITEXT,
@@ -21,7 +22,7 @@ from harmonia_py.isolation.proof.likeness import (
 )
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.sets import Sets
-from harmonia_py.isolation.proof.terms import YES, Alternative, Array, Fields, Term
+from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Term
 from harmonia_py.isolation.references import elements
 
 # The nodes are built at run time: their static types say less than nothing.
@@ -154,7 +155,7 @@ class Casting(Sets):
         """Return whether two values are equal, as the type or the collation of either says."""
         if a.is_bool != b.is_bool:
             a, b = self.world.as_bool(a), self.world.as_bool(b)  # flag = 'yes'
-        null = z3.Or(a.null, b.null)
+        null = any_of(a.null, b.null)
         kinds = {plain(a.kind), plain(b.kind)}
         if None not in kinds and len(kinds) > 1 and kinds & _ROUNDED:
             return self.world.apply("= of another type", [a, b], boolean=True)

@@ -13,13 +13,12 @@ from pglast import enums, parse_sql
 
 from harmonia_py.isolation.proof.casting import Casting
 from harmonia_py.isolation.proof.casts import INTEGERS
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import PLAIN, alike_of, is_collated, likeness
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.sets import is_own
 from harmonia_py.isolation.proof.terms import (
-    NO,
     PARTS,
-    YES,
     Alternative,
     Arguments,
     Array,
@@ -164,13 +163,13 @@ class Translator(Casting):
     def _BoolExpr(self, node: Any, scope: Scope) -> Term:
         terms = [self.boolean(a, scope) for a in node.args]
         if node.boolop == enums.BoolExprType.NOT_EXPR:
-            return Term(z3.Not(terms[0].value), terms[0].null)
+            return Term(negated(terms[0].value), terms[0].null)
         yes = [truth(t) for t in terms]
-        no = [z3.And(z3.Not(t.value), z3.Not(t.null)) for t in terms]
+        no = [all_of(negated(t.value), negated(t.null)) for t in terms]
         nulls = [t.null for t in terms]
         if node.boolop == enums.BoolExprType.AND_EXPR:
-            return Term(z3.And(*yes), z3.And(z3.Or(*nulls), z3.Not(z3.Or(*no))))
-        return Term(z3.Or(*yes), z3.And(z3.Or(*nulls), z3.Not(z3.Or(*yes))))
+            return Term(all_of(*yes), all_of(any_of(*nulls), negated(any_of(*no))))
+        return Term(any_of(*yes), all_of(any_of(*nulls), negated(any_of(*yes))))
 
     def _NullTest(self, node: Any, scope: Scope) -> Term:
         inner = self.any(node.arg, scope)
@@ -180,22 +179,22 @@ class Translator(Casting):
         if isinstance(node.arg, ast.RowExpr):
             # A row is null when all of it is, and is not when none of it is.
             nulls = [self.term(a, scope).null for a in node.arg.args or ()]
-            return self.world.boolean(z3.And(*((n if isnull else z3.Not(n)) for n in nulls)))
+            return self.world.boolean(all_of(*((n if isnull else negated(n)) for n in nulls)))
         if inner.fields is not None or inner.kind in self.world.catalog.composites:
             return self.world.unknown("null test of a row", boolean=True)
-        return self.world.boolean(inner.null if isnull else z3.Not(inner.null))
+        return self.world.boolean(inner.null if isnull else negated(inner.null))
 
     def _BooleanTest(self, node: Any, scope: Scope) -> Term:
         inner = self.boolean(node.arg, scope)
         kind = enums.BoolTestType
-        yes, no = truth(inner), z3.And(z3.Not(inner.value), z3.Not(inner.null))
+        yes, no = truth(inner), all_of(negated(inner.value), negated(inner.null))
         table = {
             kind.IS_TRUE: yes,
-            kind.IS_NOT_TRUE: z3.Not(yes),
+            kind.IS_NOT_TRUE: negated(yes),
             kind.IS_FALSE: no,
-            kind.IS_NOT_FALSE: z3.Not(no),
+            kind.IS_NOT_FALSE: negated(no),
             kind.IS_UNKNOWN: inner.null,
-            kind.IS_NOT_UNKNOWN: z3.Not(inner.null),
+            kind.IS_NOT_UNKNOWN: negated(inner.null),
         }
         return self.world.boolean(table[node.booltesttype])
 
@@ -207,7 +206,7 @@ class Translator(Casting):
             filled = [p for p, text in zip(parts, texts, strict=True) if text != "{}"]
             return Array(lambda: [e for part in filled for e in self._elements(part)])
         terms = [p for p in parts if isinstance(p, Term)]
-        result = functools.reduce(lambda b, a: self._choose(z3.Not(a.null), a, b), reversed(terms))
+        result = functools.reduce(lambda b, a: self._choose(negated(a.null), a, b), reversed(terms))
         return replace(result, path=terms[0].path)
 
     def _CaseExpr(self, node: Any, scope: Scope) -> Term:
@@ -240,15 +239,15 @@ class Translator(Casting):
         if kind == kinds.AEXPR_IN:
             tests = [self._equality(node.lexpr, v, scope) for v in node.rexpr]
             found = self._any(tests)
-            return found if name == "=" else Term(z3.Not(found.value), found.null)
+            return found if name == "=" else Term(negated(found.value), found.null)
         if kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT):
-            same = z3.And(
+            same = all_of(
                 *(
-                    z3.Or(z3.And(a.null, b.null), truth(self.equal(a, b)))
+                    any_of(all_of(a.null, b.null), truth(self.equal(a, b)))
                     for a, b in self._pairs(node.lexpr, node.rexpr, scope)
                 )
             )
-            wanted = same if kind == kinds.AEXPR_NOT_DISTINCT else z3.Not(same)
+            wanted = same if kind == kinds.AEXPR_NOT_DISTINCT else negated(same)
             return self.world.boolean(wanted)
         if kind in (kinds.AEXPR_BETWEEN, kinds.AEXPR_NOT_BETWEEN):
             value = self.term(node.lexpr, scope)
@@ -256,7 +255,7 @@ class Translator(Casting):
             inside = self._all([self._compare(">=", value, low), self._compare("<=", value, high)])
             if kind == kinds.AEXPR_BETWEEN:
                 return inside
-            return Term(z3.Not(inside.value), inside.null)
+            return Term(negated(inside.value), inside.null)
         if kind == kinds.AEXPR_NULLIF:
             return self._nullif(node, scope)
         if kind == kinds.AEXPR_OP:
@@ -269,13 +268,13 @@ class Translator(Casting):
             return whole  # all of it or nothing: there is never more in it
         other = self.term(node.rexpr, scope)
         equal = truth(self.equal(whole, other))
-        return replace(whole, null=z3.Or(whole.null, equal))
+        return replace(whole, null=any_of(whole.null, equal))
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         exact = name in PLAIN and not any(likeness(side.value) for side in sides)
         name = " ".join([name, *(side.kind or "" for side in sides if is_collated(side.kind))])
         applied = self.world.apply(name, sides, boolean=boolean, exact=exact)
-        return Term(applied.value, z3.Or(applied.null, *(s.null for s in sides)))
+        return Term(applied.value, any_of(applied.null, *(s.null for s in sides)))
 
     def _sides(self, node: Any, scope: Scope) -> list[Term]:
         return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
@@ -293,7 +292,7 @@ class Translator(Casting):
     def _operator(self, node: Any, name: str, scope: Scope) -> Term:
         if name in ("=", "<>", "!=") and isinstance(node.lexpr, ast.RowExpr):
             equal = self._equality(node.lexpr, node.rexpr, scope)
-            return equal if name == "=" else Term(z3.Not(equal.value), equal.null)
+            return equal if name == "=" else Term(negated(equal.value), equal.null)
         keys = _keys(node.rexpr) if name in _JSON and node.lexpr is not None else []
         if keys and isinstance(document := self.any(node.lexpr, scope), Term) and document.path:
             base = document.path.removeprefix("jwt").removeprefix(".")
@@ -301,7 +300,7 @@ class Translator(Casting):
             if name in ("->>", "#>>"):
                 return replace(told, kind=told.kind or "text")
             # A null inside the document is a value of its own, and a text has its quotes there.
-            missing = z3.And(told.null, z3.Bool(f"without {told.path}"))
+            missing = all_of(told.null, z3.Bool(f"without {told.path}"))
             return replace(told, value=alike_of("jsonb", told.value), null=missing, kind="jsonb")
         found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
         if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
@@ -313,13 +312,13 @@ class Translator(Casting):
             return self.world.unknown("a computed JSON key")
         if len(sides) == 2 and name == "?" and sides[0].path:
             # A key that holds null is there as well: no token is made so.
-            missing = z3.Or(*(side.null for side in sides))
-            return Term(z3.Not(self._under(*sides).null), missing)
+            missing = any_of(*(side.null for side in sides))
+            return Term(negated(self._under(*sides).null), missing)
         if len(sides) == 2 and name == "=":
             return self.equal(*sides)
         if len(sides) == 2 and name in ("<>", "!="):
             equal = self.equal(*sides)
-            return Term(z3.Not(equal.value), equal.null)
+            return Term(negated(equal.value), equal.null)
         if len(sides) == 2 and name in ("<", ">", "<=", ">="):
             return self._compare(name, *sides)
         boolean = name in ("~", "~*", "!~", "!~*", "~~", "!~~", "~~*", "@>", "<@", "&&", "?", "?|",
@@ -340,19 +339,19 @@ class Translator(Casting):
         orders = [k for k in (a.kind, b.kind) if is_collated(k)]
         name = f"< {orders[0]}" if orders else "< text" if texts else "<"
         less = self.world.apply(name, [a, b], boolean=True)
-        null = z3.Or(a.null, b.null)
+        null = any_of(a.null, b.null)
         if operator in ("<", ">"):
             return Term(less.value, null)
-        return Term(z3.Not(less.value), null)  # a >= b is not a < b
+        return Term(negated(less.value), null)  # a >= b is not a < b
 
     def _any(self, tests: list[Term]) -> Term:
-        yes = z3.Or(*(truth(t) for t in tests))
-        return Term(yes, z3.And(z3.Not(yes), z3.Or(*(t.null for t in tests))))
+        yes = any_of(*(truth(t) for t in tests))
+        return Term(yes, all_of(negated(yes), any_of(*(t.null for t in tests))))
 
     def _all(self, tests: list[Term]) -> Term:
-        yes = z3.And(*(truth(t) for t in tests))
-        no = z3.Or(*(z3.And(z3.Not(t.value), z3.Not(t.null)) for t in tests))
-        return Term(yes, z3.And(z3.Not(no), z3.Or(*(t.null for t in tests))))
+        yes = all_of(*(truth(t) for t in tests))
+        no = any_of(*(all_of(negated(t.value), negated(t.null)) for t in tests))
+        return Term(yes, all_of(negated(no), any_of(*(t.null for t in tests))))
 
     # Functions -------------------------------------------------------------------------------
 
@@ -425,7 +424,7 @@ class Translator(Casting):
         if text.startswith("request.jwt.claim."):
             # PostgREST sets these no more, unless it is told to.
             told = self.world.claim(text.removeprefix("request.jwt.claim."))
-            return replace(told, null=z3.Or(told.null, z3.Bool("legacy settings are unset")))
+            return replace(told, null=any_of(told.null, z3.Bool("legacy settings are unset")))
         if not text:
             return self.world.unknown("a setting")
         return replace(self.world.claim(f"setting:{text}"), kind="text")

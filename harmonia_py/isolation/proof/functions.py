@@ -15,17 +15,11 @@ from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.bodies import Body
 from harmonia_py.isolation.proof.casts import canonical, cuts, plain
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.formulas import YES, all_of, any_of
 from harmonia_py.isolation.proof.likeness import alike_of, is_exact
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import NAMELESS, Scope
-from harmonia_py.isolation.proof.terms import (
-    YES,
-    Alternative,
-    Arguments,
-    Array,
-    Term,
-    World,
-)
+from harmonia_py.isolation.proof.terms import Alternative, Arguments, Array, Term, World
 
 __all__ = ["Functions"]
 
@@ -70,7 +64,7 @@ class Functions:
             return replace(value, null=self.world.flag("a row"))  # which is null as a whole
         if function.strict and (missing := self._missing(function, arguments, scope)):
             # Nobody asked the body.
-            return replace(value, null=z3.Or(value.null, *missing))
+            return replace(value, null=any_of(value.null, *missing))
         return value
 
     def _missing(self, function: Function, arguments: Arguments, scope: Scope) -> list[Any]:
@@ -152,7 +146,7 @@ class Functions:
             text = self.world.text_of(row.columns[0][1]) if len(row.columns) == 1 else ""
             if text.startswith("{"):
                 inside = self.translator.listed(text).elements()
-                found += [Alternative(z3.And(row.when, e.when), e.columns) for e in inside]
+                found += [Alternative(all_of(row.when, e.when), e.columns) for e in inside]
             found.append(row)
         return found
 

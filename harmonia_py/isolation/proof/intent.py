@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import z3
-
 from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof.belonging import Belonging
-from harmonia_py.isolation.proof.terms import NO, PARTS, YES, Row, Term, World, truth
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
+from harmonia_py.isolation.proof.terms import PARTS, Row, Term, World, truth
 from harmonia_py.isolation.shares import parties
 
 __all__ = ["Intent"]
@@ -47,20 +46,20 @@ class Intent:
                 if other is row or key in members:
                     continue
                 terms = [t for t in other.columns.values() if not t.is_bool]
-                known = z3.Or(
+                known = any_of(
                     *(c for t in terms for c in self.belonging.is_caller_by_id(t)),
                     *self._by_tenant(other, row),
                 )
-                invited = z3.Or(*(c for t in terms for c in self.belonging.is_addressed(t)))
-                here = z3.Or(*self._names(row, other, anchors, members))
-                about = z3.Or(*self._names(row, other, parts, members))
-                staff = z3.Or(*self._staff(other))
-                found += [z3.And(known, z3.Or(here, staff)), z3.And(invited, z3.Or(about, staff))]
-                found += [z3.And(z3.Or(known, invited), more) for more in self._special(other)]
+                invited = any_of(*(c for t in terms for c in self.belonging.is_addressed(t)))
+                here = any_of(*self._names(row, other, anchors, members))
+                about = any_of(*self._names(row, other, parts, members))
+                staff = any_of(*self._staff(other))
+                found += [all_of(known, any_of(here, staff)), all_of(invited, any_of(about, staff))]
+                found += [all_of(any_of(known, invited), more) for more in self._special(other)]
                 if command == "select":
                     # A treaty about a thing opens that; one about nothing opens the tenant.
                     what = about if self._is_about(other) else here
-                    found += [z3.And(between, what) for between in self._between(other)]
+                    found += [all_of(between, what) for between in self._between(other)]
         if whole and command == "insert":
             found.append(YES)  # a tenant that is only being founded is nobody else's
         found += self._told_by_token()
@@ -77,26 +76,26 @@ class Intent:
             words = [t for t in row.columns.values() if t is not tenant]
             found += [said for term in words for said in self._says(term)]
             found += self._labelled(row)
-        return z3.Or(*found) if found else NO
+        return any_of(*found) if found else NO
 
     def _founded(self, tenant: Term) -> Iterator[Any]:
         """Yield when the tenant's own row names the caller: its owner needs no seat."""
         for row in self.world.rows.get(self.model.tenant_table or "", ()):
             key = row.column(self.model.tenant_key)
-            same = z3.And(key.value == tenant.value, z3.Not(key.null))
+            same = all_of(key.value == tenant.value, negated(key.null))
             for name, term in row.columns.items():
                 if not term.is_bool and name != self.model.tenant_key:
                     for mine in self.belonging.is_caller_by_id(term):
-                        yield z3.And(same, mine)
+                        yield all_of(same, mine)
 
     def _says(self, term: Term) -> Iterator[Any]:
         """Yield when a term says yes, or one of the words that the policies know."""
         if term.is_bool:
-            yield z3.And(term.value, z3.Not(term.null))
+            yield all_of(term.value, negated(term.null))
         else:
-            yield z3.And(self.world.says_yes(term), z3.Not(term.null))
+            yield all_of(self.world.says_yes(term), negated(term.null))
             for literal in self.world.literals.values():
-                yield z3.And(term.value == literal, z3.Not(term.null))
+                yield all_of(term.value == literal, negated(term.null))
 
     def _by_tenant(self, other: Row, row: Row) -> Iterator[Any]:
         """Yield when ``other`` pairs a thing with a tenant of the caller's: it is shared with all.
@@ -106,7 +105,7 @@ class Intent:
         if other.table.key in {fk.target for fk in row.table.foreign_keys}:
             return
         for column in self._tenant_of_pair(other):
-            yield z3.Or(*self.belonging.belongs(other.columns[column]))
+            yield any_of(*self.belonging.belongs(other.columns[column]))
             yield from self._founded(other.columns[column])
 
     def _given(self, row: Row) -> Iterator[Any]:
@@ -126,7 +125,7 @@ class Intent:
                     continue
                 linked = ref.value == row.columns[fk.columns[0]].value
                 for mine in (*self.belonging.belongs(theirs), *self._founded(theirs)):
-                    yield z3.And(linked, mine)
+                    yield all_of(linked, mine)
 
     def _tenant_of_pair(self, row: Row) -> Iterator[str]:
         """Yield the column that names a tenant beside a thing in a key of two."""
@@ -162,10 +161,10 @@ class Intent:
         for path, term in self.world.claims.items():
             if not self.belonging.is_custom(path):
                 continue
-            yield z3.And(self.world.says_yes(term), z3.Not(term.null))
+            yield all_of(self.world.says_yes(term), negated(term.null))
             for text, literal in self.world.literals.items():
                 if text == "true" or not self.belonging.token_names_tenants:
-                    yield z3.And(term.value == literal, z3.Not(term.null))
+                    yield all_of(term.value == literal, negated(term.null))
 
     def _labelled(self, row: Row) -> Iterator[Any]:
         """Yield a flag or a word inside a document, array or text of the row, which opens it."""
@@ -204,19 +203,19 @@ class Intent:
             for parent in self.world.rows.get(fk.target, ()):
                 if parent is other or any(c not in parent.columns for c in fk.ref_columns):
                     continue
-                linked = z3.And(
+                linked = all_of(
                     *(
                         other.columns[c].value == parent.columns[ref].value
                         for c, ref in zip(fk.columns, fk.ref_columns, strict=True)
                     )
                 )
-                yield z3.And(linked, self._anchored(parent, anchors))
+                yield all_of(linked, self._anchored(parent, anchors))
 
     def _anchored(self, parent: Row, anchors: list[tuple[Any, Term]]) -> Any:
         """Return when a column of a row is an anchor; asked for each row that points at it."""
         key = parent.name, len(parent.columns), id(anchors)
         if key not in self._known:
-            found = z3.Or(NO, *self._same(parent, anchors, keyed=False))
+            found = any_of(NO, *self._same(parent, anchors, keyed=False))
             self._known[key] = found, anchors  # which is kept, so that its number is its own
         return self._known[key][0]
 
@@ -227,7 +226,7 @@ class Intent:
             if term.is_bool or (keyed and (name not in other.table.primary_key or name in path)):
                 continue
             for led, anchor in anchors:
-                yield z3.And(led, term.value == anchor.value, z3.Not(term.null))
+                yield all_of(led, term.value == anchor.value, negated(term.null))
 
     def _anchors(
         self, row: Row, depth: int = 2, *, tenants: bool = True
@@ -255,7 +254,7 @@ class Intent:
                     if c in row.columns
                 ]
                 for led, term in self._anchors(parent, depth - 1, tenants=tenants):
-                    yield z3.And(*linked, led), term
+                    yield all_of(*linked, led), term
 
     def _staff(self, row: Row) -> Iterator[Any]:
         """Yield what marks a person as the platform's own staff: a flag no client can write."""
@@ -280,7 +279,7 @@ class Intent:
                 ]
                 for term in parent.columns.values():
                     for said in self._says(term):
-                        yield z3.And(said, *linked)
+                        yield all_of(said, *linked)
 
     def _special(self, other: Row) -> Iterator[Any]:
         """Yield what makes the person whom ``other`` describes more than an ordinary one.

@@ -13,12 +13,13 @@ from harmonia_py.isolation.catalog import Catalog, ForeignKey, Policy, Table
 from harmonia_py.isolation.model import Membership, TenancyModel
 from harmonia_py.isolation.proof.belonging import Belonging
 from harmonia_py.isolation.proof.expressions import Translator, expression
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.functions import Functions
 from harmonia_py.isolation.proof.intent import Intent
 from harmonia_py.isolation.proof.likeness import comparable
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import ANY_LITERAL, NO, YES, Row, World, holds, truth
+from harmonia_py.isolation.proof.terms import ANY_LITERAL, Row, World, holds, truth
 from harmonia_py.isolation.proof.witness import Witness, describe, witness
 
 __all__ = ["Proof", "prove", "prove_table", "questions", "unanswered"]
@@ -256,11 +257,11 @@ def _ask(
     if "role" in world.claims:
         # PostgREST takes the database role from this claim: it says nothing else.
         claim, known = world.claims["role"], world.literal(role)
-        world.facts.append(z3.And(claim.value == known.value, z3.Not(claim.null)))
+        world.facts.append(all_of(claim.value == known.value, negated(claim.null)))
     solver = z3.Solver()
     solver.set("timeout", _TIMEOUT)
     labels = world.label_facts()  # before the literals are told apart: it adds some
-    solver.add(*world.facts, *labels, *world.literal_facts(), passes, z3.Not(legitimate))
+    solver.add(*world.facts, *labels, *world.literal_facts(), passes, negated(legitimate))
     verdict = solver.check()
     if verdict != z3.unsat:
         # Facts only exclude worlds, so the costly ones wait until they are needed.
@@ -277,8 +278,8 @@ def _ask(
         solver.pop()
         solver.check()
     solver.push()
-    solver.add(z3.Not(prover.intent.meant(row, tenant, command, new=new)))
-    solver.add(*(z3.Not(step.null) for step in steps))  # what leads to nobody is no tenant's
+    solver.add(negated(prover.intent.meant(row, tenant, command, new=new)))
+    solver.add(*(negated(step.null) for step in steps))  # what leads to nobody is no tenant's
     convincing = solver.check() == z3.sat
     if not convincing:
         solver.pop()
@@ -327,7 +328,7 @@ class _Prover:
         restrictive = [self._clause(p, clause, inner) for p in applied if not p.permissive]
         if not permissive:
             return NO
-        return z3.And(z3.Or(*permissive), *restrictive)
+        return all_of(any_of(*permissive), *restrictive)
 
     def _clause(self, policy: Policy, clause: str, scope: Scope) -> Any:
         text = policy.using if clause == "using" else policy.check or policy.using
@@ -388,10 +389,10 @@ class _Prover:
         refs = [parent.column(name) for name in fk.ref_columns]
         if not all(comparable(k.value, ref.value) for k, ref in zip(keys, refs, strict=True)):
             return parent
-        given = z3.And(*(z3.Not(k.null) for k in keys))
+        given = all_of(*(negated(k.null) for k in keys))
         same = [
-            z3.And(ref.value == key.value, z3.Not(ref.null))
+            all_of(ref.value == key.value, negated(ref.null))
             for ref, key in zip(refs, keys, strict=True)
         ]
-        self.world.facts.append(z3.Implies(given, z3.And(*same)))
+        self.world.facts.append(z3.Implies(given, all_of(*same)))
         return parent

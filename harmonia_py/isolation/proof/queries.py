@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import z3
@@ -19,10 +20,9 @@ from harmonia_py.isolation.proof.aggregates import (
     may_be_empty,
 )
 from harmonia_py.isolation.proof.expressions import Translator
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.scope import NAMELESS, Scope, as_source, columns_of, starred
 from harmonia_py.isolation.proof.terms import (
-    NO,
-    YES,
     Alternative,
     Arguments,
     Array,
@@ -85,7 +85,7 @@ class Queries:
             return [self._opaque("a query that writes")]
         found = self._found(select, self._with(select, scope))
         if may_be_empty(select):
-            return [replace(row, when=z3.And(row.when, self.world.flag("left"))) for row in found]
+            return [replace(row, when=all_of(row.when, self.world.flag("left"))) for row in found]
         return found
 
     def _found(self, select: Any, scope: Scope) -> list[Alternative]:
@@ -109,7 +109,7 @@ class Queries:
 
     def text(self, query: str, scope: Scope) -> list[Alternative]:
         """Return the rows of a query given as text."""
-        return self.rows(parse_sql(query)[0].stmt, scope)
+        return self.rows(_parsed(query), scope)
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
@@ -157,7 +157,7 @@ class Queries:
             conditions = list(given)
             if select.whereClause is not None:
                 conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
-            yield inner, sources, z3.And(*conditions) if conditions else YES
+            yield inner, sources, all_of(*conditions) if conditions else YES
 
     def _combined(self, items: Sequence[Any], scope: Scope) -> Iterator[_Combined]:
         """Yield the conditions and the named sources of each combination of rows of FROM."""
@@ -180,10 +180,10 @@ class Queries:
         taken = [
             (inner, when)
             if call.agg_filter is None
-            else (inner, z3.And(when, truth(self.translator.boolean(call.agg_filter, inner))))
+            else (inner, all_of(when, truth(self.translator.boolean(call.agg_filter, inner))))
             for inner, _, when in places
         ]
-        some = z3.Or(*(when for _, when in taken)) if taken else NO
+        some = any_of(*(when for _, when in taken)) if taken else NO
         if name == "array_agg" and call.args:
             return Array(
                 lambda: [
@@ -200,13 +200,13 @@ class Queries:
             ]
             nothing = count.value == none.value
             self.world.facts += [
-                z3.Or(nothing, some),
-                z3.Implies(nothing, z3.And(z3.Not(less[0]), z3.Not(less[1]), less[2])),
+                any_of(nothing, some),
+                z3.Implies(nothing, all_of(negated(less[0]), negated(less[1]), less[2])),
             ]
             return count
         if name not in PICKS or not call.args:
             result = self.world.fresh(name, exact=False)
-            self.world.facts.append(z3.Or(result.null, some))
+            self.world.facts.append(any_of(result.null, some))
             return result
         values = [(self.translator.term(call.args[0], inner), when) for inner, when in taken]
         boolean = bool(values) and all(value.is_bool for value, _ in values)
@@ -214,8 +214,8 @@ class Queries:
         picked = []
         for value, when in values:
             given = value if boolean else self.world.as_value(value)
-            picked.append(z3.And(when, self.world.is_one(result, given), z3.Not(given.null)))
-        self.world.facts.append(z3.Or(result.null, *picked))
+            picked.append(all_of(when, self.world.is_one(result, given), negated(given.null)))
+        self.world.facts.append(any_of(result.null, *picked))
         return result
 
     def _targets(
@@ -240,7 +240,7 @@ class Queries:
             if several is not None and len(select.targetList) == 1:
                 for row in several:
                     yield Alternative(
-                        z3.And(when, row.when), tuple((name, t) for _, t in row.columns[:1])
+                        all_of(when, row.when), tuple((name, t) for _, t in row.columns[:1])
                     )
                 return
             value = self.translator.any(target.val, scope)
@@ -248,7 +248,7 @@ class Queries:
                 # array_agg and the like: the elements stand for the array, which may have none.
                 for row in value.elements():
                     only = tuple((name, term) for _, term in row.columns[:1])
-                    yield Alternative(z3.And(when, row.when), only)
+                    yield Alternative(all_of(when, row.when), only)
                 yield Alternative(when, ((name, self.world.null),))
                 return
             if isinstance(value, Array):
@@ -345,7 +345,7 @@ class Queries:
                     on.append(truth(self.translator.boolean(item.quals, scope.inner(both))))
                 on += self._using(item, left, right, scope)
                 one = self._merged(item, left, right, scope)
-                yield z3.And(left_when, right_when, *on), one + both
+                yield all_of(left_when, right_when, *on), one + both
                 # Without a partner the other side is NULL. Whether there is one is left open.
                 if item.jointype in (kinds.JOIN_LEFT, kinds.JOIN_FULL):
                     none = self._nothing(right)
@@ -375,7 +375,7 @@ class Queries:
             a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
             if isinstance(a, Term) and isinstance(b, Term) and a.is_bool == b.is_bool:
                 value = z3.If(a.null, b.value, a.value)
-                null = z3.And(a.null, b.null)
+                null = all_of(a.null, b.null)
                 found[column.sval] = Term(value, null, kind=common([a, b]))
             else:
                 found[column.sval] = self.world.unknown("a column of two")
@@ -480,3 +480,9 @@ def _name(node: Any) -> str:
     if isinstance(node, ast.CaseExpr):
         return _name(node.defresult) or "case"
     return _CALLED.get(type(node).__name__, "")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(query: str) -> Any:
+    # The bodies of helpers are read for every policy that calls them, and only read.
+    return parse_sql(query)[0].stmt

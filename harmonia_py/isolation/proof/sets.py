@@ -12,18 +12,10 @@ from pglast import ast as pg_ast
 from pglast import enums
 
 from harmonia_py.isolation.proof.aggregates import aggregates
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import likeness
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.terms import (
-    NO,
-    YES,
-    Alternative,
-    Array,
-    Fields,
-    Term,
-    World,
-    truth,
-)
+from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Term, World, truth
 
 # The nodes are built at run time: their static types say less than nothing.
 ast: Any = pg_ast
@@ -69,8 +61,8 @@ class Sets(ABC):
             return row
         for number, field in enumerate(fields, start=1):
             held = self.world.apply(f"field {number}", [row])
-            same = z3.Or(field.null, held.value == field.value)
-            self.world.facts.append(z3.And(held.null == field.null, same))
+            same = any_of(field.null, held.value == field.value)
+            self.world.facts.append(all_of(held.null == field.null, same))
         return row
 
     def _quantified(self, node: Any, name: str, some: bool, scope: Scope) -> Term:  # noqa: FBT001
@@ -97,18 +89,18 @@ class Sets(ABC):
             left, right = right, left
         if isinstance(left, Array) and isinstance(right, Array):
             held = [
-                z3.Or(NO, *(self._common(one, other) for one in left.elements()))
+                any_of(NO, *(self._common(one, other) for one in left.elements()))
                 for other in right.elements()
             ]
             if name == "&&":
-                self.world.facts.append(z3.Implies(flag, z3.Or(NO, *held)))
+                self.world.facts.append(z3.Implies(flag, any_of(NO, *held)))
             elif right.listed:
-                self.world.facts.append(z3.Implies(flag, z3.And(YES, *held)))
+                self.world.facts.append(z3.Implies(flag, all_of(YES, *held)))
         return Term(flag, self.world.flag("a set is null"))
 
     def _common(self, one: Alternative, other: Alternative) -> Any:
         same = self.equal(one.columns[0][1], other.columns[0][1])
-        return z3.And(one.when, other.when, truth(same))
+        return all_of(one.when, other.when, truth(same))
 
     def _elements(self, part: Term | Array) -> list[Alternative]:
         if isinstance(part, Array):
@@ -117,7 +109,7 @@ class Sets(ABC):
             return [self.element(part)]
         # Anything may be in it, and it is none of the arrays beside it.
         some = self.world.unknown("an array or else something unknown")
-        return [Alternative(z3.Not(part.null), (("", some),))]
+        return [Alternative(negated(part.null), (("", some),))]
 
     def element(self, document: Term) -> Alternative:
         """Return some element of an array inside the token."""
@@ -125,20 +117,20 @@ class Sets(ABC):
         self.world.claim_elements.setdefault((document.path or "").removeprefix("jwt."), []).append(
             element
         )
-        return Alternative(z3.Not(document.null), (("", element),))
+        return Alternative(negated(document.null), (("", element),))
 
     def _member(self, left: Term, elements: list[Alternative], *, rows: bool = False) -> Term:
         """Return whether a value is in a set, which may be null unless it is of ``rows``."""
         # The flag may be false in any world, so its negation says nothing: that is the safe side.
         flag = self.world.flag("in")
         matches = [
-            z3.And(e.when, truth(self.equal(left, e.columns[0][1]))) for e in elements if e.columns
+            all_of(e.when, truth(self.equal(left, e.columns[0][1]))) for e in elements if e.columns
         ]
-        self.world.facts.append(z3.Implies(flag, z3.Or(*matches) if matches else NO))
+        self.world.facts.append(z3.Implies(flag, any_of(*matches) if matches else NO))
         null = self.world.flag("null in")
         if rows:
-            nulls = [z3.And(e.when, e.columns[0][1].null) for e in elements if e.columns]
-            self.world.facts.append(z3.Implies(null, z3.Or(left.null, *nulls)))
+            nulls = [all_of(e.when, e.columns[0][1].null) for e in elements if e.columns]
+            self.world.facts.append(z3.Implies(null, any_of(left.null, *nulls)))
         return Term(flag, null)
 
     def _SubLink(self, node: Any, scope: Scope) -> Term | Array:
@@ -154,7 +146,7 @@ class Sets(ABC):
         if node.subLinkType == kinds.EXISTS_SUBLINK:
             flag = self.world.flag("exists")
             when = [a.when for a in alternatives]
-            self.world.facts.append(z3.Implies(flag, z3.Or(*when) if when else NO))
+            self.world.facts.append(z3.Implies(flag, any_of(*when) if when else NO))
             return self.world.boolean(flag)
         if node.subLinkType == kinds.ANY_SUBLINK:
             operator = node.operName[-1].sval if node.operName else "="
@@ -186,9 +178,9 @@ class Sets(ABC):
             flags.append(flag)
             value = term if boolean else self.world.as_value(term)
             self.world.facts.append(
-                z3.Implies(flag, z3.And(alternative.when, self.world.is_one(result, value)))
+                z3.Implies(flag, all_of(alternative.when, self.world.is_one(result, value)))
             )
-        self.world.facts.append(z3.Or(result.null, *flags))
+        self.world.facts.append(any_of(result.null, *flags))
         inside = [t.fields for t in terms if t.fields is not None]
         if len(inside) < len(terms):
             return result
@@ -227,7 +219,7 @@ def is_own(node: Any) -> bool:
 
 def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:
     return [
-        Alternative(z3.And(flag, e.when), e.columns) for flag, part in sets for e in part.elements()
+        Alternative(all_of(flag, e.when), e.columns) for flag, part in sets for e in part.elements()
     ]
 
 

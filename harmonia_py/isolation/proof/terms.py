@@ -11,6 +11,7 @@ import z3
 
 from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
 from harmonia_py.isolation.proof.casts import alike, is_yes, plain
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import (
     NUMERIC,
     Value,
@@ -23,9 +24,7 @@ from harmonia_py.isolation.proof.likeness import (
 
 __all__ = [
     "ANY_LITERAL",
-    "NO",
     "PARTS",
-    "YES",
     "Alternative",
     "Array",
     "Fields",
@@ -46,8 +45,6 @@ _IS_YES = z3.Function("is yes", Value, z3.BoolSort())
 _NUMERIC = ("::int2", "::int4", "::int8", "::smallint", "::integer", "::bigint")
 #: What only takes a value apart or spells it in another way.
 PARTS = frozenset({"->", "->>", "#>", "#>>", "lower", "upper", "btrim", "::text", "::citext"})
-YES: Any = z3.BoolVal(val=True)
-NO: Any = z3.BoolVal(val=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +154,7 @@ def truth(term: Term) -> Any:
     """Return the z3 formula for ``term is true``."""
     if not term.is_bool:
         return YES
-    return z3.And(term.value, z3.Not(term.null))
+    return all_of(term.value, negated(term.null))
 
 
 class World:
@@ -173,6 +170,7 @@ class World:
         self.claim_elements: dict[str, list[Term]] = {}
         self.claim_keys: dict[str, list[tuple[Term, Term]]] = {}
         self.literals: dict[str, Any] = {}
+        self._texts: dict[int, str] = {}  # by z3's number of the constant, which is kept above
         self.numbers: set[int] = set()
         self.quoted: set[str] = set()
         self.applied: list[tuple[str, list[Term], Term]] = []
@@ -205,8 +203,8 @@ class World:
     @staticmethod
     def is_one(term: Term, other: Term) -> Any:
         """Return: a value is another, and not only equal to it."""
-        same = z3.And(term.value == other.value, term.null == other.null)
-        return z3.And(same, face(term.value) == face(other.value))
+        same = all_of(term.value == other.value, term.null == other.null)
+        return all_of(same, face(term.value) == face(other.value))
 
     def flag(self, label: str) -> Any:
         """Return a fresh z3 Bool."""
@@ -223,12 +221,13 @@ class World:
         if text.startswith(ANY_LITERAL):
             return Term(z3.Const(text, Value), NO)
         if text not in self.literals:
-            self.literals[text] = z3.Const(f"'{text}'", Value)
+            self.literals[text] = constant = z3.Const(f"'{text}'", Value)
+            self._texts[constant.get_id()] = text
         return Term(self.literals[text], NO)
 
     def text_of(self, term: Term) -> str:
         """Return the text of a literal, an empty one of what is none."""
-        return next((t for t, value in self.literals.items() if value.eq(term.value)), "")
+        return self._texts.get(term.value.get_id(), "")
 
     def number(self, value: int) -> Term:
         """Return the constant of a whole number, of which the order is known too."""
@@ -261,7 +260,7 @@ class World:
     def looked_up(self, path: str, key: Term) -> Term:
         """Return what an object inside the token holds under a key: null where it has no such."""
         found = self.apply(f"jwt {path} ->", [key])
-        value = Term(found.value, z3.Or(found.null, key.null))
+        value = Term(found.value, any_of(found.null, key.null))
         self.claim_keys.setdefault(path, []).append((self.as_value(key), value))
         return value
 
@@ -295,9 +294,9 @@ class World:
         """Return what a cast makes of a value: of the same the same."""
         result = self.apply(f"::{name}", [term], exact=is_exact(name))
         same = face(result.value) == face(self.as_value(term).value)
-        self.spelled.append(z3.Or(term.null, same))
+        self.spelled.append(any_of(term.null, same))
         sure = name == "uuid" and term.kind in (None, "text", "varchar", "character varying")
-        null = term.null if sure else z3.Or(result.null, term.null)
+        null = term.null if sure else any_of(result.null, term.null)
         found = Term(result.value, null, kind=name)
         self.casts.append((term, found))
         return found
@@ -305,7 +304,7 @@ class World:
     def read_back(self, term: Term) -> None:
         """Say that a value is the same again once its text is cast to what it was."""
         same = self.apply(f"::{plain(term.kind)}", [term]).value == term.value
-        self.facts.append(z3.Or(term.null, same))
+        self.facts.append(any_of(term.null, same))
 
     def casts_of(self, term: Term) -> list[Term]:
         """Return what a value was cast to."""
@@ -375,7 +374,7 @@ class World:
                     labels = row.table.column(name).labels
                     if labels and not term.is_bool and set(labels) & set(self.literals):
                         one = [term.value == self.literal(label).value for label in labels]
-                        facts.append(z3.Or(term.null, *one))
+                        facts.append(any_of(term.null, *one))
         return facts
 
     def literal_facts(self) -> list[Any]:
@@ -397,7 +396,7 @@ class World:
         known = list(self.literals.items())
         yes = [value for text, value in known if is_yes(text)]
         for said in self.said:
-            self.spelled.append(_IS_YES(said) == z3.Or(*(said == one for one in yes)))
+            self.spelled.append(_IS_YES(said) == any_of(*(said == one for one in yes)))
         return [_IS_YES(value) == is_yes(text) for text, value in known]
 
     def _number_facts(self) -> list[Any]:
@@ -413,11 +412,11 @@ class World:
             for name in _NUMERIC:
                 if (name, 1, False) in asked:
                     cast = self.apply(name, [one])
-                    facts += [cast.value == one.value, z3.Not(cast.null)]
+                    facts += [cast.value == one.value, negated(cast.null)]
             if ("<", 2, True) in asked:
                 for second in numbers:
                     less = self.apply("<", [one, self.literal(str(second))], boolean=True)
-                    facts.append(less.value if first < second else z3.Not(less.value))
+                    facts.append(less.value if first < second else negated(less.value))
         return facts
 
 
@@ -448,17 +447,17 @@ def _led(row: Row, fk: ForeignKey, parent: Row) -> list[Any]:
     ]
     if not keys:
         return []
-    given = [z3.Not(row.column(c).null) for c in fk.columns]
+    given = [negated(row.column(c).null) for c in fk.columns]
     if not all(comparable(row.column(c).value, parent.column(r).value) for r, c in pairs.items()):
         return []
     equal = {
-        ref: z3.And(
-            row.column(c).value == parent.column(ref).value, z3.Not(parent.column(ref).null)
+        ref: all_of(
+            row.column(c).value == parent.column(ref).value, negated(parent.column(ref).null)
         )
         for ref, c in pairs.items()
     }
     return [
-        z3.Implies(z3.And(*given, *(equal[c] for c in key)), z3.And(*equal.values()))
+        z3.Implies(all_of(*given, *(equal[c] for c in key)), all_of(*equal.values()))
         for key in keys
     ]
 
@@ -471,10 +470,10 @@ def _same(first: Row, second: Row) -> list[Any]:
         if any(first.table.column(c).collation for c in unique.columns):
             continue  # an index may have another, by which they are not equal
         keys = [(first.column(c), second.column(c)) for c in unique.columns]
-        agree = z3.And(
-            *(z3.And(a.value == b.value, z3.Not(a.null), z3.Not(b.null)) for a, b in keys)
+        agree = all_of(
+            *(all_of(a.value == b.value, negated(a.null), negated(b.null)) for a, b in keys)
         )
         named = set(first.columns) | set(second.columns)
         equal = [World.is_one(first.column(c), second.column(c)) for c in sorted(named)]
-        facts.append(z3.Implies(agree, z3.And(*equal)))
+        facts.append(z3.Implies(agree, all_of(*equal)))
     return facts

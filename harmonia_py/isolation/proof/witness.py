@@ -7,6 +7,7 @@ from typing import Any
 
 import z3
 
+from harmonia_py.isolation.proof.formulas import all_of
 from harmonia_py.isolation.proof.terms import Row, Term, World
 
 __all__ = ["Cell", "Witness", "describe", "witness"]
@@ -94,7 +95,7 @@ def _spread(solver: Any, world: World, tenant: Term | None) -> None:
     for term in apart[:80]:
         if term.is_bool:
             continue
-        different = z3.And(*(term.value != other for other in known)) if known else None
+        different = all_of(*(term.value != other for other in known)) if known else None
         if different is not None and solver.check(different) == z3.sat:
             solver.add(different)
         known.append(term.value)
