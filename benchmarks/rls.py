@@ -15,6 +15,10 @@ other things too:
 * ``policy``: as ``authenticated`` under Harmonia's policies, as a frontend sends it;
 * ``per row``: the same under ``is_member(organization_id)`` called for each row.
 
+The least and the deaf policies are those of copies of the database, which have other pages in other
+places of the caches. So each is compared with the statement by hand on its own copy; the two come
+one right after the other, either first as often as the other.
+
 All are prepared and keep their connection, as PostgREST does unless ``db-prepared-statements`` is
 off, and ``plan_cache_mode`` stays at ``auto``: after five executions PostgreSQL keeps one plan for
 all that follow (``generic_plans`` in ``pg_prepared_statements``). The two statements by hand over
@@ -35,7 +39,8 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -56,6 +61,9 @@ from harmonia_py.engines import Database, EmbeddedEngine
 
 Connection = psycopg.Connection[Any]
 Taken = tuple[float, float, float]
+Way = TypeVar("Way")
+#: The ways that are compared with the statement by hand, and what that is called on their database.
+BY_HAND = {"policy": "hand", "floor": "hand beside floor", "deaf": "hand beside deaf"}
 #: All statements are gone through this many times: what disturbs the machine for a second then
 #: falls on a part of the rounds of many statements, and not on all rounds of one.
 PASSES = 5
@@ -170,7 +178,7 @@ def _run(
     return time.perf_counter() - started
 
 
-def turned(ways: Sequence[str], turn: int) -> list[str]:
+def turned(ways: Sequence[Way], turn: int) -> list[Way]:
     """Return the ways in an order of which another is the first each time.
 
     What runs after another way finds the machine as that one left it.
@@ -180,24 +188,25 @@ def turned(ways: Sequence[str], turn: int) -> list[str]:
 
 
 def measure(
-    connections: tuple[Connection, Connection, Connection, Connection, Connection],
+    connections: Mapping[str, Connection],
     statement: Statement,
     values: Mapping[str, Any],
     taken: dict[str, list[Taken]],
 ) -> None:
     """Add one pass of the statement, its ways in turns, to what was taken."""
-    hand, floor, deaf, own, peer = connections
     ways = {
-        "hand": (hand, "postgres", statement.hand),
-        "floor": (floor, "authenticated", statement.policy),
-        "deaf": (deaf, "authenticated", statement.policy),
-        "policy": (own, "authenticated", statement.policy),
-        "per row": (peer, "authenticated", statement.per_row or statement.policy),
+        way: (
+            (connection, "postgres", statement.hand)
+            if way in BY_HAND.values()
+            else (connection, "authenticated", statement.policy)
+        )
+        for way, connection in connections.items()
     }
+    ways["per row"] = (*ways["per row"][:2], statement.per_row or statement.policy)
     fresh: dict[str, list[Taken]] = {way: [] for way in ways}
     warm_up = WARM_AGAIN if taken else WARM_UP
     for turn in range(warm_up + statement.rounds):
-        for way in turned(list(ways), turn):
+        for way in in_pairs(turn):
             connection, role, text = ways[way]
             spent = sum(map(sum, fresh[way])) + sum(map(sum, taken.get(way, ())))
             if spent < PATIENCE:
@@ -207,6 +216,13 @@ def measure(
             fresh = {way: [] if len(found) > turn else found for way, found in fresh.items()}
     for way, found in fresh.items():
         taken.setdefault(way, []).extend(found)
+
+
+def in_pairs(turn: int) -> list[str]:
+    """Return the ways, each beside the one by hand on its database, before or after it in turns."""
+    pairs = [[way, hand] if turn % 2 else [hand, way] for way, hand in BY_HAND.items()]
+    order = turned(range(len(pairs)), turn // 2)
+    return [way for place in order for way in pairs[place]] + ["per row"]
 
 
 def undisturbed(seconds: Sequence[float]) -> float:
@@ -223,7 +239,7 @@ def line(
     anew = {way: undisturbed([t[2] for t in found]) for way, found in taken.items()}
     ratio, sent = alone["policy"] / alone["hand"], whole["policy"] / whole["hand"]
     # What a function answers is judged inside it, whatever the policies say.
-    least = alone["floor"] / alone["hand"] if statement.per_row is None else None
+    least = alone["floor"] / alone[BY_HAND["floor"]] if statement.per_row is None else None
     met = round(ratio, 2) <= statement.goal
     verdict = "yes" if met else "as a request" if round(sent, 2) <= statement.goal else "no"
     if least is not None and round(least, 2) > statement.goal:
@@ -233,7 +249,7 @@ def line(
         f"{alone['hand'] * 1000:.2f}",
         f"{(alone['policy'] - alone['hand']) * 1000:+.2f}",
         "" if least is None else f"{least:.2f} x",
-        f"{alone['deaf'] / alone['hand']:.2f} x",
+        f"{alone['deaf'] / alone[BY_HAND['deaf']]:.2f} x",
         f"{ratio:.2f} x",
         f"{sent:.2f} x",
         f"{anew['policy'] / anew['hand']:.2f} x",
@@ -247,21 +263,22 @@ def line(
 def compare(database: Database, floor: Database, deaf: Database, peer: Database) -> tuple[str, int]:
     """Return the table and the exit code."""
     rows, code = [], 0
-    # A connection for each way: changing the role of one would throw its plans away.
-    with (
-        database.connect(autocommit=True) as hand,
-        floor.connect(autocommit=True) as least,
-        deaf.connect(autocommit=True) as silent,
-        database.connect(autocommit=True) as own,
-        peer.connect(autocommit=True) as other,
-    ):
+    databases = {"policy": database, "floor": floor, "deaf": deaf, "per row": peer}
+    databases |= {hand: databases[way] for way, hand in BY_HAND.items()}
+    with ExitStack() as open_:
+        # A connection for each way: changing the role of one would throw its plans away.
+        connections = {
+            way: open_.enter_context(where.connect(autocommit=True))
+            for way, where in databases.items()
+        }
+        hand, own = connections["hand"], connections["policy"]
         values, large = parameters(hand), tables(hand)
         taken: dict[str, dict[str, list[Taken]]] = {}
         for turn in range(PASSES):
             print(f"pass {turn + 1} of {PASSES}", file=sys.stderr, flush=True)
             for statement in STATEMENTS:
                 ways = taken.setdefault(statement.name, {})
-                measure((hand, least, silent, own, other), statement, values, ways)
+                measure(connections, statement, values, ways)
         for statement in STATEMENTS:
             scans = whole_scans(own, statement.policy, values, large)
             cells, met = line(statement, taken[statement.name], scans)
