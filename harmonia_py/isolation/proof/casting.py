@@ -31,9 +31,9 @@ ast: Any = pg_ast
 __all__ = ["Casting"]
 
 _JSON = {"->", "->>", "#>", "#>>"}
-#: Types of which a text is read as what it was written from.
 #: Types that what they are compared with may become first, and other values with it.
 _ROUNDED = frozenset({"date", "timestamp", "timestamptz", "float4", "float8"})
+#: Types of which a text is read as what it was written from.
 _READ_BACK = INTEGERS | {"uuid"}
 
 
