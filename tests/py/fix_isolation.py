@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from isolation_leaks import prepare
 
 from harmonia_py.engines import Database, Engine
 from harmonia_py.isolation import runner
@@ -34,6 +36,14 @@ IDIOMS = (
 Judge = Callable[..., Report]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d(:?\d\d)?|Z)?")
+
+
+@pytest.fixture(scope="module")
+def prepared(engine: Engine) -> Iterator[psycopg.Connection[Any]]:
+    """A database with two tenants, for one policy after another and what it lets out."""
+    with engine.database() as database, database.connect() as conn:
+        prepare(conn)
+        yield conn
 
 
 @pytest.fixture(scope="session")

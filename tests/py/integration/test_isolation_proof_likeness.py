@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from isolation_leaks import MINE, PLPGSQL, SQL, function, holds, prepare
-
-from harmonia_py.engines import Engine
+from isolation_leaks import MINE, PLPGSQL, SQL, function, holds
 
 _HELPED = "app.helper(org_id)"
 _MEMBER = "app.is_member(org_id)"
@@ -304,13 +301,6 @@ HELD: dict[str, tuple[str, str, str]] = {
         "proven",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(engine: Engine) -> Iterator[Any]:
-    with engine.database() as database, database.connect() as conn:
-        prepare(conn)
-        yield conn
 
 
 @pytest.mark.parametrize("name", READ)

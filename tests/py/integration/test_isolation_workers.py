@@ -17,8 +17,10 @@ from fix_killed import killable
 from isolation_idioms import BASE, SOUND, build, model
 
 from harmonia_py.engines import Database
+from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.introspect import introspect
+from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof import background, prove, proving
 
 ASKS = """
@@ -42,6 +44,12 @@ def conn(plain_database: Database) -> Iterator[Any]:
     with plain_database.connect() as connection:
         connection.execute(BASE)
         yield connection
+
+
+@pytest.fixture
+def project(conn: Any) -> tuple[Catalog, TenancyModel]:
+    build(conn, "notes", next(iter(SOUND.values())))
+    return introspect(conn), model(conn)
 
 
 def worker() -> int:
@@ -100,30 +108,26 @@ def test_a_process_that_ended_meanwhile_is_not_asked(conn: Any) -> None:
     }
 
 
-def test_the_process_stays_for_the_next_one_who_asks(conn: Any) -> None:
-    build(conn, "notes", next(iter(SOUND.values())))
-    catalog, said = introspect(conn), model(conn)
-    with proving(catalog, said) as proofs:
+def test_the_process_stays_for_the_next_one_who_asks(project: tuple[Catalog, TenancyModel]) -> None:
+    with proving(*project) as proofs:
         first = proofs()
     pid = worker()
-    with proving(catalog, said) as proofs:
+    with proving(*project) as proofs:
         assert proofs() == first
     assert worker() == pid
     os.kill(pid, signal.SIGKILL)
     assert within(20, pid)
-    with proving(catalog, said) as proofs:
+    with proving(*project) as proofs:
         assert proofs() == first, "who finds it gone begins another"
     assert worker() != pid
 
 
-def test_an_interrupt_is_left_to_who_asks(conn: Any) -> None:
-    build(conn, "notes", next(iter(SOUND.values())))
-    catalog, said = introspect(conn), model(conn)
-    with proving(catalog, said) as proofs:
+def test_an_interrupt_is_left_to_who_asks(project: tuple[Catalog, TenancyModel]) -> None:
+    with proving(*project) as proofs:
         first = proofs()
     pid = worker()
     os.kill(pid, signal.SIGINT)
-    with proving(catalog, said) as proofs:
+    with proving(*project) as proofs:
         assert proofs() == first
     assert worker() == pid
 
