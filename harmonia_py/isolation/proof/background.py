@@ -65,7 +65,8 @@ def _begun(file: Path) -> ProcessPoolExecutor:
     """Return a pool of one process that has been told what is asked about."""
     known = _idle.pop(os.getpid(), None)
     with suppress(BrokenProcessPool):  # it ended while nobody asked it
-        if known is not None:
+        # The pool itself notices a moment later, and takes questions until then.
+        if known is not None and all(process.is_alive() for process in _processes(known)):
             known.submit(_prepare, file)
             return known
     context = multiprocessing.get_context("spawn")
@@ -76,7 +77,7 @@ def _begun(file: Path) -> ProcessPoolExecutor:
 
 def _leave(pool: ProcessPoolExecutor, *, finished: bool) -> None:
     """Keep a pool whose work is done; end another, and what it still works at."""
-    processes = list((getattr(pool, "_processes", None) or {}).values())
+    processes = _processes(pool)
     if finished:
         with suppress(BrokenProcessPool):
             pool.submit(_forget)
@@ -86,6 +87,10 @@ def _leave(pool: ProcessPoolExecutor, *, finished: bool) -> None:
     for process in processes:
         # What is still asked fails with the process: to cancel it would be in the pool's way.
         process.terminate()
+
+
+def _processes(pool: ProcessPoolExecutor) -> list[Any]:
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 def _is_answered(asked: Future[list[Proof]]) -> bool:

@@ -66,7 +66,7 @@ def runs(pid: int) -> bool:
     """Whether there is such a process; one that ended and was not waited for is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end while its state is read
         return False
 
 
