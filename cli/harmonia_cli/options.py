@@ -23,6 +23,7 @@ __all__ = [
     "database_url",
     "looked_up",
     "organization_option",
+    "path",
     "utc",
 ]
 
@@ -57,6 +58,16 @@ def looked_up(db_url: str | None, name: str) -> UUID:
         return organizations.find(conn, name)
 
 
+def path(text: str | Path) -> Path:
+    """Return a path that was given; every option and argument that takes one is read by this.
+
+    An empty one, as an unset variable gives it, would be the current folder.
+    """
+    if text == "":
+        raise typer.BadParameter("the path is empty; is a variable unset?")
+    return Path(text)
+
+
 DatabaseUrlOption = Annotated[
     str | None,
     typer.Option(
@@ -84,6 +95,7 @@ SupabaseDirOption = Annotated[
         "--supabase-dir",
         envvar="HARMONIA_SUPABASE_DIR",
         help="The project's supabase folder (default: the nearest one above here).",
+        parser=path,
     ),
 ]
 YesOption = Annotated[

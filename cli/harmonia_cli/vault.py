@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harmonia_cli.options import database_url
+from harmonia_cli.options import database_url, path
 from harmonia_cli.output import stderr
 from harmonia_py.errors import UsageError
 
@@ -61,7 +61,10 @@ RecipientOption = Annotated[
     list[str] | None, typer.Option("--recipient", help="An age public key (age1...). Repeatable.")
 ]
 IdentityOption = Annotated[
-    Path | None, typer.Option("--identity", help="File with an age identity (AGE-SECRET-KEY-1...).")
+    Path | None,
+    typer.Option(
+        "--identity", help="File with an age identity (AGE-SECRET-KEY-1...).", parser=path
+    ),
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as hubspot/token.")]
 

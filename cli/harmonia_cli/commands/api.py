@@ -15,6 +15,7 @@ from harmonia_cli.options import (
     YesOption,
     consent,
     database_url,
+    path,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
@@ -174,7 +175,9 @@ def reference(
     check: Annotated[
         bool, typer.Option("--check", help="Only say what is stale (exit 3 if anything is).")
     ] = False,
-    root: Annotated[Path, typer.Option("--root", help="The checkout to write into.")] = Path(),
+    root: Annotated[
+        Path, typer.Option("--root", help="The checkout to write into.", parser=path)
+    ] = Path(),
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:

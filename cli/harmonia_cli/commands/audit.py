@@ -16,6 +16,7 @@ from harmonia_cli.options import (
     YesOption,
     consent,
     database_url,
+    path,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
 from harmonia_cli.vault import load_key
@@ -41,7 +42,7 @@ def root() -> None:
 
 @app.command()
 def keygen(
-    path: Annotated[Path, typer.Argument(help="The file to create (mode 0600).")],
+    path: Annotated[Path, typer.Argument(help="The file to create (mode 0600).", parser=path)],
     output: OutputOption = OutputFormat.text,
 ) -> None:
     """Create a sealing key outside the database and print its public half.
@@ -63,7 +64,9 @@ def seal(
     key: KeyOption,
     receipts: Annotated[
         Path | None,
-        typer.Option("--receipts", help="Append the receipt to this file, kept somewhere else."),
+        typer.Option(
+            "--receipts", help="Append the receipt to this file, kept somewhere else.", parser=path
+        ),
     ] = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
@@ -114,7 +117,8 @@ def verify(
         ),
     ] = None,
     receipts: Annotated[
-        Path | None, typer.Option("--receipts", help="The file of receipts kept by seal.")
+        Path | None,
+        typer.Option("--receipts", help="The file of receipts kept by seal.", parser=path),
     ] = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
@@ -185,7 +189,9 @@ def _print_events(events: list[dict[str, Any]]) -> None:
 @app.command()
 def export(
     organization: OrganizationOption,
-    out: Annotated[Path, typer.Option("--out", help="The file to create (one JSON line each).")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The file to create (one JSON line each).", parser=path)
+    ],
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url
+from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url, path
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout, working
 from harmonia_cli.vault import load_key
 
@@ -25,8 +25,8 @@ KeyOption = Annotated[
         help="The backup key: file:PATH, env:NAME, cmd:COMMAND or keyring:SERVICE/USER.",
     ),
 ]
-FolderOption = Annotated[Path, typer.Option("--folder", help="Where the backups are.")]
-FileArgument = Annotated[Path, typer.Argument(help="The backup file.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="Where the backups are.", parser=path)]
+FileArgument = Annotated[Path, typer.Argument(help="The backup file.", parser=path)]
 
 
 @app.callback()

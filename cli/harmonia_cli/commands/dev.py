@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harmonia_cli.options import path
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["down", "status", "up"]
 
 ProjectOption = Annotated[
     Path | None,
-    typer.Option("--project", help="The project's folder (default: here).", file_okay=False),
+    typer.Option("--project", help="The project's folder (default: here).", parser=path),
 ]
 
 
@@ -28,7 +29,10 @@ def up(
     pg_bin: Annotated[
         Path | None,
         typer.Option(
-            "--pg-bin", envvar="HARMONIA_PG_BIN", help="Use the PostgreSQL in this directory."
+            "--pg-bin",
+            envvar="HARMONIA_PG_BIN",
+            help="Use the PostgreSQL in this directory.",
+            parser=path,
         ),
     ] = None,
     project: ProjectOption = None,

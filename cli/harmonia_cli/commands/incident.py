@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url, utc
+from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url, path, utc
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
 __all__ = ["app"]
@@ -95,7 +95,8 @@ def notify(
     incident: IncidentArgument,
     subject: Annotated[str, typer.Option("--subject", help="The subject of the message.")],
     body: Annotated[
-        Path | None, typer.Option("--body", help="A text file with {organization} and so on.")
+        Path | None,
+        typer.Option("--body", help="A text file with {organization} and so on.", parser=path),
     ] = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

@@ -15,6 +15,7 @@ from harmonia_cli.options import (
     YesOption,
     consent,
     database_url,
+    path,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.vault import load_key
@@ -39,7 +40,7 @@ def root() -> None:
 @app.command()
 def export(
     organization: OrganizationOption,
-    out: Annotated[Path, typer.Option("--out", help="The folder to create.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to create.", parser=path)],
     key: KeyOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted export in this folder.")
@@ -76,7 +77,7 @@ def _print_exported(data: dict[str, Any]) -> None:
 
 @app.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of an export.", parser=path)],
     key: KeyOption = None,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

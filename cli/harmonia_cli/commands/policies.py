@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from harmonia_cli.commands import access
-from harmonia_cli.options import DatabaseUrlOption, SupabaseDirOption, database_url
+from harmonia_cli.options import DatabaseUrlOption, SupabaseDirOption, database_url, path
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 
 __all__ = ["app"]
@@ -23,7 +23,9 @@ app.command()(access.matrix)
 
 PgBinOption = Annotated[
     Path | None,
-    typer.Option("--pg-bin", help="PostgreSQL binaries for the scratch server (15 or newer)."),
+    typer.Option(
+        "--pg-bin", help="PostgreSQL binaries for the scratch server (15 or newer).", parser=path
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harmonia_cli.options import DatabaseUrlOption, database_url
+from harmonia_cli.options import DatabaseUrlOption, database_url, path
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout
 from harmonia_cli.vault import IdentityOption, ProviderOption, RecipientOption, read_file
 from harmonia_py.errors import MasterKeyMismatch, UsageError
@@ -20,7 +20,9 @@ app = typer.Typer(help="Copies of a master key, and proof that they open.", no_a
 
 @app.command()
 def split(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files (made with mode 0700).")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the files (made with mode 0700).", parser=path)
+    ],
     shares: Annotated[int, typer.Option("--shares", help="How many shares (0: none).")] = 0,
     threshold: Annotated[int, typer.Option("--threshold", help="How many open it.")] = 0,
     recipient: RecipientOption = None,
@@ -77,10 +79,13 @@ def split(
 
 @app.command()
 def drill(
-    files: Annotated[list[Path], typer.Argument(help="The age file, or enough shares.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="The age file, or enough shares.", parser=path)
+    ],
     identity: IdentityOption = None,
     restore: Annotated[
-        Path | None, typer.Option("--restore", help="Also write the key to this new file.")
+        Path | None,
+        typer.Option("--restore", help="Also write the key to this new file.", parser=path),
     ] = None,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,

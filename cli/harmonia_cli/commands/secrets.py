@@ -18,6 +18,7 @@ from harmonia_cli.options import (
     YesOption,
     consent,
     database_url,
+    path,
     utc,
 )
 from harmonia_cli.output import (
@@ -54,7 +55,9 @@ app = typer.Typer(
 PurposeOption = Annotated[str, typer.Option("--purpose", help="Why; kept in the access log.")]
 ExtraArgument = Annotated[list[str] | None, typer.Argument(hidden=True)]
 KeepNewlineOption = Annotated[bool, typer.Option("--keep-newline", help="Keep the last one.")]
-FileOption = Annotated[Path | None, typer.Option("--file", help="Read from this file, not stdin.")]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="Read from this file, not stdin.", parser=path)
+]
 
 
 # What opens the database and the key service is no business of the child.
@@ -380,7 +383,8 @@ def delete(
 def attest(
     organization: OrganizationOption,
     compare_with: Annotated[
-        Path | None, typer.Option("--compare", help="An earlier document, to compare with.")
+        Path | None,
+        typer.Option("--compare", help="An earlier document, to compare with.", parser=path),
     ] = None,
     provider: ProviderOption = None,
     old_provider: OldProviderOption = None,

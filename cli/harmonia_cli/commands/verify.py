@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harmonia_cli.options import SupabaseDirOption
+from harmonia_cli.options import SupabaseDirOption, path
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.verify_view import show
 
@@ -34,11 +34,14 @@ def verify(
     ] = "embedded",
     image: Annotated[str | None, typer.Option("--image", help="Image of the container.")] = None,
     pg_bin: Annotated[
-        Path | None, typer.Option("--pg-bin", help="Folder of PostgreSQL programs to use.")
+        Path | None,
+        typer.Option("--pg-bin", help="Folder of PostgreSQL programs to use.", parser=path),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="Tenancy model (default: harmonia.toml of the project)."),
+        typer.Option(
+            "--model", help="Tenancy model (default: harmonia.toml of the project).", parser=path
+        ),
     ] = None,
     init: Annotated[
         bool, typer.Option("--init", help="Write the inferred model to harmonia.toml and stop.")
@@ -59,16 +62,24 @@ def verify(
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds per probe.")] = 2.0,
     baseline: Annotated[
         Path | None,
-        typer.Option("--baseline", help="TOML file of accepted findings: id, reason, until."),
+        typer.Option(
+            "--baseline", help="TOML file of accepted findings: id, reason, until.", parser=path
+        ),
     ] = None,
-    sarif: Annotated[Path | None, typer.Option("--sarif", help="Write SARIF 2.1.0.")] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", help="Write SARIF 2.1.0.", parser=path)
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML.", parser=path)
+    ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write one self-contained page.")
+        Path | None, typer.Option("--html", help="Write one self-contained page.", parser=path)
     ] = None,
     emit_pgtap: Annotated[
         Path | None,
-        typer.Option("--emit-pgtap", help="Write pgTAP files for `supabase test db` here."),
+        typer.Option(
+            "--emit-pgtap", help="Write pgTAP files for `supabase test db` here.", parser=path
+        ),
     ] = None,
     through: Annotated[
         str | None,
@@ -223,13 +234,13 @@ def _write(
         junit: lambda: reports.junit(report),
         html: lambda: reports.html(report),
     }
-    for path, make in wanted.items():
-        if path is None:
+    for place, make in wanted.items():
+        if place is None:
             continue
         try:
-            path.write_text(make(), encoding="utf-8")
+            place.write_text(make(), encoding="utf-8")
         except OSError as error:
-            raise NotWritable(f"{path} cannot be written: {error.strerror}") from None
+            raise NotWritable(f"{place} cannot be written: {error.strerror}") from None
     if github:
         typer.echo(reports.github(report, known), nl=False, err=True)
 

@@ -16,6 +16,7 @@ from harmonia_cli.options import (
     consent,
     database_url,
     organization_option,
+    path,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 from harmonia_cli.vault import (
@@ -32,7 +33,7 @@ from harmonia_py.errors import UsageError
 __all__ = ["app"]
 
 app = typer.Typer(help="Receive, sign and verify webhooks.", no_args_is_help=True)
-BodyOption = Annotated[Path, typer.Option("--body", help="File with the exact bytes.")]
+BodyOption = Annotated[Path, typer.Option("--body", help="File with the exact bytes.", parser=path)]
 SecretOption = Annotated[
     str | None,
     typer.Option("--secret", help="Name of a stored secret. Without it the value is on stdin."),

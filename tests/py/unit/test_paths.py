@@ -1,0 +1,44 @@
+"""What every option and argument that takes a path makes of an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer
+from fix_cli import harmonia
+from harmonia_cli import options
+from harmonia_cli.main import app
+
+
+def paths(tree: typer.Typer, name: str = "harmonia") -> Iterator[tuple[str, Any]]:
+    """Yield whatever takes a path: the command with its name, and what is said of it."""
+    for group in tree.registered_groups:
+        assert group.typer_instance is not None
+        yield from paths(group.typer_instance, f"{name} {group.name}")
+    for command in tree.registered_commands:
+        assert command.callback is not None
+        for parameter, hint in get_type_hints(command.callback, include_extras=True).items():
+            if "Path" in str(hint) and (given := get_args(hint)):
+                yield f"{name} {command.callback.__name__} {parameter}", given[-1]
+
+
+def test_whatever_takes_a_path_is_read_by_one_function() -> None:
+    found = dict(paths(app))
+    assert len(found) > 25 and "harmonia organization export out" in found
+    assert {name for name, info in found.items() if info.parser is not options.path} == set()
+
+
+@pytest.mark.parametrize(
+    "words", [("backup", "list", "--folder"), ("organization", "import", "--yes")]
+)
+def test_an_empty_one_is_never_the_current_folder(words: tuple[str, ...]) -> None:
+    """As an option and as an argument."""
+    said = harmonia(*words, "", code=2).story
+    assert "the path is empty" in said and f"see `harmonia {words[0]} {words[1]} --help`" in said
+
+
+def test_the_current_folder_can_be_named(tmp_path: Path) -> None:
+    assert "no backups" in harmonia("backup", "list", "--folder", ".", cwd=tmp_path).text
