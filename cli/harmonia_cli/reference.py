@@ -33,6 +33,7 @@ Results go to stdout, the story to stderr. With `--output json` a command prints
 | 3 | a check did not pass: pending, drift, stale, a finding |
 | 4 | busy; safe to run again |
 | 5 | isolation breach |
+| 130, 143, 129 | ended by Ctrl-C, SIGTERM, SIGHUP; nothing is half written |
 """
 
 

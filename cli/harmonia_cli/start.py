@@ -1,14 +1,23 @@
-"""The entry point of the ``harmonia`` script: Ctrl-C while the program still loads is one line."""
+"""The entry point of the ``harmonia`` script: whatever asks it to end is one line and no half work.
+
+Ctrl-C does so by itself. So here do what a service manager or a container sends, and a terminal
+that goes away; the exit code then names the signal.
+"""
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Load the command line and run it."""
+    ended = _end_like_an_interrupt()
     try:
         from harmonia_cli.main import main as run
 
@@ -17,4 +26,29 @@ def main() -> None:
         sys.stderr.write(
             "error (interrupted): interrupted; what was complete stays, nothing is half written\n"
         )
-        sys.exit(130)
+        sys.exit(_code(ended))
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            sys.exit(_code(ended))
+        raise
+
+
+def _end_like_an_interrupt() -> list[int]:
+    """Let signals that would end us on the spot clean up first; return where they are noted."""
+    ended: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        # Once: a second one would break off the cleaning up.
+        if not ended:
+            ended.append(number)
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Not where it was to be ignored, as by nohup.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+    return ended
+
+
+def _code(ended: list[int]) -> int:
+    return 128 + ended[0] if ended else _INTERRUPTED

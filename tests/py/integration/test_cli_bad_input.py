@@ -442,7 +442,10 @@ def test_generating_where_it_cannot_be(plain_database: Database) -> None:
     fails_alike(2, "dsn.transaction_pooler", *GENERATE, "--db-url", pooler)
 
 
-def test_interrupted_generating_leaves_no_half_organization(database: Database) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_generating_leaves_no_half_organization(
+    database: Database, sent: signal.Signals, code: int
+) -> None:
     arguments = ["--organizations", "400", "--contacts", "200000", "--db-url", database.owner_dsn]
     process = subprocess.Popen(
         fix_cli.command("seed", "generate", *arguments),
@@ -458,9 +461,9 @@ def test_interrupted_generating_leaves_no_half_organization(database: Database) 
                 break
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, story = process.communicate(timeout=60)
-        assert process.returncode == 130, story
+        assert process.returncode == code, story
         assert "interrupted" in story and "Traceback" not in story
         counted = conn.execute(
             "select distinct (select count(*) from public.contacts as c"

@@ -323,7 +323,7 @@ def test_a_blocked_file_is_tried_again_and_then_called_busy(
         assert migrations.apply(url, folder, options=options, listener=release).applied == (V2,)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_run_leaves_nothing_half_applied(
     plain_database: Database, folder: Path, write: WriteMigration, sent: signal.Signals
 ) -> None:
@@ -344,8 +344,9 @@ def test_a_killed_run_leaves_nothing_half_applied(
     until(lambda: one(plain_database, sleeping))
     process.send_signal(sent)
     _, story = process.communicate(timeout=30)
-    assert process.returncode == (130 if sent is signal.SIGINT else -signal.SIGKILL)
-    if sent is signal.SIGINT:
+    codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
+    assert process.returncode == codes[sent]
+    if sent is not signal.SIGKILL:
         assert "interrupted" in story and "Traceback" not in story
     assert exists(plain_database, "public.t")
     assert not exists(plain_database, "public.half")
