@@ -7,6 +7,7 @@ a piece cannot be left out, moved or cut off, and the wrong key is noticed at th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -27,6 +28,8 @@ __all__ = ["MAGIC", "Sealer", "opened", "read_header", "sealed", "writing"]
 MAGIC = b"HXF1"
 BLOCK = 1 << 20
 _LONGEST = 1 << 20
+# What a file system that knows one name for a file says, such as FAT.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -69,8 +72,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     It is ours and has mode 0600, whatever lay there. Raises :class:`NotWritable` when ``path``
     exists, for a full disk and beside another writer of ``path``; nothing stays then.
     """
-    if path.exists():
-        raise NotWritable(f"{path} exists and is not overwritten")
+    if os.path.lexists(path):
+        raise _there(path)
     if not path.parent.is_dir():
         # Not made here: where a disk was not mounted, it would be made on the wrong one.
         raise NotWritable(
@@ -85,19 +88,53 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None
     ours = os.fstat(descriptor)
     try:
+        # Open to the end: the number of a deleted file is given to the next that is made.
         with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if not _is(partial, ours):
-            raise NotWritable(f"{path} is being written by another process as well")
-        partial.rename(path)
-        sync_folder(path)
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if not _is(partial, ours):
+                    raise _shared(path)
+                _name(partial, path, ours)
+            finally:
+                if _is(partial, ours):
+                    partial.unlink(missing_ok=True)
     except OSError as error:
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None
-    finally:
+
+
+def _there(path: Path) -> NotWritable:
+    return NotWritable(f"{path} exists and is not overwritten")
+
+
+def _shared(path: Path) -> NotWritable:
+    return NotWritable(f"{path} is being written by another process as well")
+
+
+def _name(partial: Path, path: Path, ours: os.stat_result) -> None:
+    """Give the file its name and make it last, unless something has that name by now."""
+    try:
+        # Renamed, it would replace what was put there since we looked.
+        os.link(partial, path)
+    except FileExistsError:
+        if not _is(path, ours):  # some servers say so of a link they have just made
+            raise _there(path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise _there(path) from None
+        partial.rename(path)
+    try:
+        if not _is(path, ours):
+            raise _shared(path)
         if _is(partial, ours):
-            partial.unlink(missing_ok=True)
+            partial.unlink()
+        sync_folder(path)
+    except (OSError, NotWritable):
+        path.unlink(missing_ok=True)  # not ours, or not sure to last
+        raise
 
 
 def _is(path: Path, state: os.stat_result) -> bool:

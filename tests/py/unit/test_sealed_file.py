@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -104,3 +106,77 @@ def test_of_two_writers_one_is_told(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def empty_file(path: Path) -> None:
+    path.write_bytes(b"theirs")
+
+
+def link_to_nowhere(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.fixture(params=[True, False], ids=["links", "no links"])
+def linking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that knows one name for a file, as FAT does, and on any other."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not request.param:
+        monkeypatch.setattr(os, "link", refused)
+
+
+@pytest.mark.usefixtures("linking")
+@pytest.mark.parametrize("put", [empty_file, link_to_nowhere, Path.mkdir, os.mkfifo])
+def test_what_was_put_there_meanwhile_stays(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(NotWritable, match="exists and is not overwritten"):
+        with stream.writing(path) as out:
+            out.write(b"ours")
+            put(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert not path.is_file() or path.read_bytes() == b"theirs"
+    # And what was there before.
+    with pytest.raises(NotWritable, match="exists and is not overwritten"), stream.writing(path):
+        pass
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("linking")
+def test_it_has_one_name_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with stream.writing(path) as out:
+        out.write(b"ours")
+    assert list(tmp_path.iterdir()) == [path] and path.stat().st_nlink == 1
+    assert path.read_bytes() == b"ours"
+
+
+def test_what_was_linked_in_the_place_of_ours_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer's half, put where ours lay since we looked."""
+    link, path = os.link, tmp_path / "file"
+
+    def theirs(one: Path, other: Path) -> None:
+        one.unlink()
+        one.write_bytes(b"half")
+        link(one, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", theirs)
+        with pytest.raises(NotWritable, match="by another process"), stream.writing(path) as out:
+            out.write(b"ours")
+    assert not path.exists()
+
+
+def test_what_may_not_last_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "sync_folder", failing)
+        with pytest.raises(NotWritable, match="Input/output error"):
+            with stream.writing(tmp_path / "file") as out:
+                out.write(b"ours")
+    assert list(tmp_path.iterdir()) == []
