@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,10 +14,13 @@ from psycopg.rows import dict_row
 
 from harmonia_py.audit import digests, sql
 from harmonia_py.connection import Connection
+from harmonia_py.errors import AuditTampered
 
-__all__ = ["Head", "Tampering", "Walk", "walk"]
+__all__ = ["Head", "Tampering", "Walk", "as_made", "walk"]
 
 _KEPT = 2_000
+# The number of an event, or the first and the last of several.
+_SPAN = re.compile(r"([1-9][0-9]{0,18})(?:-([1-9][0-9]{0,18}))?")
 Row = dict[str, Any]
 
 
@@ -64,6 +69,21 @@ class Walk:
     def report(self, kind: str, event: int | None, message: str) -> None:
         """Keep a finding."""
         self.found.append(Tampering(self.organization_id, kind, event, message))
+
+
+@contextmanager
+def as_made() -> Iterator[None]:
+    """Raise :class:`AuditTampered` for values that the tables of the record cannot hold.
+
+    A superuser who changes the tables themselves can make them hold anything.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError):
+        raise AuditTampered(
+            "the record holds what its tables cannot: they were changed",
+            hint="compare them with the migrations (harmonia doctor), and the record with a backup",
+        ) from None
 
 
 def walk(
@@ -172,8 +192,11 @@ def _event(result: Walk, row: Row) -> None:
         "payload.erased",
         "payloads.erased",
     }:
-        low, _, high = str(row["record_key"]).partition("-")
-        result.erasures.append((int(low), int(high or low)))
+        span = _SPAN.fullmatch(str(row["record_key"]))
+        if span is None:
+            result.report("erased", number, f"event {number} records the erasure of no event")
+        else:
+            result.erasures.append((int(span[1]), int(span[2] or span[1])))
 
 
 def _intact(row: Row, expected: bytes) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from harmonia_py.audit import digests, sql
-from harmonia_py.audit.chain import Head, walk
+from harmonia_py.audit.chain import Head, as_made, walk
 from harmonia_py.connection import ConnectionOrDsn, session
 from harmonia_py.errors import AuditTampered, NotWritable, UsageError
 from harmonia_py.lifecycle import keys
@@ -23,6 +23,8 @@ __all__ = ["Receipt", "check_receipts", "read_receipts", "seal", "write_receipt"
 
 # Two sealers at once would both continue from the same seal.
 LOCK = 486101
+# More than any number of receipts; a device has no end.
+_MOST = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _prove(
         )
         raise AuditTampered(f"organization {org}: {what}; nothing was sealed")
     head = Head(sealed_seq, sealed_events, bytes(sealed_hash)) if sealed_hash is not None else None
-    broken = walk(conn, org, after=head).found
+    with as_made():
+        broken = walk(conn, org, after=head).found
     if broken:
         raise AuditTampered(f"organization {org}: {broken[0].message}; nothing was sealed")
 
@@ -154,7 +157,14 @@ def _ends_a_line(path: Path) -> bool:
 def read_receipts(path: Path) -> list[Receipt]:
     """Return the receipts of a file. Raises :class:`UsageError` when it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        with path.open("rb") as file:
+            text = file.read(_MOST + 1)
+        if len(text) > _MOST:
+            raise UsageError(
+                f"{path} holds more than {_MOST >> 20} MiB, which receipts never do",
+                hint="name the file that harmonia audit seal --receipts writes",
+            )
+        lines = text.decode().split("\n")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} holds no receipts: {type(error).__name__}") from None
     return [_receipt(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]

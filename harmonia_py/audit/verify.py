@@ -11,7 +11,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from harmonia_py.audit import digests, sql
-from harmonia_py.audit.chain import Tampering, walk
+from harmonia_py.audit.chain import Tampering, as_made, walk
 from harmonia_py.audit.seal import Receipt
 from harmonia_py.connection import Connection, ConnectionOrDsn, session
 from harmonia_py.lifecycle import keys
@@ -69,22 +69,26 @@ def verify_within(
     public_key: Ed25519PublicKey | None = None,
     receipts: Sequence[Receipt] = (),
 ) -> Report:
-    """Verify inside a transaction that the caller has open, seeing what it sees."""
+    """Verify inside a transaction that the caller has open, seeing what it sees.
+
+    Raises :class:`AuditTampered` where the tables themselves were changed.
+    """
     report = Report(signatures=public_key is not None)
-    _check_seals(conn, report, _seals(conn), public_key, receipts)
-    sealed: dict[UUID, list[tuple[int, int, bytes, int]]] = defaultdict(list)
-    for org, seal, seq, events, hash_ in conn.execute(
-        "select organization_id, seal, seq, events, hash from audit.sealed_heads"
-        " order by organization_id, seal"
-    ):
-        sealed[org].append((seal, seq, bytes(hash_), events))
-    chosen = (
-        [organization_id]
-        if organization_id
-        else [row[0] for row in conn.execute(sql.load("organizations"))]
-    )
-    for org in chosen:
-        _check_chain(conn, report, org, sealed[org])
+    with as_made():
+        _check_seals(conn, report, _seals(conn), public_key, receipts)
+        sealed: dict[UUID, list[tuple[int, int, bytes, int]]] = defaultdict(list)
+        for org, seal, seq, events, hash_ in conn.execute(
+            "select organization_id, seal, seq, events, hash from audit.sealed_heads"
+            " order by organization_id, seal"
+        ):
+            sealed[org].append((seal, seq, bytes(hash_), events))
+        chosen = (
+            [organization_id]
+            if organization_id
+            else [row[0] for row in conn.execute(sql.load("organizations"))]
+        )
+        for org in chosen:
+            _check_chain(conn, report, org, sealed[org])
     return report
 
 

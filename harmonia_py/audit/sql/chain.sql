@@ -1,8 +1,11 @@
 -- One row per event that a link claims, in chain order; the event's columns are null where the
--- event is missing. Nothing here calls a function of the database under judgement.
+-- event is missing. Nothing here calls a function of the database under judgement. A moment that
+-- is infinite, which none is that was recorded, has no number and so no digest that fits.
 select
     l.seq,
-    (extract(epoch from l.at) * 1000000)::bigint as link_at_us,
+    case
+        when pg_catalog.isfinite(l.at) then (extract(epoch from l.at) * 1000000)::bigint
+    end as link_at_us,
     l.statement as link_statement,
     l.first_event,
     l.events as link_events,
@@ -12,7 +15,9 @@ select
     g.place,
     pg_catalog.substring(l.digests, (g.place - 1) * 32 + 1, 32) as expected,
     e.organization_id,
-    (extract(epoch from e.at) * 1000000)::bigint as at_us,
+    case
+        when pg_catalog.isfinite(e.at) then (extract(epoch from e.at) * 1000000)::bigint
+    end as at_us,
     e.statement,
     e.position,
     e.total,

@@ -1,6 +1,8 @@
 select
     s.number,
-    (extract(epoch from s.sealed_at) * 1000000)::bigint as sealed_us,
+    case
+        when pg_catalog.isfinite(s.sealed_at) then (extract(epoch from s.sealed_at) * 1000000)::bigint
+    end as sealed_us,
     s.key_id,
     s.heads,
     s.heads_digest,

@@ -1,7 +1,9 @@
 -- Events that no link of their organization claims.
 select
     e.organization_id,
-    (extract(epoch from e.at) * 1000000)::bigint as at_us,
+    case
+        when pg_catalog.isfinite(e.at) then (extract(epoch from e.at) * 1000000)::bigint
+    end as at_us,
     e.statement,
     e.position,
     e.total,

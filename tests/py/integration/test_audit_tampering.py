@@ -185,6 +185,17 @@ def reorder(admin: Connection, at: Spot) -> None:
     )
 
 
+def move_out_of_time(admin: Connection, at: Spot) -> None:
+    admin.execute("update audit.events set at = 'infinity' where " + WHERE, at)
+
+
+def move_link_out_of_time(admin: Connection, at: Spot) -> None:
+    admin.execute(
+        "update audit.links set at = '-infinity' where organization_id = %(o)s and seq = %(seq)s",
+        at,
+    )
+
+
 Tamper = Callable[[Connection, Spot], None]
 ONE: dict[Tamper, set[str]] = {
     change: {"changed"},
@@ -195,6 +206,8 @@ ONE: dict[Tamper, set[str]] = {
     remove: {"removed"},
     remove_with_link: {"chain", "removed"},
     change_link: {"chain", "removed"},
+    move_out_of_time: {"removed", "inserted", "reordered"},
+    move_link_out_of_time: {"chain", "removed"},
     pad_link: {"chain"},
     insert: {"inserted"},
     insert_beside: {"inserted"},
@@ -396,6 +409,46 @@ def test_sealing_refuses_a_broken_chain(
     with pytest.raises(AuditTampered, match="event 1"):
         audit.seal(database.owner_dsn, KEY)
     assert conn.execute("select count(*) from audit.seals").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("key", ["x", "", "-", "0", "7-", "\u0663", "9" * 5000, "1-2-3", None])
+def test_an_erasure_of_no_event_is_found(
+    conn: Connection, database: Database, recorded: UUID, key: str | None
+) -> None:
+    """Well joined to the chain, as whoever may call the function does it: it is no number."""
+    audit.seal(database.owner_dsn, KEY)
+    number = last(database, recorded) + 1
+    conn.execute(
+        "select private.audit_record(%s, 'payload.erased', null, 'audit.events', %s)",
+        [recorded, key],
+    )
+    conn.commit()
+    (found,) = audit.verify(database.owner_dsn).found
+    assert (found.kind, found.event) == ("erased", number)
+    assert found.message == f"event {number} records the erasure of no event"
+    with pytest.raises(AuditTampered, match="the erasure of no event; nothing was sealed"):
+        audit.seal(database.owner_dsn, KEY)
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["links.digests", "links.hash", "links.first_event", "seals.digest", "sealed_heads.hash"],
+)
+def test_tables_that_were_changed_are_no_record(
+    database: Database, recorded: UUID, column: str
+) -> None:
+    """Made to hold what no record holds, they ended the verification in the middle."""
+    audit.seal(database.owner_dsn, KEY)
+    assert audit.verify(database.owner_dsn).ok
+    table, _, name = column.partition(".")
+
+    def change_tables(admin: Connection) -> None:
+        admin.execute(f"alter table audit.{table} alter {name} drop not null".encode())
+        admin.execute(f"update audit.{table} set {name} = null".encode())
+
+    tamper(database, change_tables)
+    with pytest.raises(AuditTampered, match="holds what its tables cannot"):
+        audit.verify(database.owner_dsn)
 
 
 @pytest.mark.parametrize("where", PLACES)

@@ -66,6 +66,11 @@ def test_another_line_is_named(tmp_path: Path, line: str) -> None:
         read_receipts(path)
 
 
+def test_what_has_no_end_is_not_read_to_it() -> None:
+    with pytest.raises(UsageError, match="/dev/zero holds more than 64 MiB"):
+        read_receipts(Path("/dev/zero"))
+
+
 def test_a_pipe_takes_a_receipt_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     read: list[bytes] = []
