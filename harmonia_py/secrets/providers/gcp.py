@@ -49,7 +49,7 @@ def access_token() -> str:
     token = os.environ.get("GOOGLE_ACCESS_TOKEN")
     if token:
         return token
-    host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
+    host = os.environ.get("GCE_METADATA_HOST") or "metadata.google.internal"
     answer = ask(
         "the Google metadata server",
         "GET",

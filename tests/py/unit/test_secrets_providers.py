@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import re
 import resource
+import socket
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from json import dumps, loads
@@ -33,9 +35,9 @@ from harmonia_py.errors import (
 )
 from harmonia_py.lifecycle import keys, stream
 from harmonia_py.secrets import KeyProvider, Secret, WrapContext, masterkey, provider, recovery
-from harmonia_py.secrets.providers import LocalKey, Rewraps, local, local_master_key
+from harmonia_py.secrets.providers import LocalKey, Rewraps, gcp, http, local, local_master_key
 from harmonia_py.secrets.providers.aws import AwsKms
-from harmonia_py.secrets.providers.gcp import GcpKms, crc32c
+from harmonia_py.secrets.providers.gcp import GcpKms, access_token, crc32c
 from harmonia_py.secrets.providers.transit import VaultTransit
 
 CONTEXT = WrapContext(uuid4(), uuid4())
@@ -530,6 +532,75 @@ def test_transit_is_down(serve: Callable[[Handler], str], answer: Answer) -> Non
     assert "token" not in str(refused.value)
 
 
+def test_an_answer_without_end_is_not_kept(serve: Callable[[Handler], str]) -> None:
+    def long(path: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        assert headers["accept-encoding"] == "identity"
+        return 200, {"data": {"plaintext": _text(ROOT)}, "padding": "x" * (size - 100)}
+
+    for size in (60 << 10, 70 << 10, 8 << 20):
+        opened = VaultTransit(f"{serve(long)}/transit#harmonia", token=Secret("token"))
+        if size < 64 << 10:
+            assert opened.unwrap(b"vault:v1:x", CONTEXT) == ROOT
+            continue
+        with pytest.raises(KeyProviderUnavailable, match="sent more than 64 KiB"):
+            opened.unwrap(b"vault:v1:x", CONTEXT)
+
+
+@contextmanager
+def sending(*pieces: bytes) -> Iterator[VaultTransit]:
+    """A service that sends one answer, byte for byte, with a pause between the pieces."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client, suppress(OSError):
+                client.recv(4096)
+                for piece in pieces:
+                    client.sendall(piece)
+                    time.sleep(0.1)
+
+        Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/transit#k"
+        yield VaultTransit(url, token=Secret("token"))
+
+
+def test_what_is_packed_is_not_unpacked() -> None:
+    """A few bytes can hold any number of them."""
+    plain = dumps({"data": {"plaintext": _text(ROOT)}}).encode()
+    packed = gzip.compress(plain)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
+    with sending(head % len(plain), b"\r\n", plain) as opened:
+        assert opened.unwrap(b"vault:v1:x", CONTEXT) == ROOT
+    with sending(head % len(packed), b"Content-Encoding: gzip\r\n\r\n", packed) as opened:
+        with pytest.raises(KeyProviderUnavailable, match="not JSON"):
+            opened.unwrap(b"vault:v1:x", CONTEXT)
+
+
+def test_a_drip_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_PATIENCE", 0.5)
+    with sending(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b" "] * 99) as opened:
+        with pytest.raises(KeyProviderUnavailable, match="did not answer in full"):
+            opened.unwrap(b"vault:v1:x", CONTEXT)
+
+
+@pytest.mark.parametrize("token", ["tok\u00e9n", "token\n", "to\x7fken"])
+def test_a_token_that_no_header_can_hold(token: str) -> None:
+    opened = VaultTransit("https://127.0.0.1:1/transit#k", token=Secret(token))
+    with pytest.raises(KeyProviderDenied, match="holds a character") as refused:
+        opened.unwrap(b"vault:v1:x", CONTEXT)
+    assert "tok" not in str(refused.value).replace("the token", "")
+
+
+def test_an_address_that_is_none() -> None:
+    opened = VaultTransit("https://127.0.0.1:x/transit#k", token=Secret("token"))
+    with pytest.raises(UsageError, match="the address of Vault transit is none"):
+        opened.unwrap(b"vault:v1:x", CONTEXT)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def test_transit_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VAULT_TOKEN", raising=False)
     for url in ("http://vault.example/transit#k", "https://u:p@host/t#k", "https://host/t", "#k"):
@@ -603,6 +674,20 @@ def test_gcp(serve: Callable[[Handler], str], monkeypatch: pytest.MonkeyPatch) -
         provider("gcpkms:short")
     with pytest.raises(UsageError):
         GcpKms(GCP_KEY, endpoint="http://kms.example")
+
+
+def test_an_empty_variable_names_no_metadata_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(_: str, __: str, url: str, ___: object) -> http.Answer:
+        asked.append(url)
+        return http.Answer(200, {"access_token": "token"})
+
+    monkeypatch.setattr(gcp, "ask", ask)
+    for name in ("GOOGLE_ACCESS_TOKEN", "GCE_METADATA_HOST"):
+        monkeypatch.setenv(name, "")
+    assert access_token() == "token"
+    assert asked[0].startswith("http://metadata.google.internal/")
 
 
 def test_gcp_token_from_the_metadata_server(
