@@ -2,7 +2,8 @@
 
 One snapshot, streamed with COPY: memory does not grow with the rows. Each file is complete or
 absent; the manifest is written last. An export that was interrupted goes on with ``resume``: what
-it has already is kept where the table is still the same, so the result is again one snapshot.
+it has already is kept where the table is still the same and so are its files, all of which are
+read for it; so the result is again one snapshot.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
@@ -20,10 +21,10 @@ import psycopg
 from psycopg import sql
 
 from harmonia_py.connection import Connection, session
-from harmonia_py.errors import Busy, Refused
+from harmonia_py.errors import Busy, FileDamaged, NotWritable, Refused
 from harmonia_py.lifecycle import catalog, partial
 from harmonia_py.lifecycle import sql as statements
-from harmonia_py.lifecycle.stream import Sealer, writing
+from harmonia_py.lifecycle.stream import Sealer, content, writing
 
 __all__ = ["FORMAT", "MANIFEST", "Exported", "export_organization"]
 
@@ -37,13 +38,17 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written. ``kept`` tables of an interrupted export were still the same."""
+    """What was written. ``kept`` tables of an interrupted export were still the same.
+
+    ``damaged`` are those of them whose files were not: they were written again.
+    """
 
     path: Path
     tables: int
     rows: int
     manifest_sha256: str
     kept: int
+    damaged: tuple[str, ...] = ()
 
 
 class _Counting:
@@ -76,7 +81,7 @@ def export_organization(
     :class:`Refused` for an organization that is unknown or gone, :class:`Busy` while another export
     of it is running.
     """
-    identity = partial.Identity.of(organization_id, key, ndjson=ndjson)
+    identity = partial.Identity(organization_id, key, ndjson)
     # Before the database is asked for anything; what counts is what ``begun`` finds.
     partial.read(folder, identity, resume=resume)
     with session(url) as status, session(url) as conn, conn.transaction():
@@ -97,7 +102,9 @@ def export_organization(
             raise
         rows = sum(entry["rows"] for entry in written.entries)
         _finish(status, organization_id, export_id, "done", rows=rows, manifest=digest)
-    return Exported(folder, len(written.entries), rows, digest, written.kept)
+    return Exported(
+        folder, len(written.entries), rows, digest, written.kept, tuple(written.damaged)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,7 @@ class _Job:
 class _Written:
     entries: list[dict[str, Any]]
     kept: int = 0
+    damaged: list[str] = field(default_factory=list)
 
 
 def _manifest(job: _Job, about: dict[str, Any], written: _Written) -> str:
@@ -156,47 +164,69 @@ def _tables(job: _Job, had: partial.Entries, progress: Progress | None) -> _Writ
         rows, digest = catalog.fingerprint(job.conn, table, job.organization_id)
         name = f"{table.schema}.{table.name}"
         before = earlier.get(name)
-        same = before is not None and (before["rows"], before["fingerprint"]) == (rows, digest)
-        if before is not None and same and _present(job.folder, before):
-            written.entries.append(before)
+        entry = {
+            "table": name,
+            "tenant": table.tenant,
+            "columns": list(table.columns),
+            "rows": rows,
+            "fingerprint": digest,
+        }
+        same = before is not None and all(before.get(key) == entry[key] for key in entry)
+        if before is not None and same and _is_whole(job, table, before["files"]):
+            entry["files"] = before["files"]
             written.kept += 1
         else:
-            entry = {
-                "table": name,
-                "tenant": table.tenant,
-                "columns": list(table.columns),
-                "rows": rows,
-                "fingerprint": digest,
-                "files": _write(job, table),
-            }
-            written.entries.append(entry)
+            if same:
+                written.damaged.append(name)
+            entry["files"] = _write(job, table)
+        written.entries.append(entry)
         partial.keep(job.folder, job.identity, written.entries)
         if progress:
             progress(name, rows)
     return written
 
 
-def _present(folder: Path, entry: dict[str, Any]) -> bool:
-    return all(
-        (folder / file["name"]).is_file() and (folder / file["name"]).stat().st_size == file["size"]
-        for file in entry["files"]
-    )
+def _is_whole(job: _Job, table: catalog.Table, files: list[dict[str, Any]]) -> bool:
+    """Tell whether the files of a table are those that were written: all of them is read."""
+    if [file["name"] for file in files] != [_file_name(job, name) for name in _names(job, table)]:
+        return False
+    return all(_digest(job.folder / file["name"], job.key) == file["sha256"] for file in files)
+
+
+def _digest(path: Path, key: bytes | None) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        if path.is_symlink():  # it leads out of what is taken away
+            return None
+        for block in content(path, key):
+            digest.update(block)
+    except FileDamaged:
+        return None
+    return digest.hexdigest()
+
+
+def _names(job: _Job, table: catalog.Table) -> list[str]:
+    base = f"data/{table.schema}.{table.name}"
+    return [f"{base}.csv", f"{base}.ndjson"] if job.ndjson else [f"{base}.csv"]
+
+
+def _file_name(job: _Job, name: str) -> str:
+    return name if job.key is None else f"{name}.hxf"
 
 
 def _write(job: _Job, table: catalog.Table) -> list[dict[str, Any]]:
     columns = sql.SQL(", ").join(sql.Identifier("t", name) for name in table.columns)
-    base = f"data/{table.schema}.{table.name}"
     query = table.rows(columns, order=True)
-    files = [_copy(job, query, _CSV, f"{base}.csv")]
-    if job.ndjson:
-        lines = sql.SQL("select row_to_json(r)::text from ({}) as r").format(query)
-        files.append(_copy(job, lines, _PLAIN, f"{base}.ndjson"))
-    return files
+    lines = sql.SQL("select row_to_json(r)::text from ({}) as r").format(query)
+    forms = ((query, _CSV), (lines, _PLAIN))
+    return [
+        _copy(job, what, form, name)
+        for (what, form), name in zip(forms, _names(job, table), strict=False)
+    ]
 
 
 def _copy(job: _Job, query: sql.Composed, options: sql.SQL, name: str) -> dict[str, Any]:
-    path = job.folder / (name if job.key is None else f"{name}.hxf")
-    path.unlink(missing_ok=True)
+    path = _cleared(job, name)
     statement = sql.SQL("copy ({}) to stdout with ({})").format(query, options)
     with _target(path, job.key) as out:
         counting = _Counting(out)
@@ -209,6 +239,16 @@ def _copy(job: _Job, query: sql.Composed, options: sql.SQL, name: str) -> dict[s
         "bytes": counting.size,
         "sha256": counting.digest.hexdigest(),
     }
+
+
+def _cleared(job: _Job, name: str) -> Path:
+    """Return the path of a file, where nothing of an interrupted export lies any more."""
+    path = job.folder / _file_name(job, name)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+    return path
 
 
 @contextmanager
@@ -234,8 +274,7 @@ def _people(job: _Job) -> dict[str, Any]:
             )
             people |= {row[0] for row in conn.execute(query, {"organization": job.organization_id})}
     rows = conn.execute(statements.load("people"), {"people": list(people)}).fetchall()
-    path = job.folder / ("data/people.ndjson" if key is None else "data/people.ndjson.hxf")
-    path.unlink(missing_ok=True)
+    path = _cleared(job, "data/people.ndjson")
     with _target(path, key) as out:
         counting = _Counting(out)
         for id_, email, display_name in rows:

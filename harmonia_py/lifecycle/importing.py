@@ -49,7 +49,7 @@ def read_manifest(folder: Path, *, key: bytes | None = None) -> dict[str, Any]:
             hint="an interrupted export goes on with: harmonia organization export --resume",
         )
     try:
-        manifest = json.loads(b"".join(_no_longer_than(_LONGEST, path, _read(path, key))))
+        manifest = json.loads(b"".join(_no_longer_than(_LONGEST, path, stream.content(path, key))))
     except (ValueError, RecursionError):
         raise FileDamaged(
             f"{path} cannot be read", hint="an encrypted export needs --key"
@@ -137,18 +137,6 @@ def import_organization(
     return Imported(organization_id, len(tables), rows, created)
 
 
-def _read(path: Path, key: bytes | None) -> Iterator[bytes]:
-    if key is not None:
-        yield from stream.opened(path, key)
-        return
-    try:
-        with path.open("rb") as file:
-            while block := file.read(stream.BLOCK):
-                yield block
-    except OSError as error:
-        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None
-
-
 def _inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
@@ -162,7 +150,7 @@ def _check_files(folder: Path, manifest: dict[str, Any], key: bytes | None) -> N
     files = [file for entry in manifest["tables"] for file in entry["files"]]
     for file in [*files, manifest["people"], manifest["audit"]]:
         digest = hashlib.sha256()
-        for block in _read(_inside(folder, file["name"]), key):
+        for block in stream.content(_inside(folder, file["name"]), key):
             digest.update(block)
         if digest.hexdigest() != file["sha256"]:
             raise FileDamaged(f"{file['name']} is not the file that was exported")
@@ -216,7 +204,7 @@ def _people(conn: Connection, folder: Path, manifest: dict[str, Any], key: bytes
 def _persons(path: Path, key: bytes | None) -> Iterator[dict[str, Any]]:
     """Yield one person per line, holding no more than a line at a time."""
     rest = b""
-    for block in _read(path, key):
+    for block in stream.content(path, key):
         *lines, rest = (rest + block).split(b"\n")
         if len(rest) > _LONGEST:
             raise FileDamaged(f"{path} is not a list of people")
@@ -275,7 +263,7 @@ def _load(
     with conn.cursor() as cursor:
         try:
             with cursor.copy(statement) as copy:
-                for block in _read(_inside(folder, file["name"]), key):
+                for block in stream.content(_inside(folder, file["name"]), key):
                     digest.update(block)
                     copy.write(block)
         except psycopg.errors.UniqueViolation as error:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from harmonia_py.errors import Busy, NotWritable
+from harmonia_py.errors import Busy, FileDamaged, NotWritable
+from harmonia_py.lifecycle.stream import Sealer, content, is_sealed, replacing
 
 __all__ = ["MANIFEST", "Entries", "Identity", "begun", "forget", "keep", "read"]
 
@@ -24,17 +24,15 @@ Entries = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an export is of. ``key`` tells keys apart and nothing about them."""
+    """What an export is of, and the key of its files."""
 
-    organization: str
-    key: str | None
+    organization: UUID
+    key: bytes | None = field(repr=False)
     ndjson: bool
 
-    @classmethod
-    def of(cls, organization_id: UUID, key: bytes | None, *, ndjson: bool) -> Identity:
-        """Return the identity of an export."""
-        mark = hashlib.sha256(b"harmonia/export" + key).hexdigest()[:16] if key else None
-        return cls(str(organization_id), mark, ndjson)
+    def note(self) -> dict[str, Any]:
+        """Return what is written down of it: not the key, which what is written is sealed with."""
+        return {"organization": str(self.organization), "ndjson": self.ndjson}
 
 
 def read(folder: Path, identity: Identity, *, resume: bool) -> Entries:
@@ -90,44 +88,54 @@ def _lock(folder: Path, descriptor: int) -> None:
 
 
 def _read(folder: Path, identity: Identity) -> Entries:
+    path = folder / _PARTIAL
+    if not os.path.lexists(path):
+        if folder.is_dir() and not any(folder.iterdir()):
+            return []
+        raise _something_else(folder)
     try:
-        found = json.loads((folder / _PARTIAL).read_text(encoding="utf-8"))
-        begun, entries = Identity(**found["identity"]), list(found["tables"])
+        if is_sealed(path) != (identity.key is not None):
+            raise _another(folder)
+        found = json.loads(b"".join(content(path, identity.key)))
+        begun, entries = found["identity"], list(found["tables"])
         for entry in entries:
             if not isinstance(entry["table"], str):
                 raise TypeError
             # What is looked at before a table is kept.
-            _ = (
-                entry["rows"],
-                entry["fingerprint"],
-                [(f["name"], f["size"]) for f in entry["files"]],
-            )
-    except (OSError, ValueError, KeyError, TypeError):
-        if not folder.is_dir() or any(folder.iterdir()):
-            raise NotWritable(
-                f"{folder} holds something else than an interrupted export",
-                hint="name a new folder",
-            ) from None
-        return []
-    if begun != identity:
-        raise NotWritable(
-            f"{folder} was begun for another organization, with another key or in another form",
-            hint="give the same options, or name a new folder",
-        )
+            _ = entry["rows"], entry["fingerprint"], entry["columns"]
+            _ = [(file["name"], file["sha256"]) for file in entry["files"]]
+        same = {name: begun[name] for name in identity.note()} == identity.note()
+    except FileDamaged:
+        raise (_another(folder) if identity.key is not None else _something_else(folder)) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _something_else(folder) from None
+    if not same:
+        raise _another(folder)
     return entries
 
 
+def _something_else(folder: Path) -> NotWritable:
+    return NotWritable(
+        f"{folder} holds something else than an interrupted export", hint="name a new folder"
+    )
+
+
+def _another(folder: Path) -> NotWritable:
+    return NotWritable(
+        f"{folder} was begun for another organization, with another key or in another form",
+        hint="give the same options, or name a new folder",
+    )
+
+
 def keep(folder: Path, identity: Identity, entries: Entries) -> None:
-    """Write down what is complete; whole or not at all."""
-    path = folder / _PARTIAL
-    beside = path.with_name(path.name + ".partial")
-    try:
-        beside.write_text(
-            json.dumps({"identity": asdict(identity), "tables": entries}), encoding="utf-8"
-        )
-        beside.replace(path)
-    except OSError as error:
-        raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+    """Write down what is complete; whole or not at all, and sealed where the files are."""
+    text = json.dumps({"identity": identity.note(), "tables": entries}).encode()
+    with replacing(folder / _PARTIAL) as file:
+        if identity.key is None:
+            file.write(text)
+        else:
+            with Sealer(file, identity.key, {"kind": "partial export"}) as sealer:
+                sealer.write(text)
 
 
 def forget(folder: Path) -> None:

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,17 @@ from cryptography.exceptions import InvalidTag
 from harmonia_py.durable import sync_folder
 from harmonia_py.errors import FileDamaged, NotWritable
 
-__all__ = ["MAGIC", "Sealer", "opened", "read_header", "sealed", "writing"]
+__all__ = [
+    "MAGIC",
+    "Sealer",
+    "content",
+    "is_sealed",
+    "opened",
+    "read_header",
+    "replacing",
+    "sealed",
+    "writing",
+]
 
 MAGIC = b"HXF1"
 BLOCK = 1 << 20
@@ -79,6 +89,19 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         raise NotWritable(
             f"there is no folder {path.parent}", hint="make it first, or mount what it lies on"
         )
+    with _beside(path, _name) as file:
+        yield file
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file as :func:`writing` does, which replaces what is at ``path``."""
+    with _beside(path, _replace) as file:
+        yield file
+
+
+@contextmanager
+def _beside(path: Path, name: Callable[[Path, Path, os.stat_result], None]) -> Iterator[IO[bytes]]:
     partial = path.with_name(path.name + ".partial")
     try:
         # Left by an interrupted run, or put there by whoever wants to read what is written.
@@ -96,12 +119,17 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
                 os.fsync(file.fileno())
                 if not _is(partial, ours):
                     raise _shared(path)
-                _name(partial, path, ours)
+                name(partial, path, ours)
             finally:
                 if _is(partial, ours):
                     partial.unlink(missing_ok=True)
     except OSError as error:
         raise NotWritable(f"cannot write {path}: {error.strerror}") from None
+
+
+def _replace(partial: Path, path: Path, _: os.stat_result) -> None:
+    partial.replace(path)
+    sync_folder(path)
 
 
 def _there(path: Path) -> NotWritable:
@@ -180,6 +208,30 @@ def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], bytes]:
     if len(text) != length or not isinstance(header, dict):
         raise FileDamaged(f"the header of {path} is damaged")
     return header, start + text
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a file begins as sealed ones do. Raises :class:`FileDamaged`."""
+    _check_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None
+
+
+def content(path: Path, key: bytes | None) -> Iterator[bytes]:
+    """Yield what a file holds: as :func:`opened` does with a key, else as it is."""
+    if key is not None:
+        yield from opened(path, key)
+        return
+    _check_file(path)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+    except OSError as error:
+        raise FileDamaged(f"cannot read {path}: {error.strerror}") from None
 
 
 def opened(path: Path, key: bytes) -> Iterator[bytes]:

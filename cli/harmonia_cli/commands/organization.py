@@ -64,6 +64,8 @@ def export(
             resume=resume,
             progress=lambda name, rows: stderr.print(f"{rows:>10} {name}", style="dim"),
         )
+        for name in done.damaged:
+            stderr.print(f"{name} was not as it had been written; it was written again")
         emit({**asdict(done), "path": str(done.path)}, output, _print_exported)
 
 

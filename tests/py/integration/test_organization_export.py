@@ -197,6 +197,85 @@ def test_interrupted_export_goes_on(
     assert prints(elsewhere, org) == prints(database, org)
 
 
+class Killed(KeyboardInterrupt):
+    pass
+
+
+def begin(url: str, org: UUID, out: Path, *, last: str, key: bytes | None = None) -> None:
+    """Export until a table is done, and be interrupted."""
+
+    def stop(name: str, _: int) -> None:
+        if name == last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        export_organization(url, org, out, key=key, progress=stop)
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+def test_what_it_goes_on_with_is_what_was_written(
+    database: Database, elsewhere: Database, org: UUID, tmp_path: Path, key: bytes | None
+) -> None:
+    """Of the same size, it was taken as it was: an export that no import would take."""
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    begin(database.owner_dsn, org, out, last="public.deals", key=key)
+    end = ".hxf" if key else ""
+    files = {name: out / "data" / f"public.{name}.csv{end}" for name in ("teams", "roles", "deals")}
+    good = files["teams"].read_bytes()
+    files["teams"].write_bytes(good[:-3] + bytes([good[-3] ^ 1]) + good[-2:])
+    files["roles"].rename(kept)
+    files["roles"].symlink_to(kept)
+    files["deals"].unlink()
+    done = export_organization(database.owner_dsn, org, out, key=key, resume=True)
+    assert set(done.damaged) == {f"public.{name}" for name in files}
+    assert 0 < done.kept < done.tables - len(files)
+    assert not files["roles"].is_symlink() and kept.read_bytes()
+    import_organization(elsewhere.owner_dsn, out, key=key)
+    assert prints(elsewhere, org) == prints(database, org)
+
+
+def test_a_table_without_rows_that_was_changed_is_written_again(
+    database: Database, org: UUID, tmp_path: Path
+) -> None:
+    """No row says that it has a column more."""
+    with database.connect() as conn:
+        conn.execute(
+            "create table public.aaa (organization_id uuid not null references"
+            " public.organizations (id), id int, primary key (organization_id, id))"
+        )
+    begin(database.owner_dsn, org, tmp_path / "out", last="public.deals")
+    begun = json.loads((tmp_path / "out" / "partial.json").read_bytes())["tables"]
+    assert "public.aaa" in {entry["table"] for entry in begun}
+    with database.connect() as conn:
+        conn.execute("alter table public.aaa add column more text")
+    done = export_organization(database.owner_dsn, org, tmp_path / "out", resume=True)
+    assert done.kept and done.damaged == ()
+    (entry,) = (t for t in read_manifest(tmp_path / "out")["tables"] if t["table"] == "public.aaa")
+    assert entry["columns"] == ["organization_id", "id", "more"]
+    assert (tmp_path / "out/data/public.aaa.csv").read_text() == "organization_id,id,more\n"
+
+
+def test_an_encrypted_export_says_nothing_before_it_is_complete(
+    database: Database, org: UUID, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    begin(database.owner_dsn, org, out, last="public.deals", key=KEY)
+    note = (out / "partial.json").read_bytes()
+    assert note.startswith(b"HXF1") and b"deals" not in note and str(org).encode() not in note
+    for key in (None, bytes(32)):
+        with pytest.raises(NotWritable, match="with another key or in another form"):
+            export_organization(database.owner_dsn, org, out, key=key, resume=True)
+    with pytest.raises(NotWritable, match="for another organization"):
+        export_organization(database.owner_dsn, OTHER, out, key=KEY, resume=True)
+    assert (out / "partial.json").read_bytes() == note
+    done = export_organization(database.owner_dsn, org, out, key=KEY, resume=True)
+    assert done.kept and not (out / "partial.json").exists()
+    # And one in the clear does not go on encrypted.
+    begin(database.owner_dsn, org, tmp_path / "plain", last="public.deals")
+    with pytest.raises(NotWritable, match="with another key or in another form"):
+        export_organization(database.owner_dsn, org, tmp_path / "plain", key=KEY, resume=True)
+
+
 def test_one_exporter_at_a_time(
     database: Database, conn: Connection, org: UUID, tmp_path: Path
 ) -> None:
@@ -244,11 +323,10 @@ def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(
     out = tmp_path / "out"
 
     def fill(table: str, _: int) -> None:
-        if table == "public.organizations" and name == "partial.json":
-            (out / f"{name}.partial").symlink_to("/dev/full")
+        if table == "public.organizations":
+            full(patch, name)
 
     with pytest.MonkeyPatch.context() as patch:
-        full(patch, name)
         with pytest.raises(NotWritable, match="No space left"):
             export_organization(database.owner_dsn, org, out, progress=fill)
     assert not (out / "manifest.json").exists()
@@ -258,7 +336,6 @@ def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(
             [org],
         ).fetchall()
     assert state == [("failed", "NotWritable")]
-    (out / "partial.json.partial").unlink(missing_ok=True)
     done = export_organization(database.owner_dsn, org, out, resume=True)
     assert done.kept > 0
     import_organization(elsewhere.owner_dsn, out)
