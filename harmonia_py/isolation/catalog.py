@@ -263,8 +263,9 @@ class Argument:
 class Function:
     """A function or procedure; ``executors`` are the API roles that may call it.
 
-    ``outputs`` are the names of the columns it returns, where it names them; a ``strict`` one is
-    not run where an argument is null; PostgreSQL has a ``namesake`` of its own.
+    ``outputs`` are the names of the columns it returns, where it names them, and ``output_types``
+    what they are; a ``strict`` one is not run where an argument is null; PostgreSQL has a
+    ``namesake`` of its own.
     """
 
     oid: int
@@ -285,6 +286,7 @@ class Function:
     definition: str = ""
     exposed: bool = True
     outputs: tuple[str, ...] = ()
+    output_types: tuple[str, ...] = ()
     strict: bool = False
     namesake: bool = False
 
@@ -326,7 +328,7 @@ class Sequence:
         return f"{self.schema}.{self.name}"
 
 
-#: The attributes of a composite type, in order: name and type, without its schema.
+#: The attributes of a composite type, in order: name and type, with its length.
 Composite = tuple[tuple[str, str], ...]
 
 
@@ -348,12 +350,16 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything the harness knows of a database, keyed by qualified name."""
+    """Everything the harness knows of a database, keyed by qualified name.
+
+    ``domains`` are what is under each, with its length; nothing where a collation is as well.
+    """
 
     tables: dict[str, Table]
     functions: dict[str, Function]
     sequences: tuple[Sequence, ...] = ()
     composites: dict[str, Composite] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
     buckets: tuple[Bucket, ...] = ()
     publications: tuple[Publication, ...] = ()
     platform: dict[str, Table] = field(default_factory=dict)
@@ -367,12 +373,12 @@ class Catalog:
         """Look a relation up among the project's and then the platform's."""
         return self.tables.get(key) or self.platform.get(key)
 
-    def attributes(self, kind: str) -> tuple[str, ...] | None:
+    def attributes(self, kind: str) -> Composite | None:
         """Return the columns of a composite type or of a table's rows, None for another type."""
         if kind in self.composites:
-            return tuple(name for name, _ in self.composites[kind])
+            return self.composites[kind]
         table = self.table(kind)
-        return tuple(c.name for c in table.columns) if table is not None else None
+        return tuple((c.name, c.type) for c in table.columns) if table is not None else None
 
     def reachable(self) -> list[Table]:
         """Return the relations some API role holds a data privilege on, by name."""

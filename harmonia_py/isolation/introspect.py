@@ -100,6 +100,7 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
             for key, attributes in around["composites"].items()
             if key.partition(".")[0] not in PLATFORM
         },
+        domains=around["domains"],
         buckets=buckets,
         publications=tuple(Publication(n, tuple(t)) for n, t in sorted(publications.items())),
         roles=roles,
@@ -333,4 +334,5 @@ def _function(row: dict[str, Any], exposed: Seq[str]) -> Function:
         definition=row["definition"] or "",
         exposed=row["schema"] in exposed,
         outputs=tuple(row["outputs"]),
+        output_types=tuple(row["output_types"]),
     )

@@ -13,10 +13,11 @@ from pglast import parse_sql
 
 from harmonia_py.isolation import routines
 from harmonia_py.isolation.catalog import Function
+from harmonia_py.isolation.proof.casts import plain
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.formulas import YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.queries import Queries
-from harmonia_py.isolation.proof.scope import Scope, Source
+from harmonia_py.isolation.proof.scope import Record, Scope, Source
 from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Row, Term, World, truth
 
 __all__ = ["Body", "Inliner"]
@@ -44,9 +45,14 @@ _KNOWN = frozenset(
 #: What is no code in a body: remarks, and texts.
 _REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
 _TYPED = re.compile(
-    r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.\"]+)(?:%rowtype)?\s*(?=;|:=|=|\bdefault\b)",
+    r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.\"]+(?:\[\])?)(?:%rowtype)?"
+    r"\s*(?=;|:=|=|\bdefault\b)",
     re.I,
 )
+#: An assignment to all of a variable, or to a field of one.
+_ASSIGNED = re.compile(r"\s*(\w+)(?:\.\w+)?\s*:?=(?!=)(.*)", re.S)
+#: Types of which a field of a record holds whatever is of the same type.
+_UNBOUND = frozenset("uuid text int2 int4 int8 jsonb".split())
 
 
 class Inliner(Protocol):
@@ -98,7 +104,10 @@ class Body:
         self.code = _REMARKS.sub(" ", function.source)
         found = _TYPED.findall(self.code.partition("begin")[0])
         self.declared: set[str] = set()
-        self.types = {name.lower(): kind.lower() for name, kind in found}
+        given = [a for a in function.arguments if a.name]
+        self.types = {a.name: a.type for a in given} | {n.lower(): k.lower() for n, k in found}
+        #: What the parameters are called by their places.
+        self.places = {a.name: f"${n}" for n, a in enumerate(function.arguments, start=1)}
 
     def run(self) -> list[Alternative]:
         """Return what the body may return, each under the condition of getting there."""
@@ -164,7 +173,7 @@ class Body:
     def _surprise(self, kind: str, path: _Path) -> None:
         reason = f"{self.function.key}: {kind.removeprefix('PLpgSQL_stmt_')}"
         for name in self.numbers.values():
-            self.variables[name] = self.world.unknown(reason)
+            self._set(name, self.world.unknown(reason))
         self.out.append(Alternative(path.when, (("", self.world.unknown(reason)),)))
 
     def _block(self, body: dict[str, Any], path: _Path) -> _Path:
@@ -216,54 +225,90 @@ class Body:
             self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         return path
 
-    def _assign(self, body: dict[str, Any], path: _Path) -> _Path:
-        text = body["expr"]["PLpgSQL_expr"]["query"]
-        name, _, value = text.partition(":=")
-        name = self.numbers.get(body["varno"], name.strip())
-        new = self.functions.translator.any(expression(value), self._scope())
-        if (inside := self.fields.get(body["varno"])) is not None:
-            name, new = self._composed(*inside, new)
+    def _set(self, name: str, value: Term | Array) -> None:
+        """Give a variable a value; a parameter has a second name, by its place."""
         self.records.pop(name, None)
-        self.variables[name] = self._held_as(name, new)
+        self.variables[name] = value
+        if name in self.places:
+            self.variables[self.places[name]] = value
+
+    def _assign(self, body: dict[str, Any], path: _Path) -> _Path:
+        text, number = body["expr"]["PLpgSQL_expr"]["query"], body.get("varno", 0)
+        inside = self.fields.get(number)
+        said = _ASSIGNED.fullmatch(text)
+        if said is None:
+            # A part of an array, or something less common.
+            self._forget({self.numbers[inside[0] if inside else number]}, "a part was assigned")
+            return path
+        new = self.functions.translator.any(expression(said[2]), self._scope())
+        if inside is not None:
+            self._set(*self._composed(*inside, new))
+        else:
+            name = self.numbers.get(number, said[1])
+            self._set(name, self._held_as(name, new))
         return path
 
     def _held_as(self, name: str, value: Term | Array) -> Term | Array:
         kind = self.types.get(name.lower(), "")
         held = self.functions.taken(value, kind)
-        known = kind in _KNOWN or kind.endswith(".citext") or name not in self.declared
+        known = kind.removesuffix("[]") in _KNOWN or kind.endswith(".citext")
+        known |= name not in self.declared or kind in self.world.catalog.domains
         if known or not isinstance(held, Term) or held.kind == kind or held.path:
             return held
         if held.fields is not None or held.is_bool or self.world.catalog.attributes(kind):
             return held
-        # A domain, a length or a type that is looked up: it may hold less, or read a text.
+        # A length or a type that is looked up: it may hold less, or read a text.
         return self.world.apply(f"held in {name}", [held], exact=False)
 
-    def _in_record(self, record: str, columns: list[tuple[str, Term]]) -> Source:
+    def _in_record(self, record: str, columns: list[tuple[str, Term]]) -> Record:
         """Return what a record holds: under the columns' names, or, in a type, by their places."""
         kind = self.types.get(record.lower())
+        held = Record()
         if kind == "record":
-            return dict(columns)
-        names = self.world.catalog.attributes(kind) if kind else None
-        if names is None or len(names) != len(columns):
-            return {}
-        return {name: term for name, (_, term) in zip(names, columns, strict=True)}
+            for name, term in columns:
+                held.setdefault(name, term)  # of two with a name, the first is found
+            return held
+        attributes = self.world.catalog.attributes(kind) if kind else None
+        if attributes is None or len(attributes) != len(columns):
+            return held
+        for (name, to), (_, term) in zip(attributes, columns, strict=True):
+            held[name] = self.functions.taken(term, to)
+        return held
 
     def _store(self, targets: list[dict[str, Any]], values: list[Term]) -> None:
         """Give variables, or fields of some, what the columns of a row hold."""
         for target, value in zip(targets, values, strict=True):
-            name, held = target["name"], value
             if (inside := self.fields.get(target["varno"])) is not None:
-                name, held = self._composed(*inside, value)
-            self.variables[name] = self._held_as(name, held)
+                self._set(*self._composed(*inside, value))
+            else:
+                self._set(target["name"], self._held_as(target["name"], value))
 
     def _composed(self, whole: int, field: str, value: Term | Array) -> tuple[str, Term]:
         """Return a variable's name and what it is once one of its fields has a value."""
         name = self.numbers[whole]
-        before = self.records.pop(name, None) or getattr(self.variables.get(name), "fields", None)
+        before = self.records.get(name) or getattr(self.variables.get(name), "fields", None)
         known = Fields() if before is None or isinstance(before, Row) else before
         rest = known.rest if isinstance(known, Fields) else None
-        fresh = self.world.fresh(name, never_null=True, exact=False)
-        return name, replace(fresh, fields=Fields({**known, field: value}, rest))
+        kind = self.types.get(name.lower(), "")
+        fresh = replace(self.world.fresh(name, never_null=True, exact=False), kind=kind or None)
+        held = self._in_field(name, field, known.get(field), value)
+        return name, replace(fresh, fields=Fields({**known, field: held}, rest))
+
+    def _in_field(
+        self, name: str, field: str, before: Term | Array | None, value: Term | Array
+    ) -> Term | Array:
+        """Return what a field holds, as the variable's type says, or what the field had."""
+        attributes = self.world.catalog.attributes(self.types.get(name.lower(), ""))
+        if attributes is not None and (kind := dict(attributes).get(field)):
+            return self.functions.taken(value, kind)
+        if isinstance(before, Term) and isinstance(value, Term):
+            kind = plain(value.kind) or ""
+            alike = kind == plain(before.kind) and kind in _UNBOUND
+            if alike or (value.is_bool and before.is_bool):
+                return value
+        if isinstance(value, Array):
+            return self.world.unknown(f"a list in {name}.{field}")
+        return self.world.apply(f"held in {name}.{field}", [value], exact=False)
 
     def _execsql(self, body: dict[str, Any], path: _Path) -> _Path:
         statement = parse_sql(body["sqlstmt"]["PLpgSQL_expr"]["query"])[0].stmt
@@ -346,8 +391,7 @@ class Body:
     def _forget(self, names: set[str], after: str) -> None:
         """Know nothing of variables any more: which way set them is not tracked."""
         for name in names:
-            self.records.pop(name, None)
-            self.variables[name] = self.world.unknown(f"{name} after {after}")
+            self._set(name, self.world.unknown(f"{name} after {after}"))
 
     def _if(self, body: dict[str, Any], path: _Path) -> _Path:
         branches = [(body["cond"], body.get("then_body", []))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from pglast import ast as pg_ast
 from harmonia_py.isolation.catalog import Composite
 from harmonia_py.isolation.proof.casts import INTEGERS, canonical, keeps, plain, spoken
 from harmonia_py.isolation.proof.formulas import YES, any_of
+from harmonia_py.isolation.proof.holding import Holding
 from harmonia_py.isolation.proof.likeness import (
     BUILT_IN,
     CITEXT,
@@ -21,7 +23,6 @@ from harmonia_py.isolation.proof.likeness import (
     likeness,
 )
 from harmonia_py.isolation.proof.scope import Scope
-from harmonia_py.isolation.proof.sets import Sets
 from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Term
 from harmonia_py.isolation.references import elements
 
@@ -37,18 +38,22 @@ _ROUNDED = frozenset({"date", "timestamp", "timestamptz", "float4", "float8"})
 _READ_BACK = INTEGERS | {"uuid"}
 
 
-class Casting(Sets):
+class Casting(Holding):
     """The part of the translation that takes a value for one of another type."""
 
     def _TypeCast(self, node: Any, scope: Scope) -> Term | Array:
-        text = getattr(getattr(node.arg, "val", None), "sval", None)
+        text, catalog = getattr(getattr(node.arg, "val", None), "sval", None), self.world.catalog
         if node.typeName.arrayBounds and text is not None and text.startswith("{"):
             return self.listed(text)
         if isinstance(node.arg, ast.RowExpr):
-            composite = self._composite([n.sval for n in node.typeName.names], scope)
-            if composite is not None and len(composite) == len(node.arg.args or ()):
-                return self._composed(composite, node.arg, scope)
+            kind = self._known([n.sval for n in node.typeName.names], scope, catalog.composites)
+            attributes = catalog.composites.get(kind, ())
+            if attributes and len(attributes) == len(node.arg.args or ()):
+                return self._composed(kind, attributes, node.arg, scope)
         inner = self.any(node.arg, scope)
+        domain = self._known([n.sval for n in node.typeName.names], scope, catalog.domains)
+        if domain and not node.typeName.arrayBounds:
+            return self.taken(inner, domain)
         name = node.typeName.names[-1].sval
         if text is not None and not node.typeName.arrayBounds:
             inner = self.world.literal(canonical(text, name))
@@ -124,24 +129,22 @@ class Casting(Sets):
             self.world.read_back(value)
         return replace(value, kind=name)
 
-    def cast(self, value: Term, kind: str) -> Term:
-        """Return what is stored where a type is asked for."""
-        return self._cast(value, plain(kind) or "")
-
-    def _composite(self, names: list[str], scope: Scope) -> Composite | None:
-        known = self.world.catalog.composites
+    def _known(self, names: list[str], scope: Scope, known: Mapping[str, Any]) -> str:
+        """Return the key of what a type's name means among some, an empty one of none."""
         if len(names) > 1:
-            return known.get(".".join(names))
+            key = ".".join(names)
+            return key if key in known else ""
         path = scope.path if scope.path is not None else ("public", *self.world.catalog.schemas)
-        return next((known[key] for s in path if (key := f"{s}.{names[0]}") in known), None)
+        return next((key for s in path if (key := f"{s}.{names[0]}") in known), "")
 
-    def _composed(self, composite: Composite, node: Any, scope: Scope) -> Term:
+    def _composed(self, kind: str, attributes: Composite, node: Any, scope: Scope) -> Term:
         """Return a row as a value of a composite type: each field becomes what its attribute is."""
         fields = {
-            name: self._cast(self.term(argument, scope), kind)
-            for argument, (name, kind) in zip(node.args, composite, strict=True)
+            name: self.held(self.term(argument, scope), to)
+            for argument, (name, to) in zip(node.args, attributes, strict=True)
         }
-        return replace(self._row(list(fields.values())), fields=Fields(fields))
+        row = self._row(list(fields.values()))
+        return replace(row, fields=Fields(fields), kind=kind)
 
     def _CollateClause(self, node: Any, scope: Scope) -> Term | Array:
         name = node.collname[-1].sval

@@ -13,10 +13,8 @@ from pglast.parser import ParseError
 
 from harmonia_py.isolation.catalog import Function
 from harmonia_py.isolation.proof.bodies import Body
-from harmonia_py.isolation.proof.casts import canonical, cuts, plain
 from harmonia_py.isolation.proof.expressions import Translator, expression
 from harmonia_py.isolation.proof.formulas import YES, all_of, any_of
-from harmonia_py.isolation.proof.likeness import alike_of, is_exact
 from harmonia_py.isolation.proof.queries import Queries
 from harmonia_py.isolation.proof.scope import NAMELESS, Scope
 from harmonia_py.isolation.proof.terms import Alternative, Arguments, Array, Term, World
@@ -28,11 +26,6 @@ _DEPTH = 8
 _HARMLESS = re.compile(
     r"search_path|row_security|plan_cache_mode|jit|work_mem|client_min_messages|enable_\w+"
     r"|\w+_timeout|plpgsql\.\w+"
-)
-_MOMENTS = frozenset({"timestamp", "timestamptz"})
-#: Types of which a value becomes one where it is handed over.
-_TAKEN = _MOMENTS | frozenset(
-    "uuid text varchar int2 int4 int8 numeric float8 jsonb json citext".split()
 )
 
 
@@ -89,7 +82,9 @@ class Functions:
 
     def _titled(self, function: Function, rows: list[Alternative]) -> list[Alternative]:
         """Name the columns as whoever calls the function does, whatever they are called in it."""
-        names = function.outputs or self.world.catalog.attributes(function.returns)
+        attributes = self.world.catalog.attributes(function.returns)
+        named = None if attributes is None else tuple(name for name, _ in attributes)
+        names = function.outputs or named
         return [
             Alternative(row.when, tuple(zip(_titles(names, row), terms, strict=True)))
             for row in rows
@@ -132,9 +127,11 @@ class Functions:
         try:
             if function.language == "sql":
                 found = self.queries.rows(_sql_body(function.source), inner)
-                return self._returned_as(function.returns, found)
+                return self._returned_as(function, found)
+            if function.language == "plpgsql" and function.outputs and not function.returns_set:
+                return [self._opaque(f"{key} returns its parameters")]
             if function.language == "plpgsql":
-                return self._returned_as(function.returns, Body(self, inner, function).run())
+                return self._returned_as(function, Body(self, inner, function).run())
         except (ParseError, KeyError, IndexError, AttributeError) as error:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
@@ -180,38 +177,26 @@ class Functions:
                 variables[argument.name] = value
         return variables
 
-    def _returned_as(self, kind: str, rows: list[Alternative]) -> list[Alternative]:
-        """Return rows of one value as the type that the function returns, which may cut it."""
-        kind = kind.removesuffix("[]")
-        found = []
-        for row in rows:
-            if len(row.columns) == 1 and isinstance(row.columns[0][1], Term):
-                ((name, term),) = row.columns
-                row = replace(row, columns=((name, self._taken(term, kind)),))
-            found.append(row)
-        return found
+    def _returned_as(self, function: Function, rows: list[Alternative]) -> list[Alternative]:
+        """Return rows as the function's result is, which may hold less or another value."""
+        attributes = self.world.catalog.attributes(function.returns) or ()
+        kinds = function.output_types or tuple(kind for _, kind in attributes)
+        return [
+            replace(
+                row,
+                columns=tuple(
+                    (name, self.translator.held(term, kind))
+                    for (name, term), kind in zip(
+                        row.columns, _kinds(row, function, kinds), strict=True
+                    )
+                ),
+            )
+            for row in rows
+        ]
 
     def taken(self, value: Term | Array, kind: str) -> Term | Array:
-        """Return what a parameter or a variable holds of a value: its type may make another of it.
-
-        What is assigned is cast as well, and a text to whatever it is written for.
-        """
-        return self._taken(value, kind) if isinstance(value, Term) else value
-
-    def _taken(self, value: Term, kind: str) -> Term:
-        if cuts(value.kind, kind):
-            cut = self.world.apply(f"::{kind}", [value], exact=is_exact(kind))
-            return replace(cut, kind=kind)
-        to = plain(kind.rpartition(".")[2]) or ""
-        known = _TAKEN if value.kind is not None else _TAKEN - _MOMENTS
-        if to not in known or plain(value.kind) == to or value.is_bool:
-            return value
-        if z3.is_true(value.null):
-            return replace(value, kind=to)
-        if text := self.world.text_of(value):
-            said = self.world.literal(canonical(text, to)).value
-            return replace(value, value=said if is_exact(to) else alike_of(to, said), kind=to)
-        return replace(self.translator.cast(value, to), path=value.path, fields=value.fields)
+        """Return what a parameter or a variable of a type holds of a value."""
+        return self.translator.taken(value, kind)
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
@@ -220,6 +205,13 @@ class Functions:
 def _is_atomic(source: str) -> bool:
     """Whether a body was parsed when it was made: then its names are what they were."""
     return source.lstrip().upper().startswith(("BEGIN ATOMIC", "RETURN "))
+
+
+def _kinds(row: Alternative, function: Function, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what type each column of a row becomes; nothing of those that are not told."""
+    if len(row.columns) == 1 and (len(kinds) != 1 or row.columns[0][1].fields is not None):
+        return (function.returns.removesuffix("[]"),)
+    return kinds if len(kinds) == len(row.columns) else ("",) * len(row.columns)
 
 
 def _titles(names: tuple[str, ...] | None, row: Alternative) -> list[str]:

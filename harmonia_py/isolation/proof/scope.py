@@ -6,12 +6,16 @@ from dataclasses import dataclass, field, replace
 
 from harmonia_py.isolation.proof.terms import Alternative, Array, Row, Term
 
-__all__ = ["NAMELESS", "Scope", "Source", "as_source", "columns_of", "starred"]
+__all__ = ["NAMELESS", "Record", "Scope", "Source", "as_source", "columns_of", "starred"]
 
 #: How the name of a column begins whose name is not known.
 NAMELESS = "\0"
 
 Source = Row | dict[str, Term | Array]
+
+
+class Record(dict[str, "Term | Array"]):
+    """What a record of PL/pgSQL holds: only its name leads to a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,15 @@ class Scope:
             # A function's name tells its parameters from columns; any other is a source's.
             return self.variables.get(names[-1]) if self._is_around(names[-2]) else None
         for _, source in self.sources:
+            if isinstance(source, Record):
+                continue
             found = _column(source, names[0])
             if found is not None:
                 return found
             if isinstance(source, dict) and (not source or any(map(_nameless, source))):
                 return None  # perhaps it is one of these
         for alias, source in self.sources:
-            if alias == names[0]:
+            if alias == names[0] and not isinstance(source, Record):
                 return _whole(source)
         return self.variables.get(names[0])
 

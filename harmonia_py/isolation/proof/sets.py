@@ -170,6 +170,8 @@ class Sets(ABC):
         if len(alternatives) == 1 and z3.is_true(alternatives[0].when):
             return alternatives[0].columns[0][1]
         terms = [a.columns[0][1] for a in alternatives if a.columns]
+        if not terms:
+            return self.world.null
         boolean = bool(terms) and all(t.is_bool for t in terms)
         result = self.world.one_of("scalar", terms, boolean=boolean)
         flags = []

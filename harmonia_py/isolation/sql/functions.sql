@@ -79,7 +79,14 @@ select
         select coalesce(jsonb_agg(coalesce(p.proargnames[m.n], '') order by m.n), '[]')
         from unnest(p.proargmodes) with ordinality as m (mode, n)
         where m.mode in ('o', 'b', 't')
-    ) as outputs
+    ) as outputs,
+    (
+        select coalesce(
+            jsonb_agg(pg_catalog.format_type(p.proallargtypes[m.n], null) order by m.n), '[]'
+        )
+        from unnest(p.proargmodes) with ordinality as m (mode, n)
+        where m.mode in ('o', 'b', 't')
+    ) as output_types
 from pg_catalog.pg_proc as p
 inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
 inner join pg_catalog.pg_language as l on l.oid = p.prolang

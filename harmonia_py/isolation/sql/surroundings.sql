@@ -24,17 +24,10 @@ select
     (
         select coalesce(jsonb_object_agg(n.nspname || '.' || t.typname, (
             select jsonb_agg(
-                jsonb_build_array(
-                    a.attname,
-                    case
-                        when a.atttypmod < 0 then f.typname
-                        else pg_catalog.format_type(a.atttypid, a.atttypmod)
-                    end
-                )
+                jsonb_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
                 order by a.attnum
             )
             from pg_catalog.pg_attribute as a
-            inner join pg_catalog.pg_type as f on f.oid = a.atttypid
             where a.attrelid = c.oid and not a.attisdropped
         )), '{}')
         from pg_catalog.pg_class as c
@@ -45,6 +38,34 @@ select
             and n.nspname not in ('pg_catalog', 'information_schema')
             and n.nspname not like 'pg\_%%'
     ) as composites,
+    (
+        -- What is under a domain, with the length that it has; '' where it has a collation too.
+        with recursive under (key, base, typmod, collated) as (
+            select
+                pg_catalog.format_type(t.oid, null),
+                t.typbasetype,
+                t.typtypmod,
+                t.typcollation <> b.typcollation
+            from pg_catalog.pg_type as t
+            inner join pg_catalog.pg_type as b on b.oid = t.typbasetype
+            where t.typtype = 'd'
+            union all
+            select
+                u.key,
+                t.typbasetype,
+                t.typtypmod,
+                u.collated or t.typcollation <> b.typcollation
+            from under as u
+            inner join pg_catalog.pg_type as t on t.oid = u.base and t.typtype = 'd'
+            inner join pg_catalog.pg_type as b on b.oid = t.typbasetype
+        )
+        select coalesce(jsonb_object_agg(u.key, case
+            when u.collated then '' else pg_catalog.format_type(u.base, u.typmod)
+        end), '{}')
+        from under as u
+        inner join pg_catalog.pg_type as t on t.oid = u.base
+        where t.typtype <> 'd'
+    ) as domains,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'name', t.pubname, 'table', t.schemaname || '.' || t.tablename
