@@ -125,6 +125,7 @@ class Lab:
         self.memo: dict[Any, Any] = {}
         self.commands: frozenset[str] | None = None
         self._scopes: dict[str, str] = {}
+        self._sessions: dict[int, tuple[Actor, dict[str, str]]] = {}
         self._states: dict[str, str] = {}
         self._before: dict[str, dict[str, tuple[str | None, dict[str, Any]]]] = {}
         self._all = False
@@ -464,9 +465,16 @@ class Lab:
                 out += self._leaves(child)
         return out or [table.oid]
 
+    def _session(self, actor: Actor) -> dict[str, str]:
+        """Return the settings of an actor; the few there are come with every probe."""
+        known = self._sessions.get(id(actor))
+        if known is None or known[0] is not actor:
+            settings = {"search_path": ", ".join([*self.catalog.schemas, "extensions"])}
+            known = self._sessions[id(actor)] = (actor, settings | actor.session())
+        return known[1]
+
     def _payload(self, probe: Probe) -> dict[str, Any]:
-        session = probe.actor.session() | probe.session
-        session.setdefault("search_path", ", ".join([*self.catalog.schemas, "extensions"]))
+        session = self._session(probe.actor) | probe.session
         out: dict[str, Any] = {
             "role": probe.actor.role,
             "session": session,

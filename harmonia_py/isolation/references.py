@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from harmonia_py.isolation.catalog import Catalog, Table
 
@@ -34,6 +34,13 @@ _SET_CALLER = re.compile(
 )
 _SESSION = frozenset("true auth uid role is not null and or select as text any array in".split())
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
+_NAME = r'(?:"([^"]+)"|(\w+))'
+_DOING = re.compile(
+    rf'\b(insert|delete)[ ]+(?:into|from)\s+(?:{_NAME}\s*\.\s*)?{_NAME}(?![\w."])', re.I
+)
+#: So many texts are remembered: bodies and policies are asked for again and again, by each
+#: laboratory and for each mutant.
+_KEPT = 4096
 
 
 def literals(text: str) -> list[str]:
@@ -68,10 +75,29 @@ def _told(table: Table, text: str) -> str:
     return re.sub(r'\(?\b"?(\w+)"? IS NOT NULL\b\)?', said, text)
 
 
+@lru_cache(maxsize=_KEPT)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(a.replace('""', '"') or b for a, b in _WORD.findall(text))
+
+
+@lru_cache(maxsize=_KEPT)
+def _done(text: str) -> frozenset[tuple[str, str, str]]:
+    """Return what a body does to which tables: the verb, the schema (or nothing), the name."""
+    return frozenset(
+        (found[1].lower(), (found[2] or found[3] or "").lower(), (found[4] or found[5]).lower())
+        for found in _DOING.finditer(text)
+    )
+
+
+@lru_cache(maxsize=_KEPT)
+def _plain(text: str) -> str:
+    return _SET_CALLER.sub("auth.uid()", _SUBJECT.sub("auth.uid()", text))
+
+
 def _does(verb: str, text: str, table: Table) -> bool:
     """Whether a body does something to a table, by its name."""
-    name = rf'(?:"?{re.escape(table.schema)}"?\s*\.\s*)?"?{re.escape(table.name)}"?'
-    return re.search(rf'\b{verb.replace(" ", "[ ]+")}\s+{name}(?![\w."])', text, re.I) is not None
+    name = table.name.lower()
+    return any((verb, schema, name) in _done(text) for schema in ("", table.schema.lower()))
 
 
 class References:
@@ -87,17 +113,12 @@ class References:
         for function in catalog.functions.values():
             self._functions[function.name].append(function.key)
         self._cache: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-        # The same bodies and policies are asked for again and again.
-        self._words: dict[str, frozenset[str]] = {}
         self._consulted: dict[str, frozenset[str]] = {}
         self._filled: dict[str, dict[str, bool]] = {}
 
     def words(self, text: str) -> frozenset[str]:
         """Return every identifier in ``text``."""
-        if text not in self._words:
-            found = set(_WORD.findall(text))
-            self._words[text] = frozenset(a.replace('""', '"') or b for a, b in found)
-        return self._words[text]
+        return _words(text)
 
     def direct(self, text: str) -> tuple[set[str], set[str]]:
         """Return the tables and the functions that ``text`` itself names."""
@@ -147,7 +168,7 @@ class References:
 
         Projects read the token's subject themselves, or wrap either in a function of their own.
         """
-        text = _SET_CALLER.sub("auth.uid()", _SUBJECT.sub("auth.uid()", text))
+        text = _plain(text)
         return self._callers.sub("auth.uid()", text) if self._callers else text
 
     @cached_property
@@ -232,11 +253,11 @@ class References:
             text = self.closure_text(body.source) if body else ""
             asked = [self.catalog.tables[k] for k in self.direct(text)[0] & self.authority.keys()]
             self._filled[function] = {
-                t.key: _does("delete from", text, t)
+                t.key: _does("delete", text, t)
                 for t in asked
                 if t.is_base
                 and not any(t.can(role, "INSERT") for role in self.catalog.roles)
-                and _does("insert into", text, t)
+                and _does("insert", text, t)
             }
         return self._filled[function]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from harmonia_py.isolation.catalog import Catalog, Column, Table
 from harmonia_py.isolation.model import Membership
@@ -80,7 +81,7 @@ def seat_of(
                 status, active, inactive = column.name, "false", ("true",)
         elif column.category == "D" and not column.not_null:
             if _ENDS.search(column.name) or (
-                _GONE.search(column.name) and _may_lie_ahead(column.name, text)
+                _GONE.search(column.name) and column.name.lower() in _may_lie_ahead(text)
             ):
                 expires = expires or column.name
             elif _GONE.search(column.name):
@@ -111,13 +112,15 @@ def is_on(table: Table, column: Column, text: str) -> bool:
     return bool(parts & _ACTIVE) and (bool(asked) or not others)
 
 
-def _may_lie_ahead(column: str, text: str) -> bool:
-    """Whether the project asks if the time in a column is still to come: who leaves has not yet."""
-    name = rf'\b"?{re.escape(column)}\b"?'
+@lru_cache(maxsize=8)
+def _may_lie_ahead(text: str) -> frozenset[str]:
+    """Return what the project asks of whether its time is still to come: who leaves has not yet."""
+    name = r'(?:"([^"]+)"|(?<!\w)(\w++))'
     instead = r"(?:\s*,\s*'[^']*'(?:::[\w ]+)?)?"
     after = rf"{name}{instead}[\s)]*(?:::[\w ]+?[\s)]*)?>=?\s*\(*{_NOW}"
     before = rf"{_NOW}[\s)]*(?:::\w+[\s)]*)?<=?\s*\(*(?:coalesce\(\s*)?(?:\w+\.)*{name}"
-    return bool(re.search(rf"{after}|{before}", text, re.I))
+    found = [*re.findall(after, text, re.I), *re.findall(before, text, re.I)]
+    return frozenset((quoted or plain).lower() for quoted, plain in found)
 
 
 def _rank(

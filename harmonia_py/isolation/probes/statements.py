@@ -135,16 +135,16 @@ def insert_sql(lab: Lab, table: Table, actor: Actor, values: dict[str, Any]) -> 
 def store(lab: Lab, table: Table, values: Mapping[str, Any]) -> str:
     """Compose an insert of what can be written of a row, whoever may."""
     row = {c.name: values[c.name] for c in table.columns if c.writable and c.name in values}
-    return lab.text(
-        sql.SQL(
-            "insert into {table} ({names}) select {names} "
-            "from pg_catalog.jsonb_populate_record(null::{table}, {row})"
-        ).format(
-            table=table.sql,
-            names=sql.SQL(", ").join(map(sql.Identifier, row)),
-            row=sql.Literal(Jsonb(row)),
+    key = ("insert", table.key, *row)
+    if key not in lab.memo:
+        names = sql.SQL(", ").join(map(sql.Identifier, row))
+        lab.memo[key] = lab.text(
+            sql.SQL(
+                "insert into {table} ({names}) select {names} "
+                "from pg_catalog.jsonb_populate_record(null::{table}, "
+            ).format(table=table.sql, names=names)
         )
-    )
+    return f"{lab.memo[key]}{lab.text(sql.Literal(Jsonb(row)))})"
 
 
 def updates(lab: Lab, table: Table, actor: Actor, label: str) -> list[Probe]:
@@ -402,7 +402,7 @@ def _with_hints(
     for policy in table.policies_for(command, actor.role):
         text = policy.check or policy.using or ""
         for column in table.columns:
-            if column.name not in out:
+            if column.name not in out or column.name not in text:
                 continue
             name = re.escape(column.name)
             if re.search(rf"\b{name}\b IS NULL", text) and not column.not_null:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -165,9 +166,7 @@ _EQUALS = re.compile(r'(?<![\w"])"?(\w+)"?\s*(?:::\w+)?\s*=\s*')
 def _stored(lab: Lab, body: Function, name: str, kind: str) -> dict[str, str]:
     """Work out what each compared column must hold for the presented value to fit it."""
     out: dict[str, str] = {}
-    for match in _EQUALS.finditer(body.source):
-        text = _behind(body.source, _operand(body.source[match.end() :]))
-        column = match.group(1).lower()
+    for column, text in _compared(body.source):
         if column in out or name.lower() not in text.lower():
             continue
         if not re.search(rf'(?<![\w"]){_name(name)}(?!\w)', text, re.I):
@@ -188,13 +187,22 @@ def _stored(lab: Lab, body: Function, name: str, kind: str) -> dict[str, str]:
     return out
 
 
+@lru_cache(maxsize=512)
+def _compared(source: str) -> tuple[tuple[str, str], ...]:
+    """Return each name that a body compares, or sets, and the other side of it."""
+    return tuple(
+        (match.group(1).lower(), _behind(source, _operand(source, match.end())))
+        for match in _EQUALS.finditer(source)
+    )
+
+
 def _behind(source: str, text: str) -> str:
     """Follow a variable to what it was set to."""
     name = text.strip()
     if re.fullmatch(r"\w+", name):
         found = re.search(rf"\b{name}\b[^;:=]*(?::=|\sdefault\s)", source, re.I)
         if found:
-            return _operand(source[found.end() :])
+            return _operand(source, found.end())
     return text
 
 
@@ -202,20 +210,22 @@ def _name(name: str) -> str:
     return f'"?{re.escape(name)}"?'
 
 
-def _operand(text: str) -> str:
+_ENDED = re.compile(r"\s(?:and|or|limit|for|then|returning|order|group)\b", re.I)
+
+
+def _operand(text: str, start: int) -> str:
     """Cut the right-hand side of a comparison out of what follows the ``=``."""
     depth, quoted = 0, False
-    for position, char in enumerate(text):
+    for position in range(start, len(text)):
+        char = text[position]
         if char == "'":
             quoted = not quoted
         elif not quoted:
             depth += (char == "(") - (char == ")")
-            end = char in ";," or re.match(
-                r"\s(?:and|or|limit|for|then|returning|order|group)\b", text[position:], re.I
-            )
-            if depth < 0 or (depth == 0 and end):
-                return text[:position]
-    return text
+            end = depth == 0 and (char in ";," or (char.isspace() and _ENDED.match(text, position)))
+            if depth < 0 or end:
+                return text[start:position]
+    return text[start:]
 
 
 def with_values(held: Values, table: Table, changed: dict[str, Any]) -> Values:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harmonia_py.isolation.catalog import Column, Function, Table
 from harmonia_py.isolation.lab import Lab
@@ -72,7 +73,8 @@ def _found(
 
 def _compared(lab: Lab, text: str, argument: str) -> Iterator[Use]:
     name = re.escape(argument)
-    column = r'(?:"?(\w+)"?\s*\.\s*)?"?(\w+)"?'
+    # Only whole words, none of them given up again: else each is tried from each of its letters.
+    column = r'(?<!\w)(?:"?(\w++)"?\s*\.\s*)?"?(\w++)"?'
     matches = [
         # Also within calls: lower(column) = lower(value), coalesce(value, what is there).
         *re.finditer(
@@ -101,14 +103,24 @@ def _compared(lab: Lab, text: str, argument: str) -> Iterator[Use]:
 
 def _stored(lab: Lab, text: str, name: str) -> Iterator[Use]:
     """Find the columns that an insert fills with the argument, by its place in the list."""
+    said = re.compile(rf'(?<![\w"]){re.escape(name)}(?!\w)', re.I)
+    for schema, table, filled in _inserted(text):
+        found = _known(lab, schema, table)
+        for column, given in filled:
+            if found is not None and found.has(column) and said.search(given):
+                yield Use(found, found.column(column), stored=True)
+
+
+@lru_cache(maxsize=1024)
+def _inserted(text: str) -> tuple[tuple[str | None, str, tuple[tuple[str, str], ...]], ...]:
+    """Return the inserts of a text: schema, table, and what each column is given."""
+    found = []
     for match in _INSERTED.finditer(text):
         schema, table, names = match.groups()
-        found = _known(lab, schema, table)
         columns = [n.strip().strip('"') for n in names.split(",")]
-        for column, given in zip(columns, items(text[match.end() :]), strict=False):
-            said = re.search(rf'(?<![\w"]){re.escape(name)}(?!\w)', given, re.I)
-            if said and found is not None and found.has(column):
-                yield Use(found, found.column(column), stored=True)
+        given = items(text, match.end())
+        found.append((schema, table, tuple(zip(columns, given, strict=False))))
+    return tuple(found)
 
 
 def _handed(lab: Lab, function: Function, name: str) -> Iterator[tuple[Function, str]]:
@@ -137,7 +149,7 @@ def _calls(lab: Lab, function: Function) -> list[tuple[list[Function], list[str]
             schema, name = match.groups()
             callees = [f for f in _functions(lab).get(name, ()) if schema in (None, f.schema)]
             if callees:
-                given = [_bare(item) for item in items(function.source[match.end() :])]
+                given = [_bare(item) for item in items(function.source, match.end())]
                 found.append((callees, given))
         lab.memo[key] = found
     calls: list[tuple[list[Function], list[str]]] = lab.memo[key]
@@ -164,10 +176,11 @@ def _known(lab: Lab, schema: str | None, name: str) -> Table | None:
     return next((t for k in keys if (t := lab.catalog.table(k))), None)
 
 
-def items(text: str) -> list[str]:
+def items(text: str, start: int) -> list[str]:
     """Split what follows an opening parenthesis at its own commas, up to the closing one."""
-    depth, quoted, start, out = 0, False, 0, []
-    for position, char in enumerate(text):
+    depth, quoted, out = 0, False, []
+    for position in range(start, len(text)):
+        char = text[position]
         quoted ^= char == "'"
         if quoted:
             continue
@@ -180,12 +193,17 @@ def items(text: str) -> list[str]:
     return out
 
 
+@lru_cache(maxsize=1024)
+def _named(text: str) -> tuple[tuple[int, str | None, str, str | None], ...]:
+    """Return where a text names which tables: the place, the schema, the name, the alias."""
+    return tuple((m.start(), m[1], m[2], m[3]) for m in _NAMED.finditer(text))
+
+
 def _table_at(lab: Lab, text: str, position: int, alias: str | None) -> Table | None:
     """Return the table that a column at ``position`` belongs to, as a reader would guess."""
     found: Table | None = None
-    for match in _NAMED.finditer(text):
-        schema, name, said = match.groups()
-        if not alias and match.start() > position and found is not None:
+    for start, schema, name, said in _named(text):
+        if not alias and start > position and found is not None:
             break
         table = _known(lab, schema, name)
         if table is not None and (

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql
@@ -267,12 +268,21 @@ def _about_seats(lab: Lab, function: Function, asked: set[str], *, ranked: bool)
     )
 
 
+@lru_cache(maxsize=8)
+def _calls(text: str) -> dict[str, list[int]]:
+    """Return where in a text the parentheses of each function begin, by its name."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for match in re.finditer(r'(?<![\w"])(\w++)"?\s*\(', text):
+        found[match[1].lower()].append(match.end())
+    return found
+
+
 def _asked(lab: Lab, function: Function) -> set[str]:
     """Collect the calls of a helper: with constants, and with the tenant in place of a column."""
     found: set[str] = set()
-    call = re.compile(rf'(?<![\w"]){re.escape(function.name)}"?\s*\(', re.I)
-    for match in call.finditer(lab.refs.everything):
-        given = [i.strip() for i in items(lab.refs.everything[match.end() :]) if i.strip()]
+    everything = lab.refs.everything
+    for place in _calls(everything).get(function.name.lower(), ()):
+        given = [i.strip() for i in items(everything, place) if i.strip()]
         written = []
         for argument, text in zip(function.arguments, given, strict=False):
             if _CONSTANT.match(text):
