@@ -115,7 +115,7 @@ def verify(
     with command(output):
         from harmonia_py import project
         from harmonia_py.errors import FolderMissing, UsageError
-        from harmonia_py.isolation import runner, source
+        from harmonia_py.isolation import proof, runner, source
         from harmonia_py.isolation.model import dump, load
         from harmonia_py.isolation.verdict.baseline import load_baseline
 
@@ -144,6 +144,8 @@ def verify(
             assert found is not None  # noqa: S101 (project.find raised otherwise)
             made_by = source.engine(engine, image=image, pg_bin=pg_bin)
             origin = source.from_project(found, made_by, keep_going=keep_going, progress=_tell)
+        if not (init or mutate):
+            proof.warm()
         with origin as target:
             if init:
                 path.write_text(dump(runner.propose(target.dsn)), encoding="utf-8")

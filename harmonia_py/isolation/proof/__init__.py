@@ -7,7 +7,7 @@ sees *more* worlds than there are: ``proven`` can be trusted, and a world that i
 candidate that the probes must confirm.
 """
 
-from harmonia_py.isolation.proof.background import merge, proving
+from harmonia_py.isolation.proof.background import merge, proving, warm
 from harmonia_py.isolation.proof.prover import Proof, prove, prove_table
 
-__all__ = ["Proof", "merge", "prove", "prove_table", "proving"]
+__all__ = ["Proof", "merge", "prove", "prove_table", "proving", "warm"]

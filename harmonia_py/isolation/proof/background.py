@@ -20,7 +20,7 @@ from harmonia_py.isolation.model import TenancyModel
 from harmonia_py.isolation.proof.prover import Proof, prove_table, questions, unanswered
 from harmonia_py.isolation.workers import end_with_parent
 
-__all__ = ["merge", "proving"]
+__all__ = ["merge", "proving", "warm"]
 
 #: How long the verdict waits for proofs once the probes are done, in seconds.
 PATIENCE = 60.0
@@ -61,6 +61,14 @@ def proving(catalog: Catalog, model: TenancyModel) -> Iterator[Callable[[], list
 _idle: dict[int, ProcessPoolExecutor] = {}
 
 
+def warm() -> None:
+    """Let the solver load ahead of the first question: while a database starts, a core is free."""
+    if os.getpid() not in _idle:
+        pool = _new()
+        pool.submit(_forget)
+        _idle[os.getpid()] = pool
+
+
 def _begun(file: Path) -> ProcessPoolExecutor:
     """Return a pool of one process that has been told what is asked about."""
     known = _idle.pop(os.getpid(), None)
@@ -69,10 +77,14 @@ def _begun(file: Path) -> ProcessPoolExecutor:
         if known is not None and all(process.is_alive() for process in _processes(known)):
             known.submit(_prepare, file)
             return known
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent)
+    pool = _new()
     pool.submit(_prepare, file)
     return pool
+
+
+def _new() -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent)
 
 
 def _leave(pool: ProcessPoolExecutor, *, finished: bool) -> None:
