@@ -121,8 +121,7 @@ class Standing:
             if column.name not in self._compared:
                 pattern = rf"\b{re.escape(column.name)}\b\"?\)?(?:::\w+)?\s*(?:=|in\b)"
                 self._compared[column.name] = (
-                    column.name in self._policies
-                    and re.search(pattern, self._policies) is not None
+                    column.name in self._policies and re.search(pattern, self._policies) is not None
                 )
             return self._compared[column.name]
         return bool(self._quoted & set(self._values(table, column)))

@@ -21,7 +21,7 @@ from harmonia_py.isolation.catalog import Catalog
 from harmonia_py.isolation.finding import Coverage, Report
 from harmonia_py.isolation.introspect import introspect
 from harmonia_py.isolation.model import TenancyModel
-from harmonia_py.isolation.proof import background, prove, proving
+from harmonia_py.isolation.proof import background, prove, proving, warm
 
 ASKS = """
 import multiprocessing, sys, time
@@ -120,6 +120,28 @@ def test_the_process_stays_for_the_next_one_who_asks(project: tuple[Catalog, Ten
     with proving(*project) as proofs:
         assert proofs() == first, "who finds it gone begins another"
     assert worker() != pid
+
+
+def test_one_that_loads_ahead_is_the_one_that_is_asked(
+    project: tuple[Catalog, TenancyModel],
+) -> None:
+    with proving(*project):
+        pass  # ended unanswered, or kept: whatever was idle before does not count
+    for process in multiprocessing.active_children():
+        process.kill()
+        assert process.pid is not None and within(20, process.pid)
+    background._idle.clear()
+    warm()
+    pid = worker()
+    warm()
+    assert worker() == pid, "one is enough"
+    with proving(*project) as proofs:
+        assert proofs() == prove(*project)
+    assert worker() == pid
+    os.kill(pid, signal.SIGKILL)
+    assert within(20, pid)
+    with proving(*project) as proofs:
+        assert proofs() == prove(*project)
 
 
 def test_an_interrupt_is_left_to_who_asks(project: tuple[Catalog, TenancyModel]) -> None:
