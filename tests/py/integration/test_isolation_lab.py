@@ -14,6 +14,7 @@ DONE = {
     "added": "insert into public.contacts (organization_id, email, full_name) "
     "values ('{0}', 'new@example.test', 'New')",
 }
+LATE = {"app.late": "yes"}
 RENAMED = "update public.contacts set full_name = 'Renamed' where organization_id = '{0}'"
 
 
@@ -84,3 +85,26 @@ def test_what_is_noted_of_a_table_is_rolled_back_with_its_rows(
     assert inside.changes == ()
     assert first.changes
     assert {str(c) for c in after.changes} == {str(c) for c in first.changes}
+
+
+def test_what_is_asked_twice_at_once_is_probed_once(
+    isolation_databases: dict[str, Database],
+) -> None:
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        owner = lab.cast.get("A.owner")
+        asked = "select pg_catalog.to_jsonb(pg_catalog.statement_timestamp()::text || '{}')"
+        plan = [
+            Probe(owner, asked.format(mark), rows=True, session=session, tag=tag)
+            for tag, (mark, session) in enumerate((("a", {}), ("b", {}), ("a", {}), ("a", LATE)))
+        ]
+        first, other, again, elsewhere = lab.run(plan)
+        assert lab.count == 3
+        assert first is again
+        assert len({id(first), id(other), id(elsewhere)}) == 3
+        assert [o.result[-1] for o in (first, other, elsewhere)] == ["a", "b", "a"]
+        (anew,) = lab.run(plan[:1])
+        assert anew is not first, "rows may be others by then"
+        assert lab.count == 4
