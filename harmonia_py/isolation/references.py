@@ -10,7 +10,7 @@ from harmonia_py.isolation.catalog import Catalog, Table
 
 __all__ = ["References", "elements", "literals", "names_caller"]
 
-_WORD = re.compile(r'"((?:[^"]|"")+)"|([a-zA-Z_][\w$]*)')
+_WORD = re.compile(r'"(?:[^"]|"")+"|[a-zA-Z_][\w$]*')
 # The token's subject, as policies and helpers of all kinds take it.
 _SUBJECT = re.compile(
     r"""\(?\s*(?:auth\.jwt\(\)|
@@ -77,7 +77,8 @@ def _told(table: Table, text: str) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _words(text: str) -> frozenset[str]:
-    return frozenset(a.replace('""', '"') or b for a, b in _WORD.findall(text))
+    found = set(_WORD.findall(text))
+    return frozenset(w[1:-1].replace('""', '"') if w[0] == '"' else w for w in found)
 
 
 @lru_cache(maxsize=_KEPT)
