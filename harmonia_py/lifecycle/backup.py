@@ -44,6 +44,7 @@ from harmonia_py.lifecycle import stream
 __all__ = [
     "SUFFIX",
     "Backup",
+    "Pruned",
     "create",
     "environment",
     "listing",
@@ -65,6 +66,14 @@ class Backup:
     size: int
     tables: int | None = None
     rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was deleted, and what was not counted because the key does not open it."""
+
+    deleted: list[Path]
+    damaged: list[Path]
 
 
 def create(url: str, folder: Path, key: bytes) -> Backup:
@@ -272,23 +281,31 @@ def listing(folder: Path) -> list[Backup]:
 
 
 def prune(
-    folder: Path, *, keep: timedelta, at_least: int = 3, now: datetime | None = None
-) -> list[Path]:
-    """Delete backups older than ``keep``, never the newest ``at_least`` of a database; return them.
+    folder: Path,
+    key: bytes,
+    *,
+    keep: timedelta,
+    at_least: int = 3,
+    now: datetime | None = None,
+) -> Pruned:
+    """Delete backups older than ``keep``, never the newest ``at_least`` whole ones of a database.
 
-    Age is what the file says of itself: an mtime does not survive a copy. What interrupted
-    backups left behind goes after a day. Raises :class:`NotWritable` for what cannot be deleted.
+    Whole is what the key opens to its end: where anything is old enough, the newest are read for
+    it, and damaged ones stay. Age is what the file says of itself: an mtime does not survive a
+    copy. What interrupted backups left behind goes after a day. Raises :class:`NotWritable` for
+    what cannot be deleted.
     """
     moment = now or datetime.now(UTC)
     databases: dict[str, list[Backup]] = {}
     for found in listing(folder):
         databases.setdefault(found.database, []).append(found)
-    gone = [
-        old.path
-        for backups in databases.values()
-        for old in backups[max(at_least, 1) :]
-        if moment - old.created_at > keep
-    ]
+    gone: list[Path] = []
+    damaged: list[Path] = []
+    for backups in databases.values():
+        if moment - backups[-1].created_at > keep:
+            kept, broken = _kept(backups, key, max(at_least, 1))
+            damaged += broken
+            gone += [b.path for b in backups[kept:] if moment - b.created_at > keep]
     gone += [
         path
         for path in folder.glob(f"*{SUFFIX}.partial")
@@ -299,7 +316,21 @@ def prune(
             path.unlink(missing_ok=True)
         except OSError as error:
             raise NotWritable(f"cannot delete {path}: {error.strerror}") from None
-    return gone
+    return Pruned(gone, damaged)
+
+
+def _kept(backups: list[Backup], key: bytes, at_least: int) -> tuple[int, list[Path]]:
+    """Return how many of the newest hold so many whole ones, and those of them that are not."""
+    whole: set[datetime] = set()  # two of one moment are copies of one
+    damaged: list[Path] = []
+    for index, found in enumerate(backups):
+        if len(whole) == at_least:
+            return index, damaged
+        try:
+            whole.add(verify(found.path, key).created_at)
+        except FileDamaged:
+            damaged.append(found.path)
+    return len(backups), damaged
 
 
 def _changed(path: Path) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harmonia_cli.options import DatabaseUrlOption, YesOption, consent, database_url, path
-from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stdout, working
+from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
 from harmonia_cli.vault import load_key
 
 __all__ = ["app"]
@@ -116,24 +116,29 @@ def list_(folder: FolderOption, output: OutputOption = OutputFormat.text) -> Non
 @app.command()
 def prune(
     folder: FolderOption,
+    key: KeyOption,
     days: Annotated[
         int, typer.Option("--days", min=1, max=36_500, help="Keep backups this long.")
     ] = 30,
     at_least: Annotated[
-        int, typer.Option("--at-least", min=1, help="Keep this many, however old.")
+        int, typer.Option("--at-least", min=1, help="Keep this many whole ones, however old.")
     ] = 3,
     output: OutputOption = OutputFormat.text,
 ) -> None:
-    """Delete backups that are older than the promise, and say which.
+    """Delete backups that are older than the promise, and say which; read the newest for it.
 
-    Example: harmonia backup prune --folder /backups --days 30 --at-least 3
+    Example: harmonia backup prune --key file:/etc/harmonia/backup.key --folder /backups --days 30
     """
     with command(output):
-        from harmonia_py.lifecycle import backup
+        from harmonia_py.lifecycle import backup, keys
 
-        gone = backup.prune(folder, keep=timedelta(days=days), at_least=at_least)
+        opened = keys.stream_key(load_key(key), "backup")
+        with working("reading the newest backups"):
+            done = backup.prune(folder, opened, keep=timedelta(days=days), at_least=at_least)
+        for broken in done.damaged:
+            stderr.print(f"{broken} is damaged or of another key; it does not count")
         emit(
-            {"deleted": [str(path) for path in gone]},
+            {name: [str(found) for found in paths] for name, paths in asdict(done).items()},
             output,
             lambda d: stdout.print("\n".join(d["deleted"]) or "nothing is old enough"),
         )

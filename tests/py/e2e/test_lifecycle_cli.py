@@ -190,7 +190,7 @@ def test_backup(run: Shell, key: str, tmp_path: Path) -> None:
     made = run("backup", "create", "--key", key, *folder)
     assert run("backup", "verify", made["path"], "--key", key)["rows"] == made["rows"]
     assert [b["path"] for b in run("backup", "list", *folder)] == [made["path"]]
-    assert run("backup", "prune", *folder)["deleted"] == []
+    assert run("backup", "prune", *folder, "--key", key) == {"deleted": [], "damaged": []}
     missing = run("backup", "list", "--folder", str(tmp_path / "none"), code=2)
     assert "there is no folder" in missing["error"]["message"]
     into = ["backup", "restore", made["path"], "--key", key, "--into", run.env["DATABASE_URL"]]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
+import struct
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -141,10 +145,82 @@ def test_retention_by_age(database: Database, tmp_path: Path) -> None:
         with stream.sealed(path, KEY, {"kind": "backup", **header}) as out:
             out.write(b"x")
     later = made[-1].created_at + timedelta(days=31)
-    assert backup.prune(tmp_path, keep=timedelta(days=60), at_least=1, now=later) == []
-    gone = backup.prune(tmp_path, keep=timedelta(days=30), at_least=2, now=later)
-    assert gone == [made[0].path]
+    assert backup.prune(tmp_path, KEY, keep=timedelta(days=60), at_least=1, now=later).deleted == []
+    gone = backup.prune(tmp_path, KEY, keep=timedelta(days=30), at_least=2, now=later)
+    assert (gone.deleted, gone.damaged) == ([made[0].path], [other])
     assert [b.path for b in backup.listing(tmp_path)] == [made[2].path, made[1].path, other]
+
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def saved(folder: Path, days: int, *, key: bytes = KEY, name: str = "crm") -> Path:
+    """Return a backup of an empty database, made so many days ago."""
+    made = NOW - timedelta(days=days)
+    path = folder / f"{name}-{days}{backup.SUFFIX}"
+    header = {"kind": "backup", "created_at": made.isoformat(), "database": name}
+    manifest = json.dumps({"tables": {}}).encode()
+    with stream.sealed(path, key, header) as out:
+        out.write(struct.pack(">I", len(manifest)) + manifest)
+    return path
+
+
+def pruned(folder: Path, *, at_least: int, key: bytes = KEY) -> backup.Pruned:
+    return backup.prune(folder, key, keep=timedelta(days=30), at_least=at_least, now=NOW)
+
+
+@pytest.mark.parametrize("how", ["cut off", "a byte", "the header", "another key"])
+def test_damaged_backups_do_not_count(tmp_path: Path, how: str) -> None:
+    """They did, and the last good ones were deleted beside them."""
+    paths = {days: saved(tmp_path, days) for days in (1, 2, 40, 50, 60, 70)}
+    damaged = [paths[1], paths[40]]
+    for path in damaged:
+        good = path.read_bytes()
+        if how == "cut off":
+            path.write_bytes(good[:-1])
+        elif how == "a byte":
+            path.write_bytes(good[:-20] + bytes([good[-20] ^ 1]) + good[-19:])
+        elif how == "the header":
+            path.write_bytes(good.replace(b"+00:00", b"+00:01", 1))
+        else:
+            path.unlink()
+            saved(tmp_path, int(path.stem.partition("-")[2]), key=bytes(32))
+    assert pruned(tmp_path, at_least=5) == backup.Pruned([], damaged)
+    assert pruned(tmp_path, at_least=3) == backup.Pruned([paths[70]], damaged)
+    assert pruned(tmp_path, at_least=2) == backup.Pruned([paths[60]], damaged)
+    left = [backup.verify(paths[days], KEY).path for days in (2, 50)]
+    assert set(tmp_path.iterdir()) == {*left, *damaged}
+
+
+def test_the_wrong_key_deletes_nothing(tmp_path: Path) -> None:
+    paths = [saved(tmp_path, days) for days in (1, 40, 50)]
+    assert pruned(tmp_path, at_least=1, key=bytes(32)) == backup.Pruned([], paths)
+    assert pruned(tmp_path, at_least=1) == backup.Pruned(paths[1:], [])
+
+
+def test_a_copy_of_a_backup_is_no_second_one(tmp_path: Path) -> None:
+    first, old = saved(tmp_path, 1), saved(tmp_path, 40)
+    shutil.copy(first, tmp_path / f"copy{backup.SUFFIX}")
+    assert pruned(tmp_path, at_least=2).deleted == []
+    saved(tmp_path, 2)
+    assert pruned(tmp_path, at_least=2).deleted == [old]
+
+
+def test_where_nothing_is_old_enough_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, 1)
+    saved(tmp_path, 40, name="other")
+    read: list[Path] = []
+    opened = stream.opened
+
+    def noted(path: Path, key: bytes) -> Iterator[bytes]:
+        read.append(path)
+        return opened(path, key)
+
+    monkeypatch.setattr(stream, "opened", noted)
+    assert pruned(tmp_path, at_least=1) == backup.Pruned([], [])
+    assert read == [tmp_path / "other-40.hbk"]
 
 
 def test_what_else_lies_in_the_folder_stops_no_pruning(
@@ -164,7 +240,9 @@ def test_what_else_lies_in_the_folder_stops_no_pruning(
         return found
 
     monkeypatch.setattr(Path, "glob", lambda f, p: and_then(f, p) if "partial" in p else glob(f, p))
-    assert backup.prune(tmp_path, keep=timedelta(days=30)) == [tmp_path / "c.hbk.partial"]
+    assert backup.prune(tmp_path, KEY, keep=timedelta(days=30)).deleted == [
+        tmp_path / "c.hbk.partial"
+    ]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "a.hbk.partial",
         "b.hbk.partial",
@@ -182,8 +260,10 @@ def test_what_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused)
         with pytest.raises(NotWritable, match=r"cannot delete .*a\.hbk\.partial: Permission"):
-            backup.prune(tmp_path, keep=timedelta(days=30))
-    assert backup.prune(tmp_path, keep=timedelta(days=30)) == [tmp_path / "a.hbk.partial"]
+            backup.prune(tmp_path, KEY, keep=timedelta(days=30))
+    assert backup.prune(tmp_path, KEY, keep=timedelta(days=30)).deleted == [
+        tmp_path / "a.hbk.partial"
+    ]
 
 
 def test_a_slash_in_the_name_of_a_database_leads_to_no_other_folder(
@@ -335,7 +415,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(FileDamaged, match="not a file"):
         backup.verify(tmp_path / "pipe.hbk", KEY)
     assert backup.listing(tmp_path) == []
-    assert backup.prune(tmp_path, keep=timedelta(days=1)) == []
+    assert backup.prune(tmp_path, KEY, keep=timedelta(days=1)).deleted == []
 
 
 def test_the_programs_connect_as_we_do(

@@ -383,7 +383,11 @@ def test_a_database_without_users_is_told_so(
         (("up", "--port", "1"), "'--port'", "harmonia up --help"),
         (("migrate", "new"), "Missing argument", "harmonia migrate new --help"),
         (("seed", "generate", "--organizations", "many"), "integer", "seed generate --help"),
-        (("backup", "prune", "--folder", "/", "--days", "9999999999"), "'--days'", "prune --help"),
+        (
+            ("backup", "prune", "--folder", "/", "--key", "x", "--days", "9999999999"),
+            "'--days'",
+            "prune --help",
+        ),
         (("migrate", "apply", "--no-such"), "--no-such", "harmonia migrate apply --help"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
