@@ -33,7 +33,8 @@ class Column:
     """One column; ``type`` is ``format_type`` output, ``base`` the type under a domain.
 
     ``digits`` are the precision and the scale of a bounded numeric. ``collation`` is one that takes
-    texts for equal that are not the same.
+    texts for equal that are not the same. With ``old_nulls``, rows that were there before are not
+    bound by ``not_null``.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     domain_checks: tuple[str, ...] = ()
     comment: str | None = None
     collation: str | None = None
+    old_nulls: bool = False
     privileges: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -148,7 +150,7 @@ class Table:
 
     ``entries`` are the keys of a short list that others point at (the roles there are), those
     first that most other lists say something of. Of one that is ``inherited``, rows are shown that
-    other tables hold, past its keys.
+    other tables hold, past its keys. No policy binds the roles that are ``exempt``.
     """
 
     oid: int
@@ -167,6 +169,7 @@ class Table:
     triggers: tuple[Trigger, ...] = ()
     parent: str | None = None
     inherited: bool = False
+    exempt: frozenset[str] = frozenset()
     partition_bound: str | None = None
     definition: str | None = None
     options: tuple[str, ...] = ()
@@ -353,6 +356,8 @@ class Catalog:
     """Everything the harness knows of a database, keyed by qualified name.
 
     ``domains`` are what is under each, with its length; nothing where a collation is as well.
+    ``aggregates`` and ``operators`` are the names of those that are not PostgreSQL's, ``casts`` the
+    types between which the project casts in a way of its own.
     """
 
     tables: dict[str, Table]
@@ -360,6 +365,9 @@ class Catalog:
     sequences: tuple[Sequence, ...] = ()
     composites: dict[str, Composite] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
+    aggregates: frozenset[str] = frozenset()
+    operators: frozenset[str] = frozenset()
+    casts: frozenset[tuple[str, str]] = frozenset()
     buckets: tuple[Bucket, ...] = ()
     publications: tuple[Publication, ...] = ()
     platform: dict[str, Table] = field(default_factory=dict)

@@ -101,6 +101,9 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
             if key.partition(".")[0] not in PLATFORM
         },
         domains=around["domains"],
+        aggregates=frozenset(around["aggregates"]),
+        operators=frozenset(around["operators"]),
+        casts=frozenset((source, target) for source, target in around["casts"]),
         buckets=buckets,
         publications=tuple(Publication(n, tuple(t)) for n, t in sorted(publications.items())),
         roles=roles,
@@ -255,6 +258,7 @@ def _table(row: dict[str, Any]) -> Table:
         triggers=tuple(Trigger(t["name"], t["function"], t["definition"]) for t in row["triggers"]),
         parent=row["parent"],
         inherited=row["inherited"],
+        exempt=frozenset(row["exempt"]),
         partition_bound=row["bound"],
         definition=row["definition"],
         options=tuple(row["options"]),
@@ -291,6 +295,7 @@ def _column(item: dict[str, Any], usage: set[str]) -> Column:
         domain_checks=tuple(_inner(c) for c in item["domain_checks"] or ()),
         comment=item["comment"],
         collation=item["collation"],
+        old_nulls=item["old_nulls"],
         privileges=frozenset(p for p in _pairs(item["privileges"]) if p[0] in usage),
     )
 

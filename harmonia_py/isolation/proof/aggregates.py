@@ -10,7 +10,7 @@ from pglast import enums
 # The nodes are built at run time: their static types say less than nothing.
 ast: Any = pg_ast
 
-__all__ = ["PICKS", "aggregates", "groups_nothing", "is_builtin", "may_be_empty"]
+__all__ = ["PICKS", "aggregates", "groups_nothing", "is_aggregate", "is_builtin", "may_be_empty"]
 
 #: Aggregates that give one of the values they are given.
 PICKS = frozenset({"min", "max", "bool_or", "bool_and", "every", "any_value"})
@@ -31,16 +31,18 @@ def is_builtin(call: Any) -> bool:
     return len(call.funcname) == 1 or call.funcname[0].sval == "pg_catalog"
 
 
-def _is_aggregate(node: Any) -> bool:
+def is_aggregate(node: Any, own: frozenset[str]) -> bool:
+    """Whether a node is an aggregate, of PostgreSQL's or one of the project's ``own``."""
     if type(node).__name__ in _SYNTAX:
         return True
     if not isinstance(node, ast.FuncCall) or node.over is not None:
         return False
     said = node.agg_star or node.agg_filter or node.agg_order or node.agg_within_group
-    return bool(said) or (is_builtin(node) and node.funcname[-1].sval in _AGGREGATES)
+    name = node.funcname[-1].sval
+    return bool(said) or name in own or (is_builtin(node) and name in _AGGREGATES)
 
 
-def aggregates(select: Any) -> list[Any]:
+def aggregates(select: Any, own: frozenset[str]) -> list[Any]:
     """Return the aggregates of a query, wherever they stand, but for those of its sub-queries."""
     found: list[Any] = []
     todo = [select.targetList, select.havingClause, select.sortClause, select.distinctClause]
@@ -48,7 +50,7 @@ def aggregates(select: Any) -> list[Any]:
         node = todo.pop()
         if isinstance(node, ast.SubLink):
             continue
-        if _is_aggregate(node):
+        if is_aggregate(node, own):
             found.append(node)
         elif isinstance(node, tuple | list):
             todo += node

@@ -239,7 +239,8 @@ class Belonging:
         if membership.expires:
             expires, ahead = row.column(membership.expires), list[Any]()
             whole_days = expires.kind == "date"
-            for now in (self.world.claim("clock"), *([self.world.today] if whole_days else ())):
+            days = [self.world.today] if whole_days else []
+            for now in (self.world.claim("clock"), *self.world.moments, *days):
                 later = self.world.apply("<", [now, expires], boolean=True)
                 not_yet = negated(self.world.apply("<", [expires, now], boolean=True).value)
                 ahead += [later.value, not_yet]

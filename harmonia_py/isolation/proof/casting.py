@@ -8,9 +8,17 @@ from typing import Any
 
 import z3
 from pglast import ast as pg_ast
+from pglast.stream import RawStream
 
 from harmonia_py.isolation.catalog import Composite
-from harmonia_py.isolation.proof.casts import INTEGERS, canonical, keeps, plain, spoken
+from harmonia_py.isolation.proof.casts import (
+    INTEGERS,
+    canonical,
+    is_day,
+    keeps,
+    plain,
+    spoken,
+)
 from harmonia_py.isolation.proof.formulas import YES, any_of
 from harmonia_py.isolation.proof.holding import Holding
 from harmonia_py.isolation.proof.likeness import (
@@ -60,13 +68,15 @@ class Casting(Holding):
         if isinstance(inner, Array):
             return self._cast_each(inner, node.typeName, name)
         if node.typeName.typmods:
-            return self.world.apply(f"::{name}", [inner], exact=is_exact(name))
+            return self.world.apply(_bounded(node.typeName, name), [inner], exact=is_exact(name))
         if isinstance(node.arg, ast.A_Const):
-            said = spoken(str(getattr(node.arg.val, "sval", "")))
+            said_as = str(getattr(node.arg.val, "sval", ""))
+            said = spoken(said_as)
             if name == "bool" and said is not None:
                 return self.world.boolean(said)
             whole = name in INTEGERS and inner.kind != "numeric" and not inner.is_bool
-            if whole or name in ("date", "name", "uuid", "timestamptz"):
+            moment = name in ("date", "timestamptz") and is_day(said_as)
+            if whole or moment or name in ("name", "uuid"):
                 return replace(inner, kind=name)
             if not is_exact(name) and not inner.is_bool and name in BUILT_IN:
                 return Term(alike_of(name, inner.value), inner.null, kind=name)
@@ -79,7 +89,7 @@ class Casting(Holding):
 
     def _cast_list(self, value: Term, name: str) -> Term:
         """Cast an array of which nothing is known; those of a token have no other use."""
-        if value.path or value.kind in (name, f"{name}[]", f"_{name}"):
+        if value.path or value.kind in (f"{name}[]", f"_{name}"):
             return value
         return self.world.cast(value, f"{name}[]")
 
@@ -94,7 +104,7 @@ class Casting(Holding):
     def _cast_each(self, inner: Array, to: Any, name: str) -> Array:
         def cast(term: Term) -> Term:
             if to.typmods:
-                return self.world.apply(f"::{name}", [term], exact=is_exact(name))
+                return self.world.apply(_bounded(to, name), [term], exact=is_exact(name))
             return self._cast(term, name)
 
         return Array(
@@ -106,6 +116,9 @@ class Casting(Holding):
         )
 
     def _cast(self, value: Term, name: str) -> Term:
+        for source, target in self.world.catalog.casts:
+            if plain(target) == plain(name) and value.kind in (None, source, plain(source)):
+                return self.world.unknown(f"a cast to {target} of the project's own")
         if name in ("bool", "boolean"):
             return self.world.as_bool(value)
         if value.is_bool and name in INTEGERS:
@@ -178,3 +191,8 @@ class Casting(Holding):
                 if self.world.text_of(other):
                     return alike_of(name, a.value) == alike_of(name, b.value)
         return self.world.apply("= of another type", [a, b], boolean=True).value
+
+
+def _bounded(kind: Any, name: str) -> str:
+    """Return what a cast to a type with a length is called: two lengths are two casts."""
+    return f"::{name}({', '.join(RawStream()(bound) for bound in kind.typmods)})"

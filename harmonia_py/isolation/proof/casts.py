@@ -6,7 +6,17 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 
-__all__ = ["INTEGERS", "alike", "canonical", "cuts", "is_yes", "keeps", "plain", "spoken"]
+__all__ = [
+    "INTEGERS",
+    "alike",
+    "canonical",
+    "cuts",
+    "is_day",
+    "is_yes",
+    "keeps",
+    "plain",
+    "spoken",
+]
 
 #: Types that have two names.
 _NAMES = {
@@ -36,6 +46,17 @@ _BROKEN = ("numeric", "double precision", "real", "float", "money")
 _WORDS = re.compile(r"[^\W\d][\w.:/*@-]*(?: [^\W\d]+)*")
 _UUID = re.compile(r"[0-9a-f]{32}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+#: Words that some type reads as a day, a moment, an address or a key of a machine.
+_READ = re.compile(
+    r"epoch|infinity|now|today|tomorrow|yesterday|allballs"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\D*\d.*"
+    r"|[0-9a-f]*[:.-][0-9a-f:./-]*"
+)
+
+
+def is_day(text: str) -> bool:
+    """Whether a literal is a day, written as PostgreSQL writes it."""
+    return _DATE.fullmatch(text) is not None
 
 
 def spoken(text: str) -> bool | None:
@@ -104,5 +125,5 @@ def alike(text: str) -> object:
         return digits
     if said.startswith("{"):
         return "{"  # a set or a document: no word, and written in many ways
-    known = not said or _WORDS.fullmatch(said) or _DATE.fullmatch(said)
+    known = not said or is_day(said) or (_WORDS.fullmatch(said) and not _READ.fullmatch(said))
     return said if known else None

@@ -11,10 +11,11 @@ import z3
 from pglast import ast as pg_ast
 from pglast import enums, parse_sql
 
+from harmonia_py.isolation.proof.aggregates import is_aggregate
 from harmonia_py.isolation.proof.casting import Casting
 from harmonia_py.isolation.proof.casts import INTEGERS
 from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
-from harmonia_py.isolation.proof.likeness import PLAIN, alike_of, is_collated, likeness
+from harmonia_py.isolation.proof.likeness import PLAIN, alike_of, face, is_collated, likeness
 from harmonia_py.isolation.proof.scope import Scope
 from harmonia_py.isolation.proof.sets import is_own
 from harmonia_py.isolation.proof.terms import (
@@ -42,12 +43,13 @@ _JSON = {"->", "->>", "#>", "#>>"}
 _VOLATILE = {"nextval", "setval", "random", "random_normal"}
 _TEXTS = {"text", "varchar", "character varying", "bpchar", "character"}
 _MOMENTS = {
-    enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP,
     enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP_N,
     enums.SQLValueFunctionOp.SVFOP_LOCALTIMESTAMP,
     enums.SQLValueFunctionOp.SVFOP_LOCALTIMESTAMP_N,
 }
 _CLAIM_SETTINGS = {"request.jwt.claims"}
+#: Documents, and texts of such, in which nothing is found.
+_EMPTY = {"{}", "[]", "null"}
 #: Whether two sets have something in common, or all of one.
 _SETS = {"&&", "@>", "<@"}
 
@@ -149,14 +151,16 @@ class Translator(Casting):
                 else self.world.literal(scope.role)
             )
         clock = self.world.claim("clock")
-        if node.op in _MOMENTS:
+        if node.op == kinds.SVFOP_CURRENT_TIMESTAMP:
             return clock
+        if node.op in _MOMENTS:
+            return self.world.moment(f"{node.op.name}({node.typmod})")
         if node.op == kinds.SVFOP_CURRENT_DATE:
             return self.world.today
         if node.op in (kinds.SVFOP_SESSION_USER, kinds.SVFOP_CURRENT_CATALOG,
                        kinds.SVFOP_CURRENT_SCHEMA):  # fmt: skip
             return self.world.claim(f"setting:{node.op.name}")  # who connects is no API role
-        return self.world.apply("::time", [clock])
+        return self.world.apply(f"::time {node.op.name}({node.typmod})", [clock])
 
     # Logic -----------------------------------------------------------------------------------
 
@@ -207,10 +211,15 @@ class Translator(Casting):
             return Array(lambda: [e for part in filled for e in self._elements(part)])
         terms = [p for p in parts if isinstance(p, Term)]
         result = functools.reduce(lambda b, a: self._choose(negated(a.null), a, b), reversed(terms))
-        return replace(result, path=terms[0].path)
+        # A document that is one of several is none of them, unless the others are empty.
+        said = [self.world.text_of(replace(t, value=face(t.value))) for t in terms[1:]]
+        empty = all(t.null is YES or s in _EMPTY for t, s in zip(terms[1:], said, strict=True))
+        return replace(result, path=terms[0].path if empty else None)
 
     def _CaseExpr(self, node: Any, scope: Scope) -> Term:
         result = self.term(node.defresult, scope) if node.defresult else self.world.null
+        if node.arg is not None and self._may_be_own("=", scope, hidden=True):
+            return self.world.unknown("the operator = of the project's own")
         for when in reversed(node.args):
             test: Any = when.expr
             if node.arg is not None:
@@ -232,7 +241,8 @@ class Translator(Casting):
     def _A_Expr(self, node: Any, scope: Scope) -> Term | Array:
         kind, name = node.kind, node.name[-1].sval
         kinds = enums.A_Expr_Kind
-        if is_own(node):
+        hidden = kind in (kinds.AEXPR_DISTINCT, kinds.AEXPR_NOT_DISTINCT, kinds.AEXPR_NULLIF)
+        if is_own(node) or self._may_be_own("=" if hidden else name, scope, hidden=hidden):
             return self.world.unknown(f"the operator {name} of the project's own", boolean=True)
         if kind in (kinds.AEXPR_OP_ANY, kinds.AEXPR_OP_ALL):
             return self._quantified(node, name, kind == kinds.AEXPR_OP_ANY, scope)
@@ -266,8 +276,7 @@ class Translator(Casting):
         whole = self.any(node.lexpr, scope)
         if isinstance(whole, Array):
             return whole  # all of it or nothing: there is never more in it
-        other = self.term(node.rexpr, scope)
-        equal = truth(self.equal(whole, other))
+        equal = truth(self.equal(whole, self.term(node.rexpr, scope)))
         return replace(whole, null=any_of(whole.null, equal))
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
@@ -302,10 +311,10 @@ class Translator(Casting):
             # A null inside the document is a value of its own, and a text has its quotes there.
             missing = all_of(told.null, z3.Bool(f"without {told.path}"))
             return replace(told, value=alike_of("jsonb", told.value), null=missing, kind="jsonb")
-        found = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
-        if name in _SETS and len(found) == 2 and any(isinstance(s, Array) for s in found):
-            return self._sets(name, *found)
-        sides = [self._single(s) for s in found]
+        given = [self.any(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
+        if name in _SETS and len(given) == 2 and any(isinstance(s, Array) for s in given):
+            return self._sets(name, *given)
+        sides = [self._single(s) for s in given]
         if len(sides) == 2 and name in _JSON and sides[0].path:
             if name in ("->", "->>") and sides[0].path != "jwt":
                 return self._under(*sides)
@@ -320,7 +329,10 @@ class Translator(Casting):
             equal = self.equal(*sides)
             return Term(negated(equal.value), equal.null)
         if len(sides) == 2 and name in ("<", ">", "<=", ">="):
-            return self._compare(name, *sides)
+            found = self._compare(name, *sides)
+            rows = isinstance(node.lexpr, ast.RowExpr) or isinstance(node.rexpr, ast.RowExpr)
+            # Of rows, it is null where a field decides that is.
+            return replace(found, null=self.world.flag("a field is null")) if rows else found
         boolean = name in ("~", "~*", "!~", "!~*", "~~", "!~~", "~~*", "@>", "<@", "&&", "?", "?|",
                            "?&", "@@", "^@")  # fmt: skip
         return self._strict(name, sides, boolean=boolean)
@@ -371,6 +383,8 @@ class Translator(Casting):
         if result is not None:
             return result
         terms = arguments.terms
+        if is_aggregate(node, self.world.catalog.aggregates) and name != "array_agg":
+            return self.world.fresh(name, exact=False)  # of a group, of which one row is known
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
         if arguments.hold_arrays or name in _VOLATILE:
@@ -378,7 +392,8 @@ class Translator(Casting):
                 name, exact=False
             )  # two arrays with the same values beside them may differ
         told = [term.kind or "" for term in terms if name not in PARTS or is_collated(term.kind)]
-        kinds = " ".join(told)
+        around = "" if schema in ("", "pg_catalog", "extensions") else schema
+        kinds = " ".join(filter(None, [*told, *arguments.named, around]))
         exact = name in PLAIN and not any(likeness(term.value) for term in terms)
         return self.world.apply(f"{name} {kinds}".rstrip(), terms, exact=exact)
 
@@ -398,7 +413,7 @@ class Translator(Casting):
             if name == "uid":
                 return self.world.uid
             if name == "jwt":
-                return Term(self.world.literal("jwt").value, NO, path="jwt")
+                return self.world.token("jsonb")
             if name in ("role", "email"):
                 return self.world.literal(scope.role) if name == "role" else self.world.claim(name)
         if schema in ("", "pg_catalog"):
@@ -408,7 +423,7 @@ class Translator(Casting):
                 self.world.tampered = True
                 return self.world.unknown("a setting")
             if name in _CLOCK:
-                return self.world.claim("clock")
+                return self.world.moment(name)
         return None
 
     def _own(self, name: str) -> bool:
@@ -420,7 +435,7 @@ class Translator(Casting):
         # What a parameter holds is the name of a setting as well.
         text = self.world.text_of(self.term(node.args[0], scope)).lower()
         if text in _CLAIM_SETTINGS:
-            return Term(self.world.literal("jwt").value, NO, path="jwt")
+            return self.world.token("text")
         if text.startswith("request.jwt.claim."):
             # PostgREST sets these no more, unless it is told to.
             told = self.world.claim(text.removeprefix("request.jwt.claim."))

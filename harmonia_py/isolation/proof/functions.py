@@ -122,7 +122,7 @@ class Functions:
             path=_path(function, scope.path),
             deparsed=_is_atomic(function.source),
         )
-        if "set_config" in function.source:
+        if self._sets(function):
             self.world.tampered = True
         try:
             if function.language == "sql":
@@ -135,6 +135,19 @@ class Functions:
         except (ParseError, KeyError, IndexError, AttributeError) as error:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
+
+    def _sets(self, function: Function) -> bool:
+        """Whether a function, or any that its body names, may set settings."""
+        todo, seen = [function], {function.key}
+        while todo:
+            words = _words(todo.pop().source)
+            if "set_config" in words:
+                return True
+            for other in self.world.catalog.functions.values():
+                if other.name in words and other.key not in seen:
+                    seen.add(other.key)
+                    todo.append(other)
+        return False
 
     def _expanded(self, rows: list[Alternative]) -> list[Alternative]:
         """Return the elements of arrays that are written out as texts, and all else as it is."""
@@ -200,6 +213,11 @@ class Functions:
 
     def _opaque(self, reason: str) -> Alternative:
         return Alternative(YES, ((NAMELESS, self.world.unknown(reason)),))
+
+
+@functools.lru_cache(maxsize=4096)
+def _words(source: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", source.lower()))
 
 
 def _is_atomic(source: str) -> bool:

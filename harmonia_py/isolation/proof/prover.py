@@ -125,6 +125,10 @@ def _answer(
     if any(_is_indirect(catalog, model, m) for m in model.memberships):
         reason = "people belong to groups of tenants, which proofs do not follow"
         return Proof(table.key, command, role, "unknown", reason)
+    if role in table.exempt:
+        return Proof(
+            table.key, command, role, "refuted", "no policy binds the role", "every row passes"
+        )
     if not table.rls:
         return Proof(
             table.key, command, role, "refuted", "row level security is off", "every row passes"
@@ -137,7 +141,7 @@ def _answer(
         # being written lets nobody in yet; otherwise the same clauses are the same question.
         listed = {m.table for m in (*model.memberships, *model.grants)}
         seat = clause == "check" and table.key in listed
-        question = (role, command == "select", seat, texts)
+        question = (role, command == "select", seat, clause == "check", texts)
         if question not in known:
             template = _template(catalog, model, table, question)
             if template is not None and template not in templates:
@@ -161,16 +165,21 @@ def _template(
     What holds for any quoted text holds for each, so one proof serves all tables of a shape.
     Texts that name a claim or a setting mean something and are never generalized.
     """
-    role, reads, seat, texts = question
+    role, reads, seat, _, texts = question  # alone, what is new is like what was there
     seen: dict[str, int] = {}
     shape = tuple((permissive, _general(text, seen)) for permissive, text in texts)  # type: ignore[attr-defined]
     joined = " ".join(text for _, text in shape)
     said = model.of(table.key)
     if any(mark in joined for mark in ("->", "#>", "current_setting", table.name)):
         return None
-    named = tuple((c.name, c.not_null, c.base) for c in table.columns if c.name in joined)
+    named = tuple(
+        (c.name, c.not_null, c.base, c.old_nulls, c.collation)
+        for c in table.columns
+        if c.name in joined
+    )
     steps = _steps(catalog, table, said.path)
-    return role, reads, seat, shape, said.kind, steps, said.users, said.public_when, named
+    particular = (table.inherited, said.kind, said.users, said.public_when)
+    return role, reads, seat, shape, steps, particular, named
 
 
 def _steps(catalog: Catalog, table: Table, path: Sequence[str]) -> tuple[object, ...]:
@@ -242,6 +251,8 @@ def _ask(
     world = World(catalog)
     prover = _Prover(world, model)
     row = world.row(table)
+    if clause == "check":
+        world.new = row
     if alone:
         world.rows[table.key].remove(row)
     passes = prover.policies(row, command, clause, Scope(role))
@@ -267,6 +278,9 @@ def _ask(
         # Facts only exclude worlds, so the costly ones wait until they are needed.
         solver.add(*world.key_facts(), *world.reference_facts())
         verdict = solver.check()
+    if verdict == z3.unsat and world.tampered:
+        reason = "what is asked sets settings, and who is calling may be one of them"
+        return Proof(table.key, command, role, "unknown", reason)
     if verdict == z3.unsat:
         return Proof(table.key, command, role, "proven")
     if verdict == z3.unknown:

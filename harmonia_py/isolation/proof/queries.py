@@ -127,7 +127,8 @@ class Queries:
     def _plain(self, select: Any, scope: Scope) -> Iterator[Alternative]:
         places = list(self._places(select, scope))
         if select.groupClause is None and (
-            (calls := aggregates(select)) or select.havingClause is not None
+            (calls := aggregates(select, self.world.catalog.aggregates))
+            or select.havingClause is not None
         ):
             for call in calls:
                 if isinstance(call, ast.FuncCall):
@@ -157,7 +158,9 @@ class Queries:
             conditions = list(given)
             if select.whereClause is not None:
                 conditions.append(truth(self.translator.boolean(select.whereClause, inner)))
-            yield inner, sources, all_of(*conditions) if conditions else YES
+            when = all_of(*conditions)
+            # What is read from may be empty, even where nothing is asked of its rows.
+            yield inner, sources, self.world.flag("a row") if items and when is YES else when
 
     def _combined(self, items: Sequence[Any], scope: Scope) -> Iterator[_Combined]:
         """Yield the conditions and the named sources of each combination of rows of FROM."""
@@ -177,6 +180,8 @@ class Queries:
     def _aggregate(self, call: Any, places: list[_Place]) -> Term | Array:
         """Return what an aggregate may give, over no row as well as over some."""
         name = call.funcname[-1].sval
+        if name in self.world.catalog.aggregates or not is_builtin(call):
+            return self.world.fresh(name, exact=False)  # which may begin with anything
         taken = [
             (inner, when)
             if call.agg_filter is None
@@ -405,7 +410,10 @@ class Queries:
         if table is None:
             self.world.unknown(f"relation {item.relname}")
             yield YES, ((alias, {}),)
-        elif table.kind in ("view", "matview") and table.definition:
+        elif table.kind == "matview":
+            self.world.unknown("what a view held when it was made anew")
+            yield YES, ((alias, {}),)
+        elif table.kind == "view" and table.definition:
             inside = replace(
                 scope.deeper(),
                 sources=(),

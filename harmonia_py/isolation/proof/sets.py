@@ -45,6 +45,15 @@ class Sets(ABC):
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         """Return what an operator gives that is null where a side is."""
 
+    def _may_be_own(self, name: str, scope: Scope, *, hidden: bool = False) -> bool:
+        """Whether an operator may be of the project, which a text does not tell where it is hidden.
+
+        What PostgreSQL has written out names the schema; else the search path decides.
+        """
+        if name not in self.world.catalog.operators:
+            return False
+        return hidden if scope.deparsed else scope.path != ()
+
     def _A_ArrayExpr(self, node: Any, scope: Scope) -> Array:
         terms = [self.term(e, scope) for e in node.elements or ()]
         return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
@@ -138,9 +147,10 @@ class Sets(ABC):
         if node.subLinkType == kinds.ARRAY_SUBLINK:
             return Array(lambda: self.rows(node.subselect, scope))
         inner = node.subselect
-        if node.subLinkType == kinds.EXPR_SUBLINK and _is_wrapped(inner):
+        if node.subLinkType == kinds.EXPR_SUBLINK and self._is_wrapped(inner):
             return self.any(inner.targetList[0].val, scope)  # (select auth.uid())
-        if is_own(node):
+        named = node.operName[-1].sval if node.operName else "="
+        if is_own(node) or (node.testexpr is not None and self._may_be_own(named, scope)):
             return self.world.unknown("an operator of the project's own", boolean=True)
         alternatives = self.rows(node.subselect, scope)
         if node.subLinkType == kinds.EXISTS_SUBLINK:
@@ -157,6 +167,14 @@ class Sets(ABC):
                 return self._array_of(node.subselect, scope)
             return self.first(alternatives)
         return self.world.unknown("sub-query form", boolean=True)
+
+    def _is_wrapped(self, select: Any) -> bool:
+        """Whether a query is an expression and no more: one row, with nothing but its value."""
+        if not isinstance(select, ast.SelectStmt) or len(select.targetList or ()) != 1:
+            return False
+        more = (select.fromClause, select.whereClause, select.groupClause, select.havingClause,
+                select.withClause, select.limitCount, select.limitOffset)  # fmt: skip
+        return not any(more) and not aggregates(select, self.world.catalog.aggregates)
 
     def _is_array(self, select: Any) -> bool:
         target = select.targetList[0].val if select.targetList else None
@@ -223,15 +241,6 @@ def _union(sets: list[tuple[Any, Array]]) -> list[Alternative]:
     return [
         Alternative(all_of(flag, e.when), e.columns) for flag, part in sets for e in part.elements()
     ]
-
-
-def _is_wrapped(select: Any) -> bool:
-    """Whether a query is no more than an expression: always one row, with nothing but its value."""
-    if not isinstance(select, ast.SelectStmt) or len(select.targetList or ()) != 1:
-        return False
-    more = (select.fromClause, select.whereClause, select.groupClause, select.havingClause,
-            select.withClause, select.limitCount, select.limitOffset)  # fmt: skip
-    return not any(more) and not aggregates(select)
 
 
 def _aggregates(target: Any) -> bool:

@@ -135,7 +135,9 @@ class Row:
             column = self.table.column(name)
             label = f"{self.name}.{name}"
             boolean = column.base == "boolean" or column.type == "boolean"
-            known = self.world.fresh(label, boolean=boolean, never_null=column.not_null)
+            # What inherits from the table may have left it out.
+            sure = column.not_null and not column.old_nulls and not self.table.inherited
+            known = self.world.fresh(label, boolean=boolean, never_null=sure)
             if not boolean and (column.collation or not (column.labels or is_exact(column.base))):
                 by = f"collate {column.collation}" if column.collation else column.base
                 known = replace(known, value=alike_of(by, known.value))
@@ -178,6 +180,8 @@ class World:
         self.spelled: list[Any] = []  # what holds where each text is written as it is read
         self.tampered = False  # whether what is asked sets settings itself
         self.said: list[Any] = []
+        self.moments: list[Term] = []  # what was asked of the clock, beside its transaction's
+        self.new: Row | None = None  # a row that is only being written, which no query sees
         self._functions: dict[tuple[str, int, bool], Any] = {}
         self._count = 0
         self.uid = replace(self.fresh("auth.uid()"), kind="uuid")
@@ -238,6 +242,17 @@ class World:
         """Return a boolean that is never NULL."""
         return Term(z3.BoolVal(value) if isinstance(value, bool) else value, NO)
 
+    def moment(self, name: str) -> Term:
+        """Return what the clock says: that of the transaction, or one of a name of its own."""
+        if name in ("now", "transaction_timestamp"):
+            return self.claim("clock")
+        if name == "clock_timestamp":
+            found = self.fresh(name, never_null=True)  # another each time
+        else:
+            found = replace(self.apply(name, [self.claim("clock")]), null=NO)
+        self.moments.append(found)
+        return found
+
     @property
     def today(self) -> Term:
         """Return the day of the clock, which is over later than each moment of it."""
@@ -256,6 +271,14 @@ class World:
             fresh = self.fresh(f"jwt {path}")
             self.claims[path] = Term(fresh.value, fresh.null, path=f"jwt.{path}")
         return self.claims[path]
+
+    def token(self, kind: str) -> Term:
+        """Return all of the token, as a document or as the text of one."""
+        value = z3.Const(f"jwt as {kind}", Value)
+        if not is_exact(kind):
+            return Term(alike_of(kind, value), NO, path="jwt", kind=kind)
+        self.facts.append(value != self.literal("").value)
+        return Term(value, NO, path="jwt", kind=kind)
 
     def looked_up(self, path: str, key: Term) -> Term:
         """Return what an object inside the token holds under a key: null where it has no such."""
@@ -338,10 +361,14 @@ class World:
         rows.append(row)
         return row
 
+    def _seen(self) -> list[list[Row]]:
+        """Return the rows that one look finds: what is new may have the key of what it replaces."""
+        return [[row for row in rows if row is not self.new] for rows in self.rows.values()]
+
     def key_facts(self) -> list[Any]:
         """Return: tuples of a table that agree on a key are the same tuple."""
         facts: list[Any] = []
-        for rows in self.rows.values():
+        for rows in self._seen():
             for n, first in enumerate(rows):
                 for second in rows[n + 1 :]:
                     facts += _same(first, second)
@@ -359,7 +386,8 @@ class World:
                 for fk in row.table.foreign_keys:
                     if len(fk.columns) > 1 and holds(row.table, fk):
                         for parent in self.rows.get(fk.target, ()):
-                            facts += _led(row, fk, parent)
+                            if parent is not self.new:
+                                facts += _led(row, fk, parent)
         return facts
 
     def label_facts(self) -> list[Any]:

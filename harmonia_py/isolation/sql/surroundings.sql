@@ -67,6 +67,39 @@ select
         where t.typtype <> 'd'
     ) as domains,
     (
+        select coalesce(jsonb_agg(distinct p.proname), '[]')
+        from pg_catalog.pg_proc as p
+        where p.prokind = 'a' and p.pronamespace <> 'pg_catalog'::regnamespace
+    ) as aggregates,
+    (
+        select coalesce(jsonb_agg(distinct o.oprname), '[]')
+        from pg_catalog.pg_operator as o
+        where
+            o.oprnamespace <> 'pg_catalog'::regnamespace
+            and not exists (
+                select from pg_catalog.pg_depend as d
+                where
+                    d.classid = 'pg_catalog.pg_operator'::regclass
+                    and d.objid = o.oid
+                    and d.deptype = 'e'
+            )
+    ) as operators,
+    (
+        select coalesce(jsonb_agg(jsonb_build_array(
+            pg_catalog.format_type(c.castsource, null), pg_catalog.format_type(c.casttarget, null)
+        )), '[]')
+        from pg_catalog.pg_cast as c
+        where
+            c.oid >= 16384
+            and not exists (
+                select from pg_catalog.pg_depend as d
+                where
+                    d.classid = 'pg_catalog.pg_cast'::regclass
+                    and d.objid = c.oid
+                    and d.deptype = 'e'
+            )
+    ) as casts,
+    (
         select coalesce(jsonb_agg(jsonb_build_object(
             'name', t.pubname, 'table', t.schemaname || '.' || t.tablename
         )), '[]')

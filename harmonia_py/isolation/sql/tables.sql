@@ -57,6 +57,15 @@ select
         select 1 from pg_catalog.pg_inherits as heir where heir.inhparent = r.oid
     ) as inherited,
     (
+        select coalesce(jsonb_agg(role.name), '[]')
+        from unnest(%(roles)s::text []) as role (name)
+        inner join pg_catalog.pg_roles as u on u.rolname = role.name
+        where
+            u.rolsuper
+            or u.rolbypassrls
+            or (pg_catalog.pg_has_role(u.oid, r.relowner, 'USAGE') and not r.relforcerowsecurity)
+    ) as exempt,
+    (
         select coalesce(jsonb_agg(jsonb_build_array(role.name, privilege.name)), '[]')
         from unnest(%(roles)s::text []) as role (name)
         cross join unnest(
@@ -78,6 +87,14 @@ select
             'category', coalesce(bt.typcategory, t.typcategory),
             'typtype', coalesce(bt.typtype, t.typtype),
             'not_null', a.attnotnull or t.typnotnull,
+            'old_nulls', exists (
+                select from pg_catalog.pg_constraint as k
+                where
+                    k.conrelid = r.oid
+                    and k.contype = 'n'
+                    and k.conkey = array[a.attnum]
+                    and not k.convalidated
+            ),
             'default', coalesce(
                 case
                     when a.attgenerated = '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid)

@@ -15,6 +15,15 @@ _MADE_UP = (
     f" select exists (select 1 from {{}} m where m.org_id = o and {MINE}))"
 )
 _AGGREGATED = f"select coalesce(array_agg(m.org_id), {{}}) from public.members m where {MINE}"
+_LOCKS = "create table app.locks (x integer);"
+_TOTAL = "create aggregate app.total(integer) (sfunc = int4pl, stype = int4, initcond = '0');"
+_MEMBER_ONCE = """
+insert into public.members values ('00000000-0000-0000-0000-00000000000b',
+    '00000000-0000-0000-0000-0000000000a1', 'member');
+create materialized view app.kept as select * from public.members;
+delete from public.members where role = 'member';
+"""
+_SEEN = f"select exists (select 1 from {{}} m where m.org_id = o and {MINE})"
 AGGREGATES: dict[str, tuple[str, str, str]] = {
     "HAVING": ("", f"exists (select 1 {_SEAT} having count(*) < 5)", "leaks"),
     "HAVING of groups": (
@@ -56,6 +65,49 @@ AGGREGATES: dict[str, tuple[str, str, str]] = {
         "leaks",
     ),
     "a table made up": (function(_MADE_UP.format("members"), how=_IN_PUBLIC), _HELPED, "leaks"),
+    "an empty table": (
+        _LOCKS + function("select coalesce((select false from app.locks), true)"),
+        _HELPED,
+        "leaks",
+    ),
+    "an empty table in a helper": (
+        _LOCKS + function("select false from app.locks"),
+        "coalesce(app.helper(org_id), true)",
+        "leaks",
+    ),
+    "a table that may be empty": (
+        _LOCKS
+        + function("select coalesce((select false from app.locks), false) or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "an aggregate of one's own": (_TOTAL, f"exists (select app.total(1) {_SEAT})", "leaks"),
+    "an aggregate of one's own, of groups": (
+        _TOTAL,
+        f"exists (select app.total(1) {_SEAT} group by m.role)",
+        "proven",
+    ),
+    "a total that begins with something": (
+        _TOTAL,
+        f"(select app.total(1) {_SEAT}) = 0",
+        "leaks",
+    ),
+    "totals of groups": (
+        "",
+        "(select sum(1) from (values (1, 1), (1, 2)) v (x, y) group by v.x)"
+        " <> (select sum(1) from (values (1)) v (x) group by v.x)",
+        "leaks",
+    ),
+    "a view that keeps what was": (
+        _MEMBER_ONCE + function(_SEEN.format("app.kept")),
+        _HELPED,
+        "leaks",
+    ),
+    "a view of what is": (
+        _MEMBER_ONCE.replace("materialized view", "view") + function(_SEEN.format("app.kept")),
+        _HELPED,
+        "proven",
+    ),
     "a table beside one made up": (
         function(_MADE_UP.format("public.members"), how=_IN_PUBLIC),
         _HELPED,
