@@ -28,7 +28,12 @@ from harmonia_cli.commands import (
     verify,
     webhooks,
 )
-from harmonia_cli.output import nobody_reads, print_what_there_is_no_letter_for, usage_error
+from harmonia_cli.output import (
+    no_room,
+    nobody_reads,
+    print_what_there_is_no_letter_for,
+    usage_error,
+)
 from harmonia_py import __version__
 
 __all__ = ["app", "main"]
@@ -113,6 +118,8 @@ def main() -> None:
             code = 130
         elif hasattr(error, "format_message"):
             code = _usage(error)
+        elif isinstance(error, OSError):  # help or version, for which there is no room
+            code = no_room(error)
         else:
             raise
     sys.exit(code)

@@ -29,6 +29,7 @@ __all__ = [
     "check_stdout",
     "command",
     "emit",
+    "no_room",
     "nobody_reads",
     "print_what_there_is_no_letter_for",
     "progress_bar",
@@ -57,6 +58,21 @@ class _Terminal(Console):
         """Render a string; every string that is printed comes through here."""
         shown = _UNPRINTABLE.sub(lambda m: ascii(m[0])[1:-1], text)
         return super().render_str(shown, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a story that nobody can be told is not told, and stops no work."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            if not self.stderr:
+                raise
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        """Take note that nobody reads any more: of a result that is the end, of a story not."""
+        if not self.stderr:
+            super().on_broken_pipe()
+        self.quiet = True
 
 
 stdout = _Terminal()
@@ -97,6 +113,11 @@ def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None
 
     Raises ``NotWritable`` where there is no room for it.
     """
+    if sys.stdout is None:
+        raise NotWritable(
+            "the command did its work, and its result cannot be written: stdout is closed",
+            hint="send the output to a file or a program; /dev/null takes what nobody needs",
+        )
     try:
         if output is OutputFormat.json:
             typer.echo(json.dumps({"ok": True, "data": data}, default=str))
@@ -136,8 +157,18 @@ def write(data: bytes) -> None:
         ) from None
 
 
+def no_room(error: OSError) -> int:
+    """Say that what is no result of a command cannot be written; return the exit code."""
+    nobody_reads()
+    refused = NotWritable(f"the output cannot be written: {error.strerror}")
+    _report(refused.code, refused.message, refused.hint, OutputFormat.text)
+    return refused.exit_code
+
+
 def nobody_reads() -> None:
     """Give up on stdout: what is left in its buffer would fail once more as Python ends."""
+    if sys.stdout is None:
+        return
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -189,13 +220,25 @@ def command(output: OutputFormat) -> Iterator[None]:
     except Exception as error:
         if os.environ.get("HARMONIA_DEBUG"):
             raise
-        _fail(
-            "unexpected",
-            f"unexpected {type(error).__name__}",
-            "run again with HARMONIA_DEBUG=1 to see where",
+        _fail(*_unexpected(error), output)
+
+
+def _unexpected(error: Exception) -> tuple[str, str, str, int]:
+    """Return code, message, hint and exit code of what nobody raised on purpose."""
+    if isinstance(error, OSError) and error.filename is not None:
+        # What a command looks at before it uses it: a name too long, a folder it may not enter.
+        return (
+            "path.unusable",
+            f"cannot use {os.fsdecode(error.filename)}: {error.strerror}",
+            "check how it is written, and the owner and mode of it and of the folders it is in",
             1,
-            output,
         )
+    return (
+        "unexpected",
+        f"unexpected {type(error).__name__}",
+        "run again with HARMONIA_DEBUG=1 to see where",
+        1,
+    )
 
 
 def usage_error(error: Any, arguments: Sequence[str], asked: str) -> int:
@@ -224,6 +267,8 @@ def _fail(code: str, message: str, hint: str | None, exit_code: int, output: Out
 
 
 def _report(code: str, message: str, hint: str | None, output: OutputFormat) -> None:
+    if output is OutputFormat.json and sys.stdout is None:
+        output = OutputFormat.text
     if output is OutputFormat.json:
         error = {"code": code, "message": message, "hint": hint}
         try:

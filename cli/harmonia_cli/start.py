@@ -6,31 +6,46 @@ that goes away; the exit code then names the signal.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
+_STORY = "error (interrupted): interrupted; what was complete stays, nothing is half written\n"
 
 
 def main() -> None:
     """Load the command line and run it."""
+    _keep_standard_streams()
     ended = _end_like_an_interrupt()
     try:
         from harmonia_cli.main import main as run
 
         run()
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "error (interrupted): interrupted; what was complete stays, nothing is half written\n"
-        )
+        with suppress(OSError):
+            if sys.stderr is not None:
+                sys.stderr.write(_STORY)
         sys.exit(_code(ended))
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             sys.exit(_code(ended))
         raise
+
+
+def _keep_standard_streams() -> None:
+    """Open what was closed to nothing, as the next file that is opened would take its number.
+
+    What a library, or a program that we start, then says of itself would be written into a backup.
+    """
+    with suppress(OSError):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
 
 
 def _end_like_an_interrupt() -> list[int]:

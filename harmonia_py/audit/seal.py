@@ -165,8 +165,12 @@ def read_receipts(path: Path) -> list[Receipt]:
                 hint="name the file that harmonia audit seal --receipts writes",
             )
         lines = text.decode().split("\n")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} holds no receipts: {type(error).__name__}") from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}", hint="name the file of receipts"
+        ) from None
+    except ValueError:
+        raise UsageError(f"{path} holds no receipts: it is not UTF-8 text") from None
     return [_receipt(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -268,16 +268,33 @@ def _ensure_empty(url: str) -> None:
 
 
 def listing(folder: Path) -> list[Backup]:
-    """Return the backups of a folder, the newest first; files that are none are left out."""
+    """Return the backups of a folder, the newest first; files that are none are left out.
+
+    Raises :class:`UsageError` for what may not be read: it could be the only backup there is.
+    """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     found = []
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in _files(folder):
         try:
             found.append(_described(path, None))
         except FileDamaged:
-            continue
+            if path.is_file() and not os.access(path, os.R_OK):
+                raise UsageError(
+                    f"{path} may not be read", hint="run as its owner, or as who may read it"
+                ) from None
     return sorted(found, key=lambda b: b.created_at, reverse=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        # Not by a pattern: that finds nothing in a folder it may not read.
+        return [folder / name for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {folder}: {error.strerror}",
+            hint="run as who may list it and read what is in it",
+        ) from None
 
 
 def prune(

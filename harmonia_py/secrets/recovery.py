@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harmonia_py.durable import sync_folder
-from harmonia_py.errors import InvalidMasterKey, UsageError
+from harmonia_py.errors import InvalidMasterKey, NotWritable, UsageError
 from harmonia_py.secrets import masterkey
 from harmonia_py.secrets.value import Secret
 
@@ -118,7 +118,7 @@ def write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
                 os.fsync(descriptor)
         for path in written[:1]:
             sync_folder(path)
-    except OSError as error:
+    except BaseException as error:  # an interrupt too leaves no half of a split
         for path in written:
             path.unlink(missing_ok=True)
         if isinstance(error, FileExistsError):
@@ -126,7 +126,9 @@ def write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
                 f"{folder} already holds copies and nothing is overwritten",
                 hint="name a new folder",
             ) from None
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+        if isinstance(error, OSError):
+            raise NotWritable(f"cannot write to {folder}: {error.strerror}") from None
+        raise
 
 
 def encrypt_to(recipients: Sequence[str], data: Secret) -> bytes:

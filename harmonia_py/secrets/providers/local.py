@@ -141,9 +141,11 @@ def write_file(path: Path, key: Secret) -> None:
             file.flush()
             os.fsync(descriptor)
         sync_folder(path)
-    except OSError as error:
+    except BaseException as error:
         path.unlink(missing_ok=True)  # half a key, which the next attempt would not overwrite
-        raise KeyProviderUnavailable(f"cannot write {path}: {error.strerror}") from None
+        if isinstance(error, OSError):
+            raise KeyProviderUnavailable(f"cannot write {path}: {error.strerror}") from None
+        raise
 
 
 def read_command(command: str) -> Secret:

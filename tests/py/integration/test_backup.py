@@ -32,6 +32,7 @@ from harmonia_py.errors import (
     NotWritable,
     Refused,
     ToolMissing,
+    UsageError,
 )
 from harmonia_py.isolation import runner
 from harmonia_py.isolation.model import load
@@ -248,6 +249,29 @@ def test_what_else_lies_in_the_folder_stops_no_pruning(
         "b.hbk.partial",
         "d.whole",
     ]
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_may_not_be_read_is_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A folder of backups was an empty one to whoever may not list it."""
+    old, _ = saved(tmp_path, 40), saved(tmp_path, 1)
+
+    def refused(path: object, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        if what == "folder":
+            patch.setattr(os, "listdir", refused)
+        else:
+            # Root may read it: as if it were not.
+            patch.setattr(Path, "open", refused)
+            patch.setattr(os, "access", lambda *_: False)
+        for act in (lambda: backup.listing(tmp_path), lambda: pruned(tmp_path, at_least=1)):
+            with pytest.raises(UsageError, match=r"cannot read .*: Permission|may not be read"):
+                act()
+    assert pruned(tmp_path, at_least=1).deleted == [old]
 
 
 def test_what_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from fix_cli import harmonia
 from harmonia_cli import options
 from harmonia_cli.main import app
 
+from harmonia_py.secrets import masterkey
+
 
 def paths(tree: typer.Typer, name: str = "harmonia") -> Iterator[tuple[str, Any]]:
     """Yield whatever takes a path: the command with its name, and what is said of it."""
@@ -42,3 +44,19 @@ def test_an_empty_one_is_never_the_current_folder(words: tuple[str, ...]) -> Non
 
 def test_the_current_folder_can_be_named(tmp_path: Path) -> None:
     assert "no backups" in harmonia("backup", "list", "--folder", ".", cwd=tmp_path).text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup", "list", "--folder"),
+        ("backup", "verify", "--key", "env:KEY"),
+        ("organization", "import", "--db-url", "postgresql://127.0.0.1:1/none"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_one_that_cannot_be_is_named(words: tuple[str, ...]) -> None:
+    """It was an unexpected OSError."""
+    key = masterkey.text(masterkey.generate())
+    done = harmonia(*words, "a" * 300, env={"KEY": key}, code=1)
+    assert f"cannot use {'a' * 300}" in done.story and "File name too long" in done.story

@@ -264,6 +264,25 @@ def test_no_half_a_key_is_left_where_there_is_no_room(
     provider(f"file:{tmp_path}/key")
 
 
+def test_an_interrupt_leaves_no_half_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the half of a split, beside which nothing more is written."""
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "copies"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            local.write_file(tmp_path / "key", masterkey.generate())
+        with pytest.raises(KeyboardInterrupt):
+            recovery.write_copies(folder, {"a": b"1", "b": b"2"})
+    assert list(tmp_path.rglob("*")) == [folder]
+    recovery.write_copies(folder, {"a": b"1", "b": b"2"})
+    with pytest.raises(UsageError, match="already holds copies"):
+        recovery.write_copies(folder, {"a": b"1"})
+
+
 def test_the_folder_of_a_new_key_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It exists nowhere else: a power cut must not take its name away."""
     synced: list[int] = []
