@@ -357,7 +357,8 @@ class Catalog:
 
     ``domains`` are what is under each, with its length; nothing where a collation is as well.
     ``aggregates`` and ``operators`` are the names of those that are not PostgreSQL's, ``casts`` the
-    types between which the project casts in a way of its own.
+    types between which the project casts in a way of its own. What is ``volatile`` gives another
+    value each time.
     """
 
     tables: dict[str, Table]
@@ -366,6 +367,7 @@ class Catalog:
     composites: dict[str, Composite] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
     aggregates: frozenset[str] = frozenset()
+    volatile: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()
     casts: frozenset[tuple[str, str]] = frozenset()
     buckets: tuple[Bucket, ...] = ()

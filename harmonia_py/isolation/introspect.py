@@ -102,6 +102,7 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
         },
         domains=around["domains"],
         aggregates=frozenset(around["aggregates"]),
+        volatile=frozenset(around["volatile"]),
         operators=frozenset(around["operators"]),
         casts=frozenset((source, target) for source, target in around["casts"]),
         buckets=buckets,

@@ -213,6 +213,7 @@ class Body:
             body["query"]["PLpgSQL_expr"]["query"], self._scope()
         ):
             self.out.append(Alternative(all_of(path.when, row.when), row.columns))
+        self.variables["found"] = self.world.fresh("found", boolean=True, never_null=True)
         return path
 
     def _perform(self, body: dict[str, Any], path: _Path) -> _Path:

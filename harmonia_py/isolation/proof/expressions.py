@@ -13,7 +13,7 @@ from pglast import enums, parse_sql
 
 from harmonia_py.isolation.proof.aggregates import is_aggregate
 from harmonia_py.isolation.proof.casting import Casting
-from harmonia_py.isolation.proof.casts import INTEGERS
+from harmonia_py.isolation.proof.casts import INTEGERS, plain
 from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import PLAIN, alike_of, face, is_collated, likeness
 from harmonia_py.isolation.proof.scope import Scope
@@ -42,6 +42,8 @@ _JSON = {"->", "->>", "#>", "#>>"}
 #: What gives another value each time.
 _VOLATILE = {"nextval", "setval", "random", "random_normal"}
 _TEXTS = {"text", "varchar", "character varying", "bpchar", "character"}
+#: Types of which one and nothing are nothing.
+_JOINED = {"text", "varchar", "bpchar", "name", "uuid", "jsonb", "bytea"} | INTEGERS
 _MOMENTS = {
     enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP_N,
     enums.SQLValueFunctionOp.SVFOP_LOCALTIMESTAMP,
@@ -232,6 +234,7 @@ class Translator(Casting):
     def _choose(self, when: Any, first: Any, second: Any) -> Term:
         if first.is_bool != second.is_bool:
             first, second = self.world.as_bool(first), self.world.as_bool(second)
+        first, second = self.as_one([first, second])
         value = z3.If(when, first.value, second.value)
         null = z3.If(when, first.null, second.null)
         return Term(value, null, kind=common([first, second]))
@@ -281,9 +284,14 @@ class Translator(Casting):
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         exact = name in PLAIN and not any(likeness(side.value) for side in sides)
-        name = " ".join([name, *(side.kind or "" for side in sides if is_collated(side.kind))])
-        applied = self.world.apply(name, sides, boolean=boolean, exact=exact)
+        called = " ".join([name, *(side.kind or "" for side in sides if is_collated(side.kind))])
+        applied = self.world.apply(called, sides, boolean=boolean, exact=exact)
+        if name == "||" and not all(self._is_text(side) for side in sides):
+            return applied  # a list goes on with nothing in it
         return Term(applied.value, any_of(applied.null, *(s.null for s in sides)))
+
+    def _is_text(self, side: Term) -> bool:
+        return plain(side.kind) in _JOINED or bool(self.world.text_of(side))
 
     def _sides(self, node: Any, scope: Scope) -> list[Term]:
         return [self.term(s, scope) for s in (node.lexpr, node.rexpr) if s is not None]
@@ -347,8 +355,9 @@ class Translator(Casting):
         if operator in (">", "<="):
             a, b = b, a
         # Digits have another order as a text than as a number.
-        texts = {a.kind, b.kind} & _TEXTS
-        orders = [k for k in (a.kind, b.kind) if is_collated(k)]
+        texts = {a.kind, b.kind} & _TEXTS or {a.kind, b.kind} == {None}
+        # So has a collation, and each type of the project's own.
+        orders = [k for k in (a.kind, b.kind) if k and (is_collated(k) or "." in k)]
         name = f"< {orders[0]}" if orders else "< text" if texts else "<"
         less = self.world.apply(name, [a, b], boolean=True)
         null = any_of(a.null, b.null)
@@ -387,7 +396,7 @@ class Translator(Casting):
             return self.world.fresh(name, exact=False)  # of a group, of which one row is known
         if name == "array_agg" and terms:
             return Array(lambda: [Alternative(YES, (("", terms[0]),))])
-        if arguments.hold_arrays or name in _VOLATILE:
+        if arguments.hold_arrays or name in _VOLATILE | self.world.catalog.volatile:
             return self.world.fresh(
                 name, exact=False
             )  # two arrays with the same values beside them may differ

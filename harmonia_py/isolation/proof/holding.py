@@ -90,8 +90,10 @@ class Holding(Sets):
         attributes = self.world.catalog.attributes(kind)
         if attributes is not None:
             return self._whole(value, kind, attributes)
-        # A text is an enumerated value as it is; what any type may be is told where it is called.
-        as_it_is = "." in kind or kind in _PSEUDO | _MOMENTS or kind.startswith("any")
+        if "." in kind:
+            return replace(value, kind=kind)  # a text is an enumerated value as it is
+        # What any type may be is told where it is called.
+        as_it_is = kind in _PSEUDO | _MOMENTS or kind.startswith("any")
         if as_it_is or z3.is_true(value.null) or (kind.endswith("[]") and value.kind is None):
             return value
         return self._made(value, kind)

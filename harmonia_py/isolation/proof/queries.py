@@ -92,20 +92,34 @@ class Queries:
         if select.op != enums.SetOperation.SETOP_NONE:
             left = self.rows(select.larg, scope)
             if select.op == enums.SetOperation.SETOP_UNION:
-                return left + _called_alike(self.rows(select.rarg, scope), left)
+                return self._as_one(left + _called_alike(self.rows(select.rarg, scope), left))
             return left  # INTERSECT and EXCEPT return only rows of the left side
         if select.valuesLists:
-            return [
-                Alternative(
-                    YES,
-                    tuple(
-                        (f"column{n + 1}", self.translator.term(v, scope))
-                        for n, v in enumerate(values)
-                    ),
-                )
-                for values in select.valuesLists
-            ]
+            return self._as_one([self._value(values, scope) for values in select.valuesLists])
         return list(self._plain(select, scope))
+
+    def _value(self, values: Sequence[Any], scope: Scope) -> Alternative:
+        terms = [self.translator.term(value, scope) for value in values]
+        return Alternative(YES, tuple((f"column{n}", t) for n, t in enumerate(terms, start=1)))
+
+    def _as_one(self, rows: list[Alternative]) -> list[Alternative]:
+        """Return rows of several sources with one type for each column."""
+        if len({len(row.columns) for row in rows}) != 1:
+            return rows
+        columns = [
+            self.translator.as_one([term for _, term in column])
+            for column in zip(*(row.columns for row in rows), strict=True)
+        ]
+        return [
+            replace(
+                row,
+                columns=tuple(
+                    (name, column[place])
+                    for (name, _), column in zip(row.columns, columns, strict=True)
+                ),
+            )
+            for place, row in enumerate(rows)
+        ]
 
     def text(self, query: str, scope: Scope) -> list[Alternative]:
         """Return the rows of a query given as text."""

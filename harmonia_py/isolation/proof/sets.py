@@ -12,6 +12,7 @@ from pglast import ast as pg_ast
 from pglast import enums
 
 from harmonia_py.isolation.proof.aggregates import aggregates
+from harmonia_py.isolation.proof.casts import INTEGERS, plain
 from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
 from harmonia_py.isolation.proof.likeness import likeness
 from harmonia_py.isolation.proof.scope import Scope
@@ -21,6 +22,10 @@ from harmonia_py.isolation.proof.terms import Alternative, Array, Fields, Term, 
 ast: Any = pg_ast
 
 __all__ = ["Sets", "is_own"]
+
+#: Types that a value keeps itself in, whichever of them it becomes.
+_WRITTEN = frozenset({"text", "varchar", "name"})
+_NUMBERS = INTEGERS | {"numeric"}
 
 
 class Sets(ABC):
@@ -54,8 +59,19 @@ class Sets(ABC):
             return False
         return hidden if scope.deparsed else scope.path != ()
 
+    def as_one(self, terms: list[Term]) -> list[Term]:
+        """Return values as the one type that they become together, which may change them."""
+        kinds = {plain(term.kind) or "" for term in terms} - {""}
+        if len(kinds) < 2 or kinds <= _WRITTEN or kinds <= _NUMBERS:
+            return terms
+        name = f"as one of {' '.join(sorted(kinds))}"
+        return [term if term.is_bool else self._become(term, name) for term in terms]
+
+    def _become(self, term: Term, name: str) -> Term:
+        return replace(self.world.apply(name, [term], exact=False), null=term.null)
+
     def _A_ArrayExpr(self, node: Any, scope: Scope) -> Array:
-        terms = [self.term(e, scope) for e in node.elements or ()]
+        terms = self.as_one([self.term(e, scope) for e in node.elements or ()])
         return Array(lambda: [Alternative(YES, (("", t),)) for t in terms], listed=True)
 
     def _RowExpr(self, node: Any, scope: Scope) -> Term:

@@ -72,6 +72,11 @@ select
         where p.prokind = 'a' and p.pronamespace <> 'pg_catalog'::regnamespace
     ) as aggregates,
     (
+        select coalesce(jsonb_agg(distinct p.proname), '[]')
+        from pg_catalog.pg_proc as p
+        where p.prokind = 'f' and p.provolatile = 'v' and p.prorettype <> 'trigger'::regtype
+    ) as volatile,
+    (
         select coalesce(jsonb_agg(distinct o.oprname), '[]')
         from pg_catalog.pg_operator as o
         where

@@ -86,6 +86,103 @@ VALUES: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_DATED = "alter table public.notes add d date not null default '2020-01-01';"
+_OTHERWISE = "exists (select 1 from ({}) s (x) where s.x::text <> d::text)"
+_ORDER = "create function app.less(x {0}, y {0}) returns boolean {1} as $$ select x < y $$;"
+_IMMUTABLE = "language sql immutable"
+TOGETHER: dict[str, tuple[str, str, str]] = {
+    "a day in a union with a moment": (
+        _DATED,
+        _OTHERWISE.format("select d union all select null::timestamp"),
+        "leaks",
+    ),
+    "a day in a union with a day": (
+        _DATED,
+        _OTHERWISE.format("select d union all select null::date") + f" or {_MEMBER}",
+        "proven",
+    ),
+    "a day in a list with a moment": (
+        _DATED,
+        _OTHERWISE.format("values (d), (null::timestamp)"),
+        "leaks",
+    ),
+    "a day or else a moment": (
+        _DATED
+        + function(
+            "select (case when true then d else null::timestamp end)::text <> d::text",
+            given="d date",
+        ),
+        "app.helper(d)",
+        "leaks",
+    ),
+    "a day or else a day": (
+        _DATED
+        + function(
+            "select (case when true then d else null end)::text <> d::text or app.is_member(o)",
+            given="d date, o uuid",
+        ),
+        "app.helper(d, org_id)",
+        "proven",
+    ),
+    "a list and nothing": (
+        "alter table public.notes add ids uuid[] not null default '{}';",
+        "(ids || owner_id) is not null and owner_id is null",
+        "leaks",
+    ),
+    "a text and nothing": (
+        "",
+        f"(id::text || owner_id::text) is not null and owner_id is null or {_MEMBER}",
+        "proven",
+    ),
+    "an order of one's own": (
+        "create type app.level as enum ('b', 'a');"
+        + _ORDER.format("app.level", _IMMUTABLE)
+        + function("select app.less('b', 'a') and not ('b' < 'a')"),
+        _HELPED,
+        "leaks",
+    ),
+    "an order of numbers": (
+        _ORDER.format("integer", _IMMUTABLE)
+        + function("select app.less('9', '10') and not ('9' < '10')"),
+        _HELPED,
+        "leaks",
+    ),
+    "one order": (
+        _ORDER.format("integer", _IMMUTABLE)
+        + function("select app.less(9, 10) and not (9 < 10) or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "something else each time": (
+        "",
+        "extensions.gen_random_bytes(8) <> extensions.gen_random_bytes(8)",
+        "leaks",
+    ),
+    "the same each time": (
+        "",
+        f"extensions.digest('a', 'md5') <> extensions.digest('a', 'md5') or {_MEMBER}",
+        "proven",
+    ),
+}
+
+_ASKED = (
+    "create function app.asked(o uuid) returns setof uuid {} as $$ begin"
+    " perform 1 from public.members m where m.org_id = o and {}; {}"
+    " if found then return query select o; end if; end $$;"
+)
+FOUND: dict[str, tuple[str, str, str]] = {
+    "what was found before a query": (
+        _ASKED.format(PLPGSQL, MINE, "return query select null::uuid;"),
+        "org_id in (select app.asked(org_id))",
+        "leaks",
+    ),
+    "what was found": (
+        _ASKED.format(PLPGSQL, MINE, ""),
+        "org_id in (select app.asked(org_id))",
+        "proven",
+    ),
+}
+
 _SPAN = "make_interval({} => 1) <> make_interval({} => 1)"
 _OPERATOR = """create function app.alike(a uuid, b text) returns boolean language sql immutable
     as $$ select true $$;
@@ -160,6 +257,31 @@ def test_a_word_means_what_it_is_read_as(prepared: Any, name: str) -> None:
 def test_a_call_means_what_postgresql_calls(prepared: Any, name: str) -> None:
     with prepared.transaction(force_rollback=True):
         holds(prepared, *CALLS[name])
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_values_become_of_one_type(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *TOGETHER[name])
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_found_is_of_what_was_asked_last(prepared: Any, name: str) -> None:
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, *FOUND[name])
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_who_owns_a_table_reads_past_its_policies(prepared: Any, owned: bool) -> None:
+    setup = "update public.notes set board_id = org_id;"
+    if owned:
+        setup += (
+            "grant create on schema public to authenticated;"
+            "alter table public.boards owner to authenticated;"
+        )
+    through = "exists (select 1 from public.boards b where b.id = board_id and b.org_id = {})"
+    with prepared.transaction(force_rollback=True):
+        holds(prepared, setup, through.format("notes.org_id"), "leaks" if owned else "proven")
 
 
 _OLD = "alter table public.notes add constraint held not null owner_id not valid;"
