@@ -386,18 +386,8 @@ class Lab:
         """Run the probes in order and return one outcome each; nothing they did remains.
 
         ``single`` makes one round trip per probe, so that notices can be told apart. What only
-        says how to probe, and is asked once in each laboratory, is not ``counted``. Two alike find
-        the same rows, and are one.
+        says how to probe, and is asked once in each laboratory, is not ``counted``.
         """
-        first: dict[tuple[object, ...], Probe] = {}
-        for probe in probes:
-            first.setdefault(_what(probe), probe)
-        found = self._in_turn(list(first.values()), single=single)
-        self.count += len(first) if counted else 0
-        outcomes = dict(zip(first, found, strict=True))
-        return [outcomes[_what(probe)] for probe in probes]
-
-    def _in_turn(self, probes: Sequence[Probe], *, single: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
         size = 1 if single else _BATCH
         position = 0
@@ -412,7 +402,19 @@ class Lab:
             self.timeouts += sum(o.code == "57014" for o in done)
             outcomes += done
             position += len(done)
+        self.count += len(probes) if counted else 0
         return outcomes
+
+    def run_once(self, probes: Sequence[Probe]) -> list[Outcome]:
+        """Run them as ``run`` does, and of those that are alike only the first.
+
+        All find the same rows. It is not for who asks twice to see whether an answer is chance.
+        """
+        first: dict[tuple[object, ...], Probe] = {}
+        for probe in probes:
+            first.setdefault(_what(probe), probe)
+        outcomes = dict(zip(first, self.run(list(first.values())), strict=True))
+        return [outcomes[_what(probe)] for probe in probes]
 
     def _batch(self, probes: Sequence[Probe]) -> list[Outcome]:
         for key in {k for p in probes for k in p.watch}:

@@ -125,6 +125,12 @@ def test_the_total_of_another_tenant_is_found(judge: Judge, what: str) -> None:
     assert judge("helper", _function("total(org uuid)", own, "bigint")).findings == ()
 
 
+def test_an_answer_of_chance_is_no_total(judge: Judge) -> None:
+    own = "select count(*) from public.deals where private.is_member(organization_id)"
+    body = f"return ({own}) + (pg_catalog.random() * 1e15)::bigint;"
+    assert judge("helper", _function("ticket()", body, "bigint")).findings == ()
+
+
 def test_arguments_are_understood_by_what_they_are_compared_with(judge: Judge) -> None:
     change = "update public.deals set title = 'x' where id = visit;"
     check = "if not private.is_member(home) then return false; end if;"

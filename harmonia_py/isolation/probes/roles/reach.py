@@ -141,10 +141,10 @@ class _Part:
         if self.table.key not in changed:
             with lab.after(self.pre, {self.table.key}) as done:
                 if done:
-                    return lab.run(probes)
+                    return lab.run_once(probes)
         for item, counted in zip(probes, quiet, strict=True):
             item.pre, item.replica, item.stay = self.pre, True, counted
-        return lab.run(probes)
+        return lab.run_once(probes)
 
     def _probe(self, text: str) -> Probe:
         return Probe(self.actor, text, watch=(self.table.key,))

@@ -113,7 +113,7 @@ def _run(lab: Lab, plan: list[Probe]) -> tuple[list[Probe], list[Outcome]]:
         for part in (p for p in now if worked.get(_wider(p))):
             worked[_variant(part)] = True
         now = [p for p in now if not worked.get(_wider(p))]
-        done = lab.run(now)
+        done = lab.run_once(now)
         worked |= {_variant(p): o.ok for p, o in zip(now, done, strict=True)}
         ran += now
         outcomes += done
