@@ -45,6 +45,7 @@ _TOLD = INTEGERS | {"uuid", "text", "varchar", "bool", "name"}
 _BROKEN = ("numeric", "double precision", "real", "float", "money")
 _WORDS = re.compile(r"[^\W\d][\w.:/*@-]*(?: [^\W\d]+)*")
 _UUID = re.compile(r"[0-9a-f]{32}")
+_NAME = 63  # bytes of a name; what is more is cut off
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: Words that some type reads as a day, a moment, an address or a key of a machine.
 _READ = re.compile(
@@ -96,6 +97,8 @@ def canonical(text: str, name: str) -> str:
     if plain(name) in INTEGERS and re.fullmatch(r"[+-]?\d+", said, re.ASCII):
         return str(int(said))
     digits = said.lower().removeprefix("{").removesuffix("}").replace("-", "")
+    if name == "name":
+        return text.encode()[:_NAME].decode(errors="ignore")
     if name == "uuid" and _UUID.fullmatch(digits):
         return "-".join(digits[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
     return text

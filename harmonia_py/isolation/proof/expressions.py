@@ -129,6 +129,8 @@ class Translator(Casting):
             if hasattr(value, name):
                 self.world.quoted.add(str(getattr(value, name)))
                 said = self.world.literal(str(getattr(value, name)))
+                if name == "bsval":
+                    return Term(alike_of("bit", said.value), NO, kind="bit")
                 if name != "fval":
                     return said
                 return Term(alike_of("numeric", said.value), NO, kind="numeric")

@@ -28,6 +28,10 @@ _HARMLESS = re.compile(
     r"|\w+_timeout|plpgsql\.\w+"
 )
 
+#: What a body does not run: remarks, and texts.
+_UNREAD = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_WRITES = re.compile(r"\b(?:insert|update|delete|merge|truncate|execute|copy)\b")
+
 
 class Functions:
     """Find a function in the catalog and return the rows a call of it may return."""
@@ -122,8 +126,7 @@ class Functions:
             path=_path(function, scope.path),
             deparsed=_is_atomic(function.source),
         )
-        if self._sets(function):
-            self.world.tampered = True
+        self._note(function)
         try:
             if function.language == "sql":
                 found = self.queries.rows(_sql_body(function.source), inner)
@@ -136,18 +139,19 @@ class Functions:
             return [self._opaque(f"{key}: {type(error).__name__}")]
         return [self._opaque(f"{key} is written in {function.language}")]
 
-    def _sets(self, function: Function) -> bool:
-        """Whether a function, or any that its body names, may set settings."""
+    def _note(self, function: Function) -> None:
+        """Note that a function, or any that it calls, may set settings, and what it may write."""
         todo, seen = [function], {function.key}
         while todo:
-            words = _words(todo.pop().source)
-            if "set_config" in words:
-                return True
+            current = todo.pop()
+            sets, written, called = _does(current.source)
+            self.world.tampered |= sets
+            if current.volatility == "v":  # of others, PostgreSQL refuses it
+                self.world.written |= written
             for other in self.world.catalog.functions.values():
-                if other.name in words and other.key not in seen:
+                if other.name in called and other.key not in seen:
                     seen.add(other.key)
                     todo.append(other)
-        return False
 
     def _expanded(self, rows: list[Alternative]) -> list[Alternative]:
         """Return the elements of arrays that are written out as texts, and all else as it is."""
@@ -216,8 +220,13 @@ class Functions:
 
 
 @functools.lru_cache(maxsize=4096)
-def _words(source: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", source.lower()))
+def _does(source: str) -> tuple[bool, frozenset[str], frozenset[str]]:
+    """Return whether a body sets settings, the names in it if it writes, and what it calls."""
+    text = source.lower()
+    code = _UNREAD.sub(" ", text)
+    called = frozenset(re.findall(r"(\w+)\"?\s*\(", code))
+    written = frozenset(re.findall(r"\w+", text)) if _WRITES.search(code) else frozenset()
+    return "set_config" in text, written, called
 
 
 def _is_atomic(source: str) -> bool:

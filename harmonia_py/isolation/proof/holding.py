@@ -102,7 +102,11 @@ class Holding(Sets):
         """Return a row as one of a composite type: field for field, by their places."""
         if not value.fields or value.kind == kind:
             return value
-        if tuple(value.fields) != tuple(name for name, _ in attributes):
+        before = self.world.catalog.attributes(value.kind or "")
+        if before is None or len(before) != len(attributes):
             return replace(value, fields=None)
-        fields = {name: self.taken(value.fields[name], to) for name, to in attributes}
-        return replace(value, fields=Fields(fields), kind=kind)
+        known = Fields()
+        for (old, _), (new, to) in zip(before, attributes, strict=True):
+            if (found := value.fields.of(old)) is not None:
+                known[new] = self.taken(found, to)
+        return replace(value, fields=known, kind=kind)

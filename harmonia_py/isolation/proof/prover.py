@@ -278,8 +278,8 @@ def _ask(
         # Facts only exclude worlds, so the costly ones wait until they are needed.
         solver.add(*world.key_facts(), *world.reference_facts())
         verdict = solver.check()
-    if verdict == z3.unsat and world.tampered:
-        reason = "what is asked sets settings, and who is calling may be one of them"
+    if verdict == z3.unsat and (world.tampered or _is_written(world, row)):
+        reason = "what is asked sets settings or writes: who is calling may be another then"
         return Proof(table.key, command, role, "unknown", reason)
     if verdict == z3.unsat:
         return Proof(table.key, command, role, "proven")
@@ -315,6 +315,12 @@ def _ask(
         clause,
         tried,
     )
+
+
+def _is_written(world: World, but: Row) -> bool:
+    """Whether what is asked may write what it reads: a row that lets in may come of the asking."""
+    read = {row.table.name for rows in world.rows.values() for row in rows if row is not but}
+    return not read.isdisjoint(world.written)
 
 
 class _Prover:

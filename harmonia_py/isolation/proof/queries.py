@@ -91,9 +91,9 @@ class Queries:
     def _found(self, select: Any, scope: Scope) -> list[Alternative]:
         if select.op != enums.SetOperation.SETOP_NONE:
             left = self.rows(select.larg, scope)
-            if select.op == enums.SetOperation.SETOP_UNION:
-                return self._as_one(left + _called_alike(self.rows(select.rarg, scope), left))
-            return left  # INTERSECT and EXCEPT return only rows of the left side
+            both = self._as_one(left + _called_alike(self.rows(select.rarg, scope), left))
+            # INTERSECT and EXCEPT return only rows of the left side.
+            return both if select.op == enums.SetOperation.SETOP_UNION else both[: len(left)]
         if select.valuesLists:
             return self._as_one([self._value(values, scope) for values in select.valuesLists])
         return list(self._plain(select, scope))
@@ -393,6 +393,7 @@ class Queries:
         for column in item.usingClause or ():
             a, b = (scope.inner(side).find([column.sval]) for side in (left, right))
             if isinstance(a, Term) and isinstance(b, Term) and a.is_bool == b.is_bool:
+                a, b = self.translator.as_one([a, b])
                 value = z3.If(a.null, b.value, a.value)
                 null = all_of(a.null, b.null)
                 found[column.sval] = Term(value, null, kind=common([a, b]))

@@ -178,6 +178,7 @@ class World:
         self.applied: list[tuple[str, list[Term], Term]] = []
         self.casts: list[tuple[Term, Term]] = []
         self.spelled: list[Any] = []  # what holds where each text is written as it is read
+        self.written: set[str] = set()  # names in what may write while it is asked
         self.tampered = False  # whether what is asked sets settings itself
         self.said: list[Any] = []
         self.moments: list[Term] = []  # what was asked of the clock, beside its transaction's

@@ -110,6 +110,11 @@ _NAMED = (
     " $$ declare r record; begin select m.org_id, m.role into r from public.members m"
     f" where {MINE}; "
 )
+_TURNED = "create type app.one as (x uuid, y uuid); create type app.other as (y uuid, x uuid);"
+_TURN = (
+    "declare a app.other; b app.one; v uuid; begin select m.org_id into v from public.members m"
+    f" where {MINE}; {{}}; b := a; return b.y = o; end"
+)
 FIELDS: dict[str, tuple[str, str, str]] = {
     "that rounds": (_PAIR + _rounds(_FIELD.format("app.pair")), _ROUNDED, "leaks"),
     "that reads a text": (
@@ -159,6 +164,16 @@ FIELDS: dict[str, tuple[str, str, str]] = {
         "create function app.inner() returns table (key uuid, part text) language sql stable"
         f" security definer as $$ select m.org_id, m.role from public.members m where {MINE} $$;"
         + function("select exists (select 1 from app.inner() f where f.key = o)"),
+        _HELPED,
+        "proven",
+    ),
+    "of a row of another type": (
+        _TURNED + function(_TURN.format("a.x := o; a.y := v"), how=PLPGSQL),
+        _HELPED,
+        "leaks",
+    ),
+    "of a row of another type, rightly": (
+        _TURNED + function(_TURN.format("a.x := v; a.y := o"), how=PLPGSQL),
         _HELPED,
         "proven",
     ),

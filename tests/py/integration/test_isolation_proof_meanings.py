@@ -53,6 +53,17 @@ VALUES: dict[str, tuple[str, str, str]] = {
         "app.helper(d, org_id)",
         "proven",
     ),
+    "bits in two ways": (function("select x'1' = b'0001'"), _HELPED, "leaks"),
+    "names that are cut": (
+        function(f"select '{'a' * 64}'::name = '{'a' * 63}'::name"),
+        _HELPED,
+        "leaks",
+    ),
+    "names that are not": (
+        function("select 'a'::name = 'b'::name or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
     "an address in other letters": (
         "alter table public.notes add a inet not null default 'fe80::1';"
         + function("select a = 'fe80::1' and a = 'fe80:0::1'", given="a inet"),
@@ -196,6 +207,12 @@ begin
         from public.members m where m.org_id = o limit 1), true);
     return true;
 end $$;"""
+_JOIN = """create function app.join(o uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    insert into public.members (org_id, user_id, role) values (o, auth.uid(), 'member')
+    on conflict do nothing;
+end $$;"""
 _VOLATILE = PLPGSQL.replace("stable", "volatile")
 CALLS: dict[str, tuple[str, str, str]] = {
     "arguments of other names": ("", _SPAN.format("days", "hours"), "leaks"),
@@ -238,6 +255,18 @@ CALLS: dict[str, tuple[str, str, str]] = {
         + function("begin perform app.become(o); return app.is_member(o); end", how=_VOLATILE),
         _HELPED,
         "leaks",
+    ),
+    "who joins on the way": (
+        _JOIN + function("begin perform app.join(o); return app.is_member(o); end", how=_VOLATILE),
+        _HELPED,
+        "leaks",
+    ),
+    "who only speaks of joining": (
+        function(
+            "begin perform length('insert'); return app.is_member(o); end -- update", how=_VOLATILE
+        ),
+        _HELPED,
+        "proven",
     ),
     "who only performs": (
         function("begin perform pg_backend_pid(); return app.is_member(o); end", how=_VOLATILE),
