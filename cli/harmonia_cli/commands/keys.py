@@ -185,7 +185,9 @@ def _print_rewrapped(data: dict[str, Any]) -> None:
 def rotate_organization(
     organization: OrganizationOption,
     batch: Annotated[int, typer.Option("--batch", min=1, max=2000, help="Values at a time.")] = 200,
-    pause_ms: Annotated[int, typer.Option("--pause-ms", min=0, help="Between batches.")] = 0,
+    pause_ms: Annotated[
+        int, typer.Option("--pause-ms", min=0, max=3_600_000, help="Between batches.")
+    ] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many, change nothing.")

@@ -27,6 +27,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Fill a database with demo or generated data.", no_args_is_help=True)
 
+# Beyond this a number is a slip: what it asks for is listed in memory before the first row.
+_MOST_TENANTS, _MOST_ROWS, _MOST_MEMBERS = 1_000_000, 1_000_000_000, 10_000
+
 
 @app.callback()
 def root() -> None:
@@ -68,17 +71,27 @@ def apply(
 @app.command()
 def generate(
     organizations: Annotated[
-        int, typer.Option("--organizations", min=1, help="How many tenants.")
+        int, typer.Option("--organizations", min=1, max=_MOST_TENANTS, help="How many tenants.")
     ] = 10,
-    contacts: Annotated[int, typer.Option("--contacts", min=0, help="In total.")] = 10_000,
+    contacts: Annotated[
+        int, typer.Option("--contacts", min=0, max=_MOST_ROWS, help="In total.")
+    ] = 10_000,
     companies: Annotated[
-        int | None, typer.Option("--companies", min=0, help="Default: a tenth of the contacts.")
+        int | None,
+        typer.Option(
+            "--companies", min=0, max=_MOST_ROWS, help="Default: a tenth of the contacts."
+        ),
     ] = None,
     deals: Annotated[
-        int | None, typer.Option("--deals", min=0, help="Default: a tenth of the contacts.")
+        int | None,
+        typer.Option("--deals", min=0, max=_MOST_ROWS, help="Default: a tenth of the contacts."),
     ] = None,
-    activities: Annotated[int, typer.Option("--activities", min=0, help="In total.")] = 0,
-    members: Annotated[int, typer.Option("--members", min=1, help="Per organization.")] = 5,
+    activities: Annotated[
+        int, typer.Option("--activities", min=0, max=_MOST_ROWS, help="In total.")
+    ] = 0,
+    members: Annotated[
+        int, typer.Option("--members", min=1, max=_MOST_MEMBERS, help="Per organization.")
+    ] = 5,
     seed: Annotated[int, typer.Option("--seed", help="The same number, the same rows.")] = 1,
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,

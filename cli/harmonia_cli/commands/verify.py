@@ -59,7 +59,9 @@ def verify(
         bool,
         typer.Option("--yes-this-is-not-production", help="Agree to probe a remote database."),
     ] = False,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds per probe.")] = 2.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.01, max=3600, help="Seconds per probe.")
+    ] = 2.0,
     baseline: Annotated[
         Path | None,
         typer.Option(

@@ -383,6 +383,16 @@ def test_a_database_without_users_is_told_so(
         (("up", "--port", "1"), "'--port'", "harmonia up --help"),
         (("migrate", "new"), "Missing argument", "harmonia migrate new --help"),
         (("seed", "generate", "--organizations", "many"), "integer", "seed generate --help"),
+        # Each was a list in memory without end, or an error that nobody had expected.
+        (("seed", "generate", "--contacts", "9" * 23), "'--contacts'", "seed generate --help"),
+        (("seed", "generate", "--members", "9" * 23), "'--members'", "seed generate --help"),
+        (
+            ("keys", "rotate-organization", "--organization", ANY, "--pause-ms", "9" * 23),
+            "'--pause-ms'",
+            "keys rotate-organization --help",
+        ),
+        (("verify", "--timeout", "nan"), "'--timeout'", "harmonia verify --help"),
+        (("verify", "--timeout", "1e308"), "'--timeout'", "harmonia verify --help"),
         (
             ("backup", "prune", "--folder", "/", "--key", "x", "--days", "9999999999"),
             "'--days'",
