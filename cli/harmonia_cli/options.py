@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from harmonia_py import dsn, organizations
 from harmonia_py.errors import ConsentRequired, UsageError
 
 __all__ = [
+    "PUBLIC_KEY",
     "DatabaseUrlOption",
     "OnlyOrganizationOption",
     "OrganizationOption",
@@ -24,8 +26,12 @@ __all__ = [
     "looked_up",
     "organization_option",
     "path",
+    "public_key_given",
     "utc",
 ]
+
+
+PUBLIC_KEY = "HARMONIA_AUDIT_PUBLIC_KEY"
 
 
 def organization_option(help_: str, *, envvar: str | None = None) -> Any:
@@ -66,6 +72,15 @@ def path(text: str | Path) -> Path:
     if text == "":
         raise typer.BadParameter("the path is empty; is a variable unset?")
     return Path(text)
+
+
+def public_key_given(text: str | None) -> str | None:
+    """Refuse a variable that is there and empty: it is taken as unset, and nothing is checked."""
+    if text is None and PUBLIC_KEY in os.environ:
+        raise UsageError(
+            f"{PUBLIC_KEY} is empty", hint="give the key, or unset it to check no signatures"
+        )
+    return text
 
 
 DatabaseUrlOption = Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harmonia_cli.options import (
+    PUBLIC_KEY,
     DatabaseUrlOption,
     OnlyOrganizationOption,
     OrganizationOption,
@@ -17,6 +18,7 @@ from harmonia_cli.options import (
     consent,
     database_url,
     path,
+    public_key_given,
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout, working
 from harmonia_cli.vault import load_key
@@ -112,7 +114,7 @@ def verify(
         str | None,
         typer.Option(
             "--public-key",
-            envvar="HARMONIA_AUDIT_PUBLIC_KEY",
+            envvar=PUBLIC_KEY,
             help="The public half of the sealing key, as 64 hex digits.",
         ),
     ] = None,
@@ -132,6 +134,7 @@ def verify(
         from harmonia_py.audit.seal import read_receipts
         from harmonia_py.lifecycle import keys
 
+        public_key = public_key_given(public_key)
         url, known = database_url(db_url), read_receipts(receipts) if receipts else ()
         signer = keys.public_key(public_key) if public_key is not None else None
         with working("recomputing every digest"):

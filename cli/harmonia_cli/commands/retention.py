@@ -12,11 +12,13 @@ from uuid import UUID
 import typer
 
 from harmonia_cli.options import (
+    PUBLIC_KEY,
     DatabaseUrlOption,
     OnlyOrganizationOption,
     YesOption,
     consent,
     database_url,
+    public_key_given,
 )
 from harmonia_cli.output import (
     OutputFormat,
@@ -165,7 +167,7 @@ def certificate_(
         str | None,
         typer.Option(
             "--public-key",
-            envvar="HARMONIA_AUDIT_PUBLIC_KEY",
+            envvar=PUBLIC_KEY,
             help="Check the signature: the public half of the sealing key, 64 hex digits.",
         ),
     ] = None,
@@ -179,6 +181,7 @@ def certificate_(
     with command(output):
         from harmonia_py.lifecycle import keys, retention
 
+        public_key = public_key_given(public_key)
         signed = retention.certificate(database_url(db_url), organization)
         if public_key is not None:
             retention.check_certificate(signed, keys.public_key(public_key))

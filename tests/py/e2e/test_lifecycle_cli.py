@@ -105,7 +105,9 @@ def test_an_audit_export_is_whole_or_not_there(
     assert written == len(out.read_text(encoding="utf-8").splitlines())
 
 
-def test_an_empty_variable_is_no_leaving_out(run: Shell, tmp_path: Path) -> None:
+def test_an_empty_variable_is_no_leaving_out(
+    run: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An unset ``"$KEY"`` wrote an export in the clear, and an unset ``"$PUBLIC"`` verified it."""
     out = str(tmp_path / "e")
     for words in (
@@ -118,6 +120,11 @@ def test_an_empty_variable_is_no_leaving_out(run: Shell, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
     # Not every organization that is due.
     run("retention", "run", "--key", "env:NONE", "--organization", "", code=1)
+    # As a variable it was taken as unset, and no signature was looked at.
+    with monkeypatch.context() as patch:
+        patch.setenv("HARMONIA_AUDIT_PUBLIC_KEY", "")
+        for unsigned in (("audit", "verify"), ("retention", "certificate", ORG)):
+            assert "is empty" in run(*unsigned, code=2)["error"]["message"], unsigned
     # Left out, each means what it says.
     assert run("organization", "export", "--organization", ORG, "--out", out)["rows"]
     assert not run("audit", "verify")["signatures"]

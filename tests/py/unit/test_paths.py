@@ -60,3 +60,10 @@ def test_one_that_cannot_be_is_named(words: tuple[str, ...]) -> None:
     key = masterkey.text(masterkey.generate())
     done = harmonia(*words, "a" * 300, env={"KEY": key}, code=1)
     assert f"cannot use {'a' * 300}" in done.story and "File name too long" in done.story
+
+
+def test_a_model_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
+    said = harmonia("verify", "--model", "model.toml", cwd=tmp_path, code=2).story
+    assert "model.toml is not UTF-8 text" in said
