@@ -73,9 +73,12 @@ def face(value: Any) -> Any:
 
 def likeness(value: Any) -> str | None:
     """Return the name under which a value is only alike to another, None for what is exact."""
-    if z3.is_app_of(value, z3.Z3_OP_ITE):
+    if not z3.is_app(value) or value.num_args() == 0:
+        return None
+    made_by = value.decl()
+    if made_by.kind() == z3.Z3_OP_ITE:
         return likeness(value.arg(1)) or likeness(value.arg(2))
-    name = str(value.decl().name()) if z3.is_app(value) else ""
+    name = str(made_by.name())
     return name.removeprefix(_PREFIX) if name.startswith(_PREFIX) else None
 
 

@@ -11,7 +11,7 @@ import z3
 
 from harmonia_py.isolation.catalog import Catalog, ForeignKey, Table
 from harmonia_py.isolation.proof.casts import alike, is_yes, plain
-from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, negated
+from harmonia_py.isolation.proof.formulas import NO, YES, all_of, any_of, applied, negated
 from harmonia_py.isolation.proof.likeness import (
     NUMERIC,
     Value,
@@ -309,8 +309,8 @@ class World:
         inputs = [t.value if equal else face(t.value) for t in terms] + [t.null for t in terms]
         if not inputs:
             return self.fresh(name, boolean=boolean)
-        given = value(*inputs)
-        result = Term(given if exact or boolean else alike_of(name, given), null(*inputs))
+        given = applied(value, inputs)
+        result = Term(given if exact or boolean else alike_of(name, given), applied(null, inputs))
         self.applied.append((name, terms, result))
         return result
 
