@@ -356,9 +356,9 @@ class Catalog:
     """Everything the harness knows of a database, keyed by qualified name.
 
     ``domains`` are what is under each, with its length; nothing where a collation is as well.
-    ``aggregates`` and ``operators`` are the names of those that are not PostgreSQL's, ``casts`` the
-    types between which the project casts in a way of its own. What is ``volatile`` gives another
-    value each time.
+    ``enums`` are the enumerated types; ``aggregates`` and ``operators`` the names of those that are
+    not PostgreSQL's; ``casts`` the types between which the project casts in a way of its own. What
+    is ``volatile`` gives another value each time.
     """
 
     tables: dict[str, Table]
@@ -366,6 +366,7 @@ class Catalog:
     sequences: tuple[Sequence, ...] = ()
     composites: dict[str, Composite] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
+    enums: frozenset[str] = frozenset()
     aggregates: frozenset[str] = frozenset()
     volatile: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()

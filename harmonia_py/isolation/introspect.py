@@ -101,6 +101,7 @@ def _read(cur: psycopg.Cursor[dict[str, Any]], schemas: Seq[str] | None) -> Cata
             if key.partition(".")[0] not in PLATFORM
         },
         domains=around["domains"],
+        enums=frozenset(around["enums"]),
         aggregates=frozenset(around["aggregates"]),
         volatile=frozenset(around["volatile"]),
         operators=frozenset(around["operators"]),

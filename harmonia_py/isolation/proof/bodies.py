@@ -43,7 +43,9 @@ _KNOWN = frozenset(
     " float8 date timestamp timestamptz jsonb json citext record name".split()
 )
 #: What is no code in a body: remarks, and texts.
-_REMARKS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.S)
+_REMARKS = re.compile(
+    r"--[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.S | re.I
+)
 _TYPED = re.compile(
     r"(?:\bdeclare|;)\s*(\w+)\s+(?:constant\s+)?([\w.\"]+(?:\[\])?)(?:%rowtype)?"
     r"\s*(?=;|:=|=|\bdefault\b)",

@@ -42,6 +42,8 @@ _JSON = {"->", "->>", "#>", "#>>"}
 #: What gives another value each time.
 _VOLATILE = {"nextval", "setval", "random", "random_normal"}
 _TEXTS = {"text", "varchar", "character varying", "bpchar", "character"}
+#: Operators of which the result depends on how many bits there are.
+_SHIFTS = {"<<", ">>"}
 #: Types of which one and nothing are nothing.
 _JOINED = {"text", "varchar", "bpchar", "name", "uuid", "jsonb", "bytea"} | INTEGERS
 _MOMENTS = {
@@ -286,7 +288,8 @@ class Translator(Casting):
 
     def _strict(self, name: str, sides: list[Term], *, boolean: bool) -> Term:
         exact = name in PLAIN and not any(likeness(side.value) for side in sides)
-        called = " ".join([name, *(side.kind or "" for side in sides if is_collated(side.kind))])
+        told = [s.kind or "" for s in sides if is_collated(s.kind) or name in _SHIFTS]
+        called = " ".join([name, *told])
         applied = self.world.apply(called, sides, boolean=boolean, exact=exact)
         if name == "||" and not all(self._is_text(side) for side in sides):
             return applied  # a list goes on with nothing in it

@@ -141,17 +141,26 @@ class Functions:
 
     def _note(self, function: Function) -> None:
         """Note that a function, or any that it calls, may set settings, and what it may write."""
+        functions = self.world.catalog.functions.values()
         todo, seen = [function], {function.key}
         while todo:
             current = todo.pop()
             sets, written, called = _does(current.source)
             self.world.tampered |= sets
+            fired: set[str] = set()
             if current.volatility == "v":  # of others, PostgreSQL refuses it
                 self.world.written |= written
-            for other in self.world.catalog.functions.values():
-                if other.name in called and other.key not in seen:
+                fired = self._fired(written)
+            for other in functions:
+                name = f"{other.schema}.{other.name}"
+                if (other.name in called or name in fired) and other.key not in seen:
                     seen.add(other.key)
                     todo.append(other)
+
+    def _fired(self, written: frozenset[str]) -> set[str]:
+        """Return the trigger functions of what may be written."""
+        tables = self.world.catalog.tables.values() if written else ()
+        return {trigger.function for t in tables if t.name in written for trigger in t.triggers}
 
     def _expanded(self, rows: list[Alternative]) -> list[Alternative]:
         """Return the elements of arrays that are written out as texts, and all else as it is."""

@@ -90,7 +90,7 @@ class Holding(Sets):
         attributes = self.world.catalog.attributes(kind)
         if attributes is not None:
             return self._whole(value, kind, attributes)
-        if "." in kind:
+        if kind in self.world.catalog.enums:
             return replace(value, kind=kind)  # a text is an enumerated value as it is
         # What any type may be is told where it is called.
         as_it_is = kind in _PSEUDO | _MOMENTS or kind.startswith("any")

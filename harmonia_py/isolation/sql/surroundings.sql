@@ -67,6 +67,11 @@ select
         where t.typtype <> 'd'
     ) as domains,
     (
+        select coalesce(jsonb_agg(pg_catalog.format_type(t.oid, null)), '[]')
+        from pg_catalog.pg_type as t
+        where t.typtype = 'e'
+    ) as enums,
+    (
         select coalesce(jsonb_agg(distinct p.proname), '[]')
         from pg_catalog.pg_proc as p
         where p.prokind = 'a' and p.pronamespace <> 'pg_catalog'::regnamespace

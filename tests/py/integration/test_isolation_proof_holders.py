@@ -208,6 +208,11 @@ FIELDS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 _GIVEN = "begin b := a; return b = 1; end"
+_RANGE = (
+    "create type app.span as range (subtype = integer);"
+    "create function app.shown(x app.span) returns text language sql immutable as"
+    " $$ select x::text $$;"
+)
 HOLDERS: dict[str, tuple[str, str, str]] = {
     "a parameter that is assigned": (
         _NUMBER + function(_GIVEN, given="a numeric, b integer", how=PLPGSQL),
@@ -243,6 +248,23 @@ HOLDERS: dict[str, tuple[str, str, str]] = {
     "a word for yes that comes back": (
         function("begin return 'yes'; end", how=PLPGSQL),
         "app.helper(org_id)::text <> 'yes'",
+        "leaks",
+    ),
+    "a range of one's own": (
+        _RANGE + function("select app.shown('[1, 3)') <> '[1, 3)'"),
+        _HELPED,
+        "leaks",
+    ),
+    "a range as it is": (
+        _RANGE + function("select app.shown('[1, 3)') <> app.shown('[1, 3)') or app.is_member(o)"),
+        _HELPED,
+        "proven",
+    ),
+    "a type in a text": (
+        _NUMBER
+        + f"create function app.helper(x numeric) returns boolean {PLPGSQL} as $z$ declare"
+        " a integer; s text := $q$; a numeric; $q$; begin a := x; return a = 1; end $z$;",
+        "a <> 1 and app.helper(a)",
         "leaks",
     ),
     "yes in a text": (

@@ -164,6 +164,7 @@ TOGETHER: dict[str, tuple[str, str, str]] = {
         _HELPED,
         "proven",
     ),
+    "bits that are shifted out": ("", "(1::int8 << 31) <> (1::int4 << 31)", "leaks"),
     "something else each time": (
         "",
         "extensions.gen_random_bytes(8) <> extensions.gen_random_bytes(8)",
@@ -258,6 +259,19 @@ CALLS: dict[str, tuple[str, str, str]] = {
     ),
     "who joins on the way": (
         _JOIN + function("begin perform app.join(o); return app.is_member(o); end", how=_VOLATILE),
+        _HELPED,
+        "leaks",
+    ),
+    "who joins by a trigger": (
+        "create table app.log (x integer); create function app.logged() returns trigger"
+        " language plpgsql security definer set search_path = '' as $$ begin"
+        " insert into public.members (org_id, user_id, role)"
+        " select g.id, auth.uid(), 'member' from public.orgs g on conflict do nothing;"
+        " return new; end $$; create trigger logged after insert on app.log"
+        " for each row execute function app.logged();"
+        " create function app.log() returns void language sql security definer as"
+        " $$ insert into app.log values (1) $$;"
+        + function("begin perform app.log(); return app.is_member(o); end", how=_VOLATILE),
         _HELPED,
         "leaks",
     ),
