@@ -63,11 +63,22 @@ def worker() -> int:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process; one that ended and was not waited for is none."""
+    """Whether there is such a process; one that ended and was not waited for is none.
+
+    Of one that is killed the first thread ends, and the others a moment later: it is there still.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):  # it may end while its state is read
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
         return False
+    return any(_state(thread) not in ("Z", "X", "") for thread in threads)
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # it may end while its state is read
+        return ""
 
 
 def within(seconds: float, pid: int) -> bool:
