@@ -206,7 +206,7 @@ def test_whoever_reads_a_key_keeps_it_to_itself(
         "if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0): sys.exit(9)\n"
         f"print({masterkey.text(masterkey.generate())!r})\n"
     )
-    given = {"KEY": f"cmd:{sys.executable} {key}", "OUT": str(tmp_path / "out")}
+    given = {"KEY": f"cmd:{shlex.join((sys.executable, str(key)))}", "OUT": str(tmp_path / "out")}
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     done = harmonia(
         *(given.get(word, word) for word in words), env=cli.environment, code=code,
