@@ -35,6 +35,8 @@ def main() -> None:
         if end.code == _INTERRUPTED:
             sys.exit(_code(ended))
         raise
+    finally:
+        _drop_what_stderr_did_not_take()
 
 
 def _keep_standard_streams() -> None:
@@ -46,6 +48,18 @@ def _keep_standard_streams() -> None:
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(descriptor, True)
         os.close(descriptor)
+
+
+def _drop_what_stderr_did_not_take() -> None:
+    """Let the exit code stand: Python ends with 120 where it finds something left to write."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stderr.fileno())
+        os.close(nothing)
 
 
 def _end_like_an_interrupt() -> list[int]:

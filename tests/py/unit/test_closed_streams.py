@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +23,11 @@ os.write(int(os.environ["TELL"]), str(number).encode())
 
 def run(words: str, folder: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
     """Run the program as a shell does, which closes what it is told to close."""
-    shell = words.replace("harmonia", " ".join(fix_cli.command()), 1)
+    shell = words.replace("harmonia", shlex.join(fix_cli.command()), 1)
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", shell],
-        cwd=folder, env=fix_cli.environment(env), capture_output=True, timeout=60, check=False,
+        cwd=folder, env=fix_cli.environment({"PYTHONUNBUFFERED": "", **env}),  # as people have it
+        capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
 
