@@ -17,6 +17,10 @@ create or replace function pg_temp.hx_writes(stored oid [])
 returns bigint
 language plpgsql
 volatile
+-- It is called before and after a probe set its search path, and its expressions are kept with the
+-- path they were planned under: without this both calls plan them anew, and the server lets go of
+-- none of it before the transaction ends.
+set search_path = pg_catalog, pg_temp
 as $hx$
 declare
     place oid;

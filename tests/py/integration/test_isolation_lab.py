@@ -108,3 +108,27 @@ def test_what_is_alike_is_probed_once_where_that_is_wanted(
         one, two = lab.run([plan[0], plan[2]])
         assert one is not two, "who asks twice wants two answers"
         assert lab.count == 5
+
+
+def test_probes_leave_no_memory_behind(isolation_databases: dict[str, Database]) -> None:
+    # All probes of a verification are one transaction: what one leaves, thousands add up.
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        renamed = RENAMED.format(lab.cast.a.id)
+        probe = Probe(lab.cast.get("A.owner"), renamed, watch=("public.contacts",), replica=True)
+
+        def kept() -> int:
+            """Run many probes and return the bytes that the session then holds in use."""
+            assert all(outcome.changes for outcome in lab.run([probe] * 300))
+            row = conn.execute(
+                "select sum(used_bytes) from pg_catalog.pg_backend_memory_contexts"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        kept()
+        before = kept()
+        for_each = (kept() - before) / 300
+    assert for_each < 2000
