@@ -126,6 +126,7 @@ def emit(data: Any, output: OutputFormat, render: Callable[[Any], None]) -> None
     except BrokenPipeError:
         raise
     except OSError as error:
+        nobody_reads()
         raise NotWritable(
             f"the command did its work, and its result cannot be written: {error.strerror}",
             hint="send the output where there is room for it",
@@ -166,10 +167,14 @@ def no_room(error: OSError) -> int:
 
 
 def nobody_reads() -> None:
-    """Give up on stdout: what is left in its buffer would fail once more as Python ends."""
+    """Give up on stdout: what is left in its buffer would fail once more as Python ends.
+
+    An error that follows is no more written there either, but told on stderr.
+    """
     if sys.stdout is None:
         return
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout = None
 
 
 @contextmanager
@@ -276,6 +281,7 @@ def _report(code: str, message: str, hint: str | None, output: OutputFormat) -> 
         except BrokenPipeError:
             raise
         except OSError:  # no room on stdout: whoever watches stderr should know
+            nobody_reads()
             output = OutputFormat.text
     if output is OutputFormat.text:
         stderr.print("error", style="red", end=" ")

@@ -68,6 +68,18 @@ def test_a_failure_that_cannot_be_told_has_its_exit_code(tmp_path: Path, stream:
     assert done.returncode == 2 and b"there is no folder none" in done.stdout
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_no_room_for_a_result_is_told_on_stderr(tmp_path: Path, form: str, buffered: str) -> None:
+    words = f"harmonia backup list --output {form} --folder"
+    done = run(f"{words} . >/dev/full", tmp_path, PYTHONUNBUFFERED=buffered)
+    assert done.returncode == 1 and b"its result cannot be written: No space left" in done.stderr
+    # An error keeps its own code, and is told where it can be.
+    done = run(f"{words} none >/dev/full", tmp_path, PYTHONUNBUFFERED=buffered)
+    assert done.returncode == 2 and b"there is no folder none" in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
 @pytest.mark.parametrize("words", ["--version", "--help", "backup --help"])
 def test_no_room_for_help_is_a_line(tmp_path: Path, words: str) -> None:
     done = run(f"harmonia {words} >/dev/full", tmp_path)
