@@ -39,6 +39,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pg-bin", default=None, help="PostgreSQL binaries of the embedded engine")
     group.addoption("--database-url", default=None, help="the server of the url engine")
     group.addoption("--image", default=None, help="the image of the container engine")
+    group.addoption(
+        "--on-engine-only",
+        action="store_true",
+        help="leave out tests that do not ask for the engine: no other engine changes them",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--on-engine-only"):
+        return
+    others = [item for item in items if "engine" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if "engine" in getattr(item, "fixturenames", ())]
 
 
 def make_engine(config: pytest.Config) -> Engine:

@@ -474,7 +474,8 @@ def serve() -> Iterator[Callable[[Handler], str]]:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with suppress(ConnectionError):  # who asked may have had enough of it
+                    self.wfile.write(data)
 
             do_GET = do_POST
 
