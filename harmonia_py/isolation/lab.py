@@ -22,7 +22,9 @@ from harmonia_py.isolation.catalog import Catalog, Table
 from harmonia_py.isolation.fixtures import Fixtures
 from harmonia_py.isolation.introspect import statement
 from harmonia_py.isolation.model import TenancyModel
+from harmonia_py.isolation.ownership import Ownership
 from harmonia_py.isolation.references import References
+from harmonia_py.isolation.scopes import Scopes
 from harmonia_py.isolation.shares import Share, shares
 from harmonia_py.isolation.standing import Standing
 
@@ -114,6 +116,8 @@ class Lab:
         self.refs = References(catalog)
         self.shares: dict[str, Share] = shares(catalog, model)
         self.standing = Standing(catalog, model, self.refs)
+        self.scopes = Scopes(catalog, model)
+        self.ownership = Ownership(conn, catalog, model, cast, fixtures, self.refs, self.before)
         self.timeout = timeout
         self.count = 0
         #: How many probes took too long: on a slow machine that may say nothing of the project.
@@ -124,12 +128,10 @@ class Lab:
         #: What channels work out once from the catalog and the rows as seeded.
         self.memo: dict[Any, Any] = {}
         self.commands: frozenset[str] | None = None
-        self._scopes: dict[str, str] = {}
         self._sessions: dict[int, tuple[Actor, dict[str, str]]] = {}
         self._states: dict[str, str] = {}
         self._before: dict[str, dict[str, tuple[str | None, dict[str, Any]]]] = {}
         self._all = False
-        self._existing: frozenset[str] | None = None
         self._notices: list[str] = []
         conn.add_notice_handler(
             lambda d: self._notices.append(f"{d.message_primary or ''} {d.message_detail or ''}")
@@ -163,121 +165,6 @@ class Lab:
         """Render composed SQL."""
         return composed if isinstance(composed, str) else composed.as_string(self.conn)
 
-    # Whose is a row --------------------------------------------------------------------
-
-    def scope_sql(self, table: Table) -> str:
-        """Return the expression over alias ``t`` that names the row's tenant or user."""
-        if table.key not in self._scopes:
-            path = self.model.of(table.key).path
-            self._scopes[table.key] = self._scope(table, path, "t") if path else "null::text"
-        return self._scopes[table.key]
-
-    def _scope(self, table: Table, path: tuple[str, ...], alias: str) -> str:
-        column = sql.Identifier(alias, path[0])
-        if len(path) == 1:
-            return self.text(sql.SQL("{}::text").format(column))
-        fk = table.step(path[0])
-        parent = self.catalog.table(fk.target) if fk else None
-        if fk is None or parent is None:
-            return "null::text"
-        inner = alias + "p"
-        joined = sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(inner, there), sql.Identifier(alias, here))
-            for here, there in zip(fk.columns, fk.ref_columns, strict=True)
-        )
-        return self.text(
-            sql.SQL("(select {} from {} as {} where {})").format(
-                sql.SQL(self._scope(parent, path[1:], inner)),
-                parent.sql,
-                sql.Identifier(inner),
-                joined,
-            )
-        )
-
-    @property
-    def existing(self) -> frozenset[str]:
-        """The ids of every tenant and user that was there before the probes."""
-        if self._existing is None:
-            found: set[str] = set(self.fixtures.users)
-            for key in (self.model.tenant_table, "auth.users"):
-                table = self.catalog.table(key) if key else None
-                if table and table.primary_key:
-                    column = sql.Identifier(table.primary_key[0])
-                    query = sql.SQL("select {}::text from {}").format(column, table.sql)
-                    found |= {row[0] for row in self.conn.execute(query)}
-            self._existing = frozenset(found | set(self.cast.labels()))
-        return self._existing
-
-    def foreign(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
-        """Whether a row belongs to somebody whose rows the actor must not reach."""
-        return self.others(actor, table, scope, data) and not self.between(actor, table, data)
-
-    def between(self, actor: Actor, table: str, data: dict[str, Any], depth: int = 2) -> bool:
-        """Whether a row of a user hangs on a row that names the actor, by which policies go.
-
-        A message is its sender's, and belongs to both sides of the conversation all the same.
-        """
-        here = self.catalog.tables.get(table)
-        if here is None or depth == 0 or self.model.of(table).kind != "user":
-            return False
-        asked = self.refs.by_table[table][0]
-        for fk in here.foreign_keys:
-            parent = self.catalog.tables.get(fk.target)
-            if parent is None or fk.target not in asked or self.model.of(fk.target).kind != "user":
-                continue
-            keys = tuple(str(data.get(c)) for c in fk.columns)
-            for row in self._known_by(parent, fk.ref_columns).get(keys, ()):
-                if self.mine(actor, fk.target, None, row):
-                    return True
-                if self.between(actor, fk.target, row, depth - 1):
-                    return True
-        return False
-
-    def _known_by(
-        self, table: Table, columns: tuple[str, ...]
-    ) -> dict[tuple[str, ...], list[dict[str, Any]]]:
-        """Return the rows that the table had before, by the values of some columns."""
-        key = ("rows by", table.key, columns)
-        if key not in self.memo:
-            found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-            for _, row in self.before(table).values():
-                found.setdefault(tuple(str(row.get(c)) for c in columns), []).append(row)
-            self.memo[key] = found
-        rows: dict[tuple[str, ...], list[dict[str, Any]]] = self.memo[key]
-        return rows
-
-    def others(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
-        """Whether a row is of a tenant or of a person that the actor has nothing to do with."""
-        if scope is None:
-            return False
-        model = self.model.of(table)
-        labels = self.cast.labels()
-        if (model.kind == "user" or self.model.tenant_table) and scope not in self.existing:
-            # Made by the probe itself: a new tenant, a new person.
-            return False
-        if model.kind in ("tenant", "root"):
-            return labels.get(scope, "?") not in actor.tenants
-        if model.kind == "user":
-            if scope == actor.user or any(str(data.get(c)) == actor.user for c in model.users):
-                return False
-            name = self.fixtures.users.get(scope, "?")
-            if name == "both":
-                return not actor.tenants
-            head = name.split(".")[0]
-            return head not in actor.tenants or (
-                self.model.tenant_table is None
-                and (
-                    not self.model.memberships and not self.model.claims and not self.model.settings
-                )
-            )
-        return False
-
-    def mine(self, actor: Actor, table: str, scope: str | None, data: dict[str, Any]) -> bool:
-        """Whether the row itself names the actor (its author, its subject)."""
-        return actor.user is not None and any(
-            str(data.get(c)) == actor.user for c in self.model.of(table).users
-        )
-
     def speaking(self, actor: Actor) -> tuple[str, ...]:
         """Return what makes the rest of a transaction's statements the actor's, but for the role.
 
@@ -301,7 +188,7 @@ class Lab:
                     # has another xmin; what it holds need not be looked at.
                     "select pg_catalog.concat(t.tableoid, t.ctid, t.xmin)"
                     " as mark, {} as scope, pg_catalog.to_jsonb(t) as data from {} as t"
-                ).format(sql.SQL(self.scope_sql(table)), table.sql)
+                ).format(sql.SQL(self.scopes.sql(table)), table.sql)
             )
         return self._states[table.key]
 
@@ -341,7 +228,7 @@ class Lab:
         inner = sql.SQL(", ").join(sql.Identifier("t", c) for c in columns)
         query = sql.SQL(
             "select pg_catalog.md5(row({})::text), {}, pg_catalog.to_jsonb(t) from {} as t"
-        ).format(inner, sql.SQL(self.scope_sql(table)), table.sql)
+        ).format(inner, sql.SQL(self.scopes.sql(table)), table.sql)
         out: dict[str, list[tuple[Any, Any]]] = {}
         for mark, scope, data in self.conn.execute(query.as_string(self.conn).encode()):
             out.setdefault(mark, []).append((scope, data))

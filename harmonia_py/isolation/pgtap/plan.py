@@ -252,13 +252,19 @@ class _Planner:
 
     def _foreign(self, actor: Actor) -> tuple[str, ...]:
         rows = self.lab.before(self.table).values()
-        away = {s for s, d in rows if s and self.lab.foreign(actor, self.table.key, s, d)}
+        away = {s for s, d in rows if s and self.lab.ownership.foreign(actor, self.table.key, s, d)}
         return tuple(sorted(away - set(self._home(actor))))
 
     def _home(self, actor: Actor) -> tuple[str, ...]:
         rows = self.lab.before(self.table).values()
         return tuple(
-            sorted({s for s, d in rows if s and not self.lab.foreign(actor, self.table.key, s, d)})
+            sorted(
+                {
+                    s
+                    for s, d in rows
+                    if s and not self.lab.ownership.foreign(actor, self.table.key, s, d)
+                }
+            )
         )
 
     def _whose(self, actor: Actor) -> str:
@@ -273,7 +279,7 @@ class _Planner:
         return self.lab.text(
             sql.SQL(
                 "select pg_catalog.md5(row({})::text), {}, pg_catalog.to_jsonb(t) from {} as t"
-            ).format(inner, sql.SQL(self.lab.scope_sql(self.table)), self.table.sql)
+            ).format(inner, sql.SQL(self.lab.scopes.sql(self.table)), self.table.sql)
         )
 
 

@@ -141,11 +141,11 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
         )
         break
     gone = [c for c in outcome.changes if c.kind == "gone"]
-    if former and all(lab.mine(actor, c.table, c.scope, c.data) for c in gone) and gone:
+    if former and all(lab.ownership.mine(actor, c.table, c.data) for c in gone) and gone:
         # Leaving: one's own seat and what one owned there.
         return
     for change in outcome.changes:
-        if not lab.foreign(actor, change.table, change.scope, change.data):
+        if not lab.ownership.foreign(actor, change.table, change.scope, change.data):
             copied = None
             if change.kind == "new" and not former and not call.bearer:
                 copied = borrowed(lab, actor, change.data, item.sql)
@@ -161,7 +161,7 @@ def judge(lab: Lab, function: Function, item: Probe, outcome: Outcome) -> Iterat
         if (
             any(m.table == change.table for m in lab.model.memberships)
             and change.kind == "gone"
-            and lab.mine(actor, change.table, change.scope, change.data)
+            and lab.ownership.mine(actor, change.table, change.data)
         ):
             continue
         yield Signal(

@@ -137,8 +137,8 @@ def _reads(
         marks = lab.hashes(table, item.tag[2])
         rows = [r for m in outcome.result for r in marks.get(m, [])]
         if any(
-            lab.foreign(actor, table.key, scope, data)
-            and not lab.mine(actor, table.key, scope, data)
+            lab.ownership.foreign(actor, table.key, scope, data)
+            and not lab.ownership.mine(actor, table.key, data)
             for scope, data in rows
         ):
             names = ", ".join(sorted(f.key for f in helpers))

@@ -87,7 +87,7 @@ def _seen(lab: Lab, table: Table, look: Probe, bare: tuple[str, ...], column: st
     (outcome,) = lab.run([item])
     for mark in outcome.result or () if outcome.ok else ():
         for _, data in known.get(mark, ()):
-            if data.get(column) is not None and not lab.mine(look.actor, table.key, None, data):
+            if data.get(column) is not None and not lab.ownership.mine(look.actor, table.key, data):
                 yield str(data[column])
 
 

@@ -38,7 +38,7 @@ def probe(lab: Lab) -> list[Signal]:
                 if c.table == key
                 and c.kind == ("new" if command == "insert" else "gone")
                 and c.scope == lab.cast.a.id
-                and not lab.mine(actor, key, c.scope, c.data)
+                and not lab.ownership.mine(actor, key, c.data)
             ]
             if touched:
                 out.append(

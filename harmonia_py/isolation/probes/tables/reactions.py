@@ -186,7 +186,7 @@ def _unmarked(lab: Lab, table: Table, source: str, values: dict[str, Any]) -> di
 def _reached(lab: Lab, table: Table, item: Probe, outcome: Outcome) -> str | None:
     """Say which row of another tenant changed, or which of its values came along."""
     for change in outcome.changes:
-        if lab.foreign(item.actor, change.table, change.scope, change.data):
+        if lab.ownership.foreign(item.actor, change.table, change.scope, change.data):
             before = any(c.kind == "gone" and c.table == change.table for c in outcome.changes)
             done = "changed" if before else "made"
             return f"{done} a row of {change.table}: {shown(change.data)}"

@@ -39,7 +39,7 @@ def judge_read(
     left: list[dict[str, object]] = []
     for mark, count in seen.items():
         rows = known.get(mark, [])
-        home = [r for r in rows if not lab.foreign(actor, table.key, r[0], r[1])]  # type: ignore[arg-type]
+        home = [r for r in rows if not lab.ownership.foreign(actor, table.key, r[0], r[1])]  # type: ignore[arg-type]
         away = [r for r in rows if r not in home]
         for scope, _ in home[:count]:
             verdicts[actor.name, "select", "own"].add("allow")
@@ -47,7 +47,7 @@ def judge_read(
                 if str(scope) in (lab.cast.tenant(label).id, actor.user):
                     result.allowed[table.key, "select", actor.name].add(label)
         for _, data in away[: max(0, count - len(home))]:
-            own_row = lab.mine(actor, table.key, None, data)
+            own_row = lab.ownership.mine(actor, table.key, data)
             if any(m.table == table.key for m in lab.model.memberships) and own_row:
                 continue
             if own_row and lab.model.of(table.key).kind == "user":

@@ -51,7 +51,7 @@ def _blind(
         lab.text(
             sql.SQL("ctid in (select t.ctid from {} as t where {} is distinct from {})").format(
                 table.sql,
-                sql.SQL(lab.scope_sql(table)),
+                sql.SQL(lab.scopes.sql(table)),
                 sql.Literal(
                     actor.user if lab.model.of(table.key).kind == "user" else lab.cast.a.id
                 ),

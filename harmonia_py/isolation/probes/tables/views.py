@@ -46,7 +46,7 @@ def probe(lab: Lab) -> tuple[list[Signal], dict[str, int]]:
                     signals.append(_signal(lab, table, item, "select", f"returned {stolen[0]}"))
                 continue
             for change in outcome.changes:
-                if lab.foreign(actor, change.table, change.scope, change.data):
+                if lab.ownership.foreign(actor, change.table, change.scope, change.data):
                     signals.append(
                         _signal(lab, table, item, item.tag, f"changed a row of {change.table}")
                     )

@@ -41,11 +41,13 @@ def judge_write(
     for change in final.changes:
         if change.table != table.key:
             continue
-        if lab.foreign(actor, table.key, change.scope, change.data):
-            touched_own = lab.mine(actor, table.key, change.scope, change.data)
+        if lab.ownership.foreign(actor, table.key, change.scope, change.data):
+            touched_own = lab.ownership.mine(actor, table.key, change.data)
             if not (touched_own and change.kind == "gone" and leaves):
                 bad = change
-        elif command == "insert" and lab.others(actor, table.key, change.scope, change.data):
+        elif command == "insert" and lab.ownership.others(
+            actor, table.key, change.scope, change.data
+        ):
             result.signals.append(_signed(item, table, change.data))
         elif label == "both" or change.scope is not None:
             good = good or _is_label(lab, table, change.scope, change.data, label, actor)
@@ -55,7 +57,7 @@ def judge_write(
         verdicts[actor.name, command, "foreign"].add("allow")
         note = "" if first.ok else " (only a foreign key stopped it)"
         own = (
-            lab.mine(actor, table.key, bad.scope, bad.data)
+            lab.ownership.mine(actor, table.key, bad.data)
             and command != "insert"
             and (
                 "move" not in variant
@@ -147,7 +149,9 @@ def _is_label(
     lab: Lab, table: Table, scope: str | None, data: dict[str, object], label: str, actor: Actor
 ) -> bool:
     if lab.model.of(table.key).kind == "user":
-        return scope == actor.user or lab.mine(actor, table.key, scope, data) or scope is not None
+        return (
+            scope == actor.user or lab.ownership.mine(actor, table.key, data) or scope is not None
+        )
     return scope == lab.cast.tenant(label).id
 
 
@@ -169,7 +173,9 @@ def _constraint_reached(
         return
     (again,) = lab.run([replace(item, pre=(clear,), replica=True)])
     for change in again.changes:
-        if change.kind == "new" and lab.foreign(item.actor, table.key, change.scope, change.data):
+        if change.kind == "new" and lab.ownership.foreign(
+            item.actor, table.key, change.scope, change.data
+        ):
             verdicts[item.actor.name, command, "foreign"].add("allow")
             evidence = f"{variant}: {shown(change.data)} (another row's key was in the way)"
             result.signals.append(breach(lab, table, item, command, evidence, own=False))
