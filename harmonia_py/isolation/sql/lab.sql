@@ -180,6 +180,7 @@ declare
     writes bigint;
     before jsonb;
     prepared jsonb;
+    acting text;
     late boolean := false;
 begin
     if probes @> '[{"watch": ["*"]}]' then
@@ -230,20 +231,18 @@ begin
                         places := coalesce((p ->> 'stored')::oid [], everywhere, '{}');
                         writes := pg_temp.hx_writes(places);
                     end if;
-                    for item in
-                        select j.key, j.value
-                        from pg_catalog.jsonb_each_text(p -> 'session') as j
-                    loop
-                        perform pg_catalog.set_config(item.key, item.value, true);
-                    end loop;
-                    perform pg_catalog.set_config('role', p ->> 'role', true);
+                    -- One query for all of them, and below assignments instead of queries: each
+                    -- probe comes by here.
+                    perform pg_catalog.count(pg_catalog.set_config(j.key, j.value, true))
+                    from pg_catalog.jsonb_each_text(p -> 'session') as j;
+                    acting := pg_catalog.set_config('role', p ->> 'role', true);
                     if (p ->> 'rows')::boolean then
                         execute p ->> 'sql' into result;
                     else
                         execute p ->> 'sql';
                         get diagnostics affected = row_count;
                     end if;
-                    perform pg_catalog.set_config('role', 'none', true);
+                    acting := pg_catalog.set_config('role', 'none', true);
                     changes := '{}';
                     if p ? 'watch' and coalesce(pg_temp.hx_writes(places) <> writes, true) then
                         changes := pg_temp.hx_changes(p -> 'watch', before);
@@ -253,16 +252,14 @@ begin
                     end if;
                     raise exception 'done' using errcode = 'HX000';
                 exception
+                    when sqlstate 'HX000' then
+                        code := '00000';
                     when query_canceled or assert_failure or others then
                         get stacked diagnostics
                             code = returned_sqlstate,
                             message = message_text,
                             detail = pg_exception_detail,
                             hint = pg_exception_hint;
-                        if code = 'HX000' then
-                            code := '00000';
-                            message := null;
-                        end if;
                 end;
                 if prepared is not null and changes is not null then
                     changes := changes || pg_catalog.jsonb_build_object('', prepared);
