@@ -44,7 +44,7 @@ class Outcome:
 
 def suites() -> list[Suite]:
     """Return the runs, with what each of them needs."""
-    workers = ("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile")
+    workers = ("-n", str(min(4, 1 + (os.cpu_count() or 1))), "--dist", "loadfile")
     on_15 = ("--engine=debian15",)
     # What asks for no engine has no other outcome on a second one.
     again = (*on_15, "--on-engine-only")
