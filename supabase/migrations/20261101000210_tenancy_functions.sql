@@ -86,6 +86,23 @@ $$;
 comment on function private.lock_organization(uuid) is
 'Serializes changes of membership and roles in one organization. Internal.';
 
+create function private.require_locked(p_organization_id uuid, p_permission text)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Before waiting, because waiting would tell a stranger what goes on in there. And after it:
+    -- what was waited for may have been the end of this permission.
+    perform private.require(p_organization_id, p_permission);
+    perform private.lock_organization(p_organization_id);
+    perform private.require(p_organization_id, p_permission);
+end;
+$$;
+comment on function private.require_locked(uuid, text) is
+'Locks an organization for a caller who holds a permission then, not only before. Internal.';
+
 create function private.require_outranks(p_organization_id uuid, p_rank bigint)
 returns void
 language plpgsql
@@ -372,8 +389,7 @@ declare
     v_id uuid;
     v_expires_at timestamptz;
 begin
-    perform private.require(p_organization_id, 'members.invite');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'members.invite');
     perform private.require_grantable(p_organization_id, p_role);
     if exists (
         select 1
@@ -623,8 +639,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'members.update');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'members.update');
     perform private.require_outranks(
         p_organization_id, private.member_rank(p_organization_id, p_user_id)
     );
@@ -661,8 +676,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'members.update');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'members.update');
     perform private.require_outranks(
         p_organization_id, private.member_rank(p_organization_id, p_user_id)
     );
@@ -714,8 +728,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'members.remove');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'members.remove');
     perform private.require_outranks(
         p_organization_id, private.member_rank(p_organization_id, p_user_id)
     );
@@ -811,8 +824,7 @@ as $$
 declare
     v_caller_id constant uuid := private.current_user_id();
 begin
-    perform private.require(p_organization_id, 'organization.transfer');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'organization.transfer');
     -- Only an owner has ownership to hand over, whatever a custom role or a grant says.
     perform private.require_outranks(p_organization_id, 100);
     if p_user_id = v_caller_id then
@@ -955,8 +967,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'roles.write');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'roles.write');
     perform private.require_outranks(p_organization_id, p_rank);
     begin
         insert into public.roles (organization_id, key, name, rank)
@@ -1003,8 +1014,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'roles.write');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'roles.write');
     perform private.require_custom_role(p_organization_id, p_key);
     if p_rank is not null then
         perform private.require_outranks(p_organization_id, p_rank);
@@ -1053,8 +1063,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'roles.write');
-    perform private.lock_organization(p_organization_id);
+    perform private.require_locked(p_organization_id, 'roles.write');
     perform private.require_custom_role(p_organization_id, p_key);
     if exists (
         select 1
