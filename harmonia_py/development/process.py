@@ -221,8 +221,13 @@ def stop(pid: int, data: Path) -> None:
 
 def delete(data: Path) -> None:
     """Remove the data directory and what lies beside it."""
-    for path in (data, *data.parent.glob(f"{data.name}.*.new")):
-        shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(data, ignore_errors=True)
+    # Attempts that were killed, and the file in which initdb reads the password.
+    for path in data.parent.glob(f"{data.name}.*.new*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     shutil.rmtree(data.parent / "extensions", ignore_errors=True)
     (data.parent / "postgres.log").unlink(missing_ok=True)
     if data.is_relative_to(SYSTEM):

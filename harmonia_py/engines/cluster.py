@@ -67,7 +67,8 @@ def _initdb(
     command = [binaries.path("initdb"), "-D", str(target), "-U", ADMIN, "--no-sync"]
     command += ["--no-instructions", "--encoding=UTF8"]
     command += ["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile"]
-    with tempfile.NamedTemporaryFile(prefix="harmonia-", dir=_shared_tmp(user)) as file:
+    # Beside the cluster, where whoever removes what a killed attempt left finds it, too.
+    with tempfile.NamedTemporaryFile(prefix=f"{target.name}.", dir=target.parent) as file:
         # Without a wish: one that is replaced before anybody connects over TCP.
         file.write((password or secrets.token_hex(32)).encode() + b"\n")
         file.flush()
@@ -81,12 +82,6 @@ def _initdb(
             for child in target.iterdir():  # pragma: no cover - systems without C.UTF-8
                 shutil.rmtree(child) if child.is_dir() else child.unlink()
             _run([*command, "--no-locale"], user, "initdb")
-
-
-def _shared_tmp(user: RunAs | None) -> str | None:
-    """Return a temporary directory that the server's user can enter (default: the usual one)."""
-    usual = Path(tempfile.gettempdir())
-    return None if reachable(usual, user, mode="-x") else "/tmp"  # noqa: S108
 
 
 def _run(command: list[str], user: RunAs | None, what: str) -> None:

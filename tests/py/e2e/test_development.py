@@ -207,10 +207,13 @@ def test_a_server_whose_state_file_is_lost_can_be_stopped_and_deleted(project: P
 def test_a_killed_first_start_is_begun_anew(project: Path) -> None:
     """Killed during initdb, then while the server starts: nothing half made is taken for whole."""
     port = str(free_port())
+    elsewhere = project.parent / "tmp"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o1777)
     for name in ("PG_VERSION", "postmaster.pid"):
         first = subprocess.Popen(
             command("up", "--port", port), cwd=project, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env=environment(),
+            stderr=subprocess.DEVNULL, env=environment({"TMPDIR": str(elsewhere)}),
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not list((project / ".harmonia").glob(f"data*/{name}")):
@@ -218,6 +221,7 @@ def test_a_killed_first_start_is_begun_anew(project: Path) -> None:
             time.sleep(0.002)
         first.kill()
         first.wait()
+        assert not list(elsewhere.iterdir()), "the password would stay there"
         found = answer("up", "--port", port, cwd=project)
         assert count_notes(harmonia("status", "--url", cwd=project).text.strip()) == 1
         assert [path.name for path in (project / ".harmonia").glob("data*")] == ["data"]
