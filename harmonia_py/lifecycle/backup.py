@@ -273,7 +273,9 @@ def listing(folder: Path) -> list[Backup]:
     Raises :class:`UsageError` for what may not be read: it could be the only backup there is.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}")
+        raise UsageError(
+            f"there is no folder {folder}", hint="name the one that backups were written to"
+        )
     found = []
     for path in _files(folder):
         try:
