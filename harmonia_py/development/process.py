@@ -223,11 +223,15 @@ def delete(data: Path) -> None:
     """Remove the data directory and what lies beside it."""
     shutil.rmtree(data, ignore_errors=True)
     # Attempts that were killed, and the file in which initdb reads the password.
+    deadline = time.monotonic() + ORPHAN_PATIENCE
     for path in data.parent.glob(f"{data.name}.*.new*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
+        if not path.is_dir():
             path.unlink(missing_ok=True)
+        while path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)  # initdb, which may still be writing there, fails on what is gone
     shutil.rmtree(data.parent / "extensions", ignore_errors=True)
     (data.parent / "postgres.log").unlink(missing_ok=True)
     if data.is_relative_to(SYSTEM):
