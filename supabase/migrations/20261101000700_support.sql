@@ -497,10 +497,12 @@ begin
     if pg_catalog.current_setting('transaction_read_only') = 'on' then
         return;
     end if;
+    -- Nearly everybody who asks: one look at a key answers them.
+    if not exists (select 1 from private.support_grants as g where g.agent_id = p_agent_id) then
+        return;
+    end if;
     -- A value that does not fit is repeated by the error, which takes this record back.
-    if pg_catalog.current_query() ~* '\mcast\s*\(' and exists (
-        select 1 from private.support_grants as g where g.agent_id = p_agent_id
-    ) then
+    if pg_catalog.current_query() ~* '\mcast\s*\(' then
         perform private.fail(
             400, 'support.cast', 'a cast may fail, and take the record of the access with it',
             'select the column as it is'
