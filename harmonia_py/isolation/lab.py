@@ -270,13 +270,19 @@ class Lab:
     def run(
         self, probes: Sequence[Probe], *, single: bool = False, counted: bool = True
     ) -> list[Outcome]:
-        """Run the probes in order and return one outcome each; nothing they did remains.
+        """Run the probes and return one outcome each, in order; nothing they did remains.
 
-        ``single`` makes one round trip per probe, so that notices can be told apart. What only
-        says how to probe, and is asked once in each laboratory, is not ``counted``.
+        Those that want the same done before them run together, which is then done once. ``single``
+        makes one round trip per probe, so that notices can be told apart. What only says how to
+        probe, and is asked once in each laboratory, is not ``counted``.
         """
+        places = _together(probes)
+        outcomes = self._run([probes[n] for n in places], 1 if single else _BATCH)
+        self.count += len(probes) if counted else 0
+        return [outcome for _, outcome in sorted(zip(places, outcomes, strict=True), key=_place)]
+
+    def _run(self, probes: Sequence[Probe], size: int) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        size = 1 if single else _BATCH
         position = 0
         while position < len(probes):
             if self.given_up:
@@ -289,7 +295,6 @@ class Lab:
             self.timeouts += sum(o.code == "57014" for o in done)
             outcomes += done
             position += len(done)
-        self.count += len(probes) if counted else 0
         return outcomes
 
     def run_once(self, probes: Sequence[Probe]) -> list[Outcome]:
@@ -309,7 +314,7 @@ class Lab:
                 self.watch_all()
             elif table := self.catalog.table(key):
                 self.before(table)
-        payload = [self._payload(p) for p in probes]
+        payload = self._payload(probes)
         self._notices.clear()
         limit = int(1000 * (self.timeout + 0.01 * len(probes)))
         try:
@@ -371,16 +376,25 @@ class Lab:
             known = self._sessions[id(actor)] = (actor, settings | actor.session())
         return known[1]
 
-    def _payload(self, probe: Probe) -> dict[str, Any]:
-        session = self._session(probe.actor) | probe.session
+    def _payload(self, probes: Sequence[Probe]) -> dict[str, Any]:
+        # Few actors speak: what makes a session theirs is sent once.
+        actors = {id(probe.actor): probe.actor for probe in probes}
+        places = {key: place for place, key in enumerate(actors)}
+        return {
+            "actors": [{"role": a.role, "session": self._session(a)} for a in actors.values()],
+            "probes": [self._statement(probe, places[id(probe.actor)]) for probe in probes],
+        }
+
+    def _statement(self, probe: Probe, actor: int) -> dict[str, Any]:
         out: dict[str, Any] = {
-            "role": probe.actor.role,
-            "session": session,
+            "actor": actor,
             "sql": probe.sql,
             "rows": probe.rows,
             "replica": probe.replica and self.fixtures.replica,
             "stay": probe.stay,
         }
+        if probe.session:
+            out["session"] = probe.session
         if probe.watch:
             out["watch"] = list(probe.watch)
             if "*" not in probe.watch:
@@ -457,6 +471,18 @@ def _what(probe: Probe) -> tuple[object, ...]:
     session = tuple(probe.session.items())
     how = probe.rows, probe.watch, probe.pre, probe.replica, probe.stay, probe.said
     return id(probe.actor), probe.sql, session, *how
+
+
+def _together(probes: Sequence[Probe]) -> list[int]:
+    """Return the places of the probes, those side by side that want the same done before them."""
+    parts: dict[tuple[object, ...], list[int]] = {}
+    for n, probe in enumerate(probes):
+        parts.setdefault((probe.said, probe.pre, probe.replica, probe.stay), []).append(n)
+    return list(itertools.chain.from_iterable(parts.values()))
+
+
+def _place(pair: tuple[int, Outcome]) -> int:
+    return pair[0]
 
 
 def _alike(probes: Sequence[Probe]) -> list[Probe]:

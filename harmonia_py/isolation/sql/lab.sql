@@ -151,11 +151,13 @@ $hx$;
 
 -- Runs probes one after the other, each in a subtransaction that is always rolled back, and
 -- returns what the caller would have seen and what really changed.
--- probes: [{"pre": [sql], "session": {name: value}, "role": text, "rows": bool, "sql": text,
--- "watch": [relation], "stored": oid[], "replica": bool, "stay": bool}]; "stored" is where the rows
--- of the relations are; watch ["*"] looks at every relation that was touched. Without "stay", "replica" is over when "pre" is done, if there is any.
+-- batch: {"actors": [{"role": text, "session": {name: value}}], "probes": [{"actor": place in the
+-- former, "session": {name: value} besides, "pre": [sql], "rows": bool, "sql": text, "watch":
+-- [relation], "stored": oid[], "replica": bool, "stay": bool}]}; "stored" is where the rows of the
+-- relations are; watch ["*"] looks at every relation that was touched. Without "stay", "replica" is
+-- over when "pre" is done, if there is any.
 -- Stops after a timeout, because the timer is the statement's.
-create or replace function pg_temp.hx_run(probes jsonb)
+create or replace function pg_temp.hx_run(batch jsonb)
 returns table (
     probe int,
     code text,
@@ -170,6 +172,10 @@ returns table (
 language plpgsql
 as $hx$
 declare
+    actors constant jsonb := batch -> 'actors';
+    probes constant jsonb := batch -> 'probes';
+    actor jsonb;
+    settings jsonb;
     part jsonb;
     p jsonb;
     item record;
@@ -181,6 +187,9 @@ declare
     before jsonb;
     prepared jsonb;
     acting text;
+    -- What is raised to undo a probe, or a part, is only taken for that after its end was reached:
+    -- a project may raise the same.
+    ended boolean;
     late boolean := false;
 begin
     if probes @> '[{"watch": ["*"]}]' then
@@ -194,6 +203,7 @@ begin
         p := part -> 0;
         prepared := null;
         tried := true;
+        ended := false;
         begin
             perform pg_temp.hx_quiet((p ->> 'replica')::boolean);
             if p ? 'pre' then
@@ -226,6 +236,7 @@ begin
                 message := null;
                 detail := null;
                 hint := null;
+                ended := false;
                 begin
                     if p ? 'watch' then
                         places := coalesce((p ->> 'stored')::oid [], everywhere, '{}');
@@ -233,9 +244,14 @@ begin
                     end if;
                     -- One query for all of them, and below assignments instead of queries: each
                     -- probe comes by here.
+                    actor := actors -> (p ->> 'actor')::int;
+                    settings := actor -> 'session';
+                    if p ? 'session' then
+                        settings := settings || (p -> 'session');
+                    end if;
                     perform pg_catalog.count(pg_catalog.set_config(j.key, j.value, true))
-                    from pg_catalog.jsonb_each_text(p -> 'session') as j;
-                    acting := pg_catalog.set_config('role', p ->> 'role', true);
+                    from pg_catalog.jsonb_each_text(settings) as j;
+                    acting := pg_catalog.set_config('role', actor ->> 'role', true);
                     if (p ->> 'rows')::boolean then
                         execute p ->> 'sql' into result;
                     else
@@ -250,16 +266,19 @@ begin
                             before := pg_temp.hx_counts('["*"]');
                         end if;
                     end if;
+                    ended := true;
                     raise exception 'done' using errcode = 'HX000';
                 exception
-                    when sqlstate 'HX000' then
-                        code := '00000';
                     when query_canceled or assert_failure or others then
-                        get stacked diagnostics
-                            code = returned_sqlstate,
-                            message = message_text,
-                            detail = pg_exception_detail,
-                            hint = pg_exception_hint;
+                        if ended and sqlstate = 'HX000' then
+                            code := '00000';
+                        else
+                            get stacked diagnostics
+                                code = returned_sqlstate,
+                                message = message_text,
+                                detail = pg_exception_detail,
+                                hint = pg_exception_hint;
+                        end if;
                 end;
                 if prepared is not null and changes is not null then
                     changes := changes || pg_catalog.jsonb_build_object('', prepared);
@@ -268,6 +287,7 @@ begin
                 late := code = '57014';
                 exit when late;
             end loop;
+            ended := true;
             raise exception 'done' using errcode = 'HX000';
         exception
             when query_canceled or assert_failure or others then
@@ -276,7 +296,7 @@ begin
                     message = message_text,
                     detail = pg_exception_detail,
                     hint = pg_exception_hint;
-                if code <> 'HX000' then
+                if not ended or code <> 'HX000' then
                     -- What had to be done before them failed: none of them was tried.
                     affected := null;
                     result := null;

@@ -132,3 +132,56 @@ def test_probes_leave_no_memory_behind(isolation_databases: dict[str, Database])
         before = kept()
         for_each = (kept() - before) / 300
     assert for_each < 2000
+
+
+RAISED = "do $$ begin raise exception 'mine' using errcode = 'HX000'; end $$"
+
+
+def test_what_a_project_raises_is_not_taken_for_the_end_of_a_probe(
+    isolation_databases: dict[str, Database],
+) -> None:
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        owner = lab.cast.get("A.owner")
+        renamed = RENAMED.format(lab.cast.a.id)
+        plan = [
+            Probe(owner, renamed, watch=("public.contacts",)),
+            Probe(owner, RAISED),
+            Probe(owner, renamed, watch=("public.contacts",), pre=(RAISED,)),
+            Probe(owner, renamed, watch=("public.contacts",), pre=("select 1",)),
+        ]
+        before, itself, prepared, after = lab.run(plan)
+    assert before.ok
+    assert before.changes
+    assert (itself.code, itself.message, itself.tried) == ("HX000", "mine", True)
+    assert (prepared.code, prepared.message, prepared.tried) == ("HX000", "mine", False)
+    assert not prepared.changes
+    assert after.ok
+    assert after.changes
+
+
+def test_probes_that_want_the_same_before_them_share_it(
+    isolation_databases: dict[str, Database],
+) -> None:
+    with (
+        isolation_databases["helper"].connect_admin() as conn,
+        runner.laboratory(conn) as lab,
+    ):
+        owner, other = lab.cast.get("A.owner"), lab.cast.get("B.owner")
+        lab.conn.execute("create temporary sequence hx_done")
+        once = ("select pg_catalog.nextval('pg_temp.hx_done')",)
+        who = "select pg_catalog.to_jsonb(pg_catalog.current_setting('request.jwt.claims') || '{}')"
+        plan = [
+            Probe(actor, who.format(n), rows=True, pre=before, session=LATE if n == 4 else {})
+            for n, (actor, before) in enumerate(
+                [(owner, once), (other, ()), (other, once), (owner, ()), (owner, once)]
+            )
+        ]
+        outcomes = lab.run(plan)
+        (times,) = lab.conn.execute("select last_value from pg_temp.hx_done").fetchone() or (0,)
+    assert times == 1
+    # Each answer is its own probe's, in the order in which they were asked.
+    assert [o.result[-1] for o in outcomes] == list("01234")
+    assert [p.actor.user in o.result for p, o in zip(plan, outcomes, strict=True)] == [True] * 5
