@@ -8,7 +8,7 @@ can be walked around. What ``harmonia.toml`` lists is held to as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
@@ -19,6 +19,7 @@ from harmonia_py.isolation.finding import Signal
 from harmonia_py.isolation.lab import Lab, Probe
 from harmonia_py.isolation.model import TableModel
 from harmonia_py.isolation.probes import home
+from harmonia_py.isolation.steps import Steps, together
 
 __all__ = ["factor", "observed", "probe"]
 
@@ -41,19 +42,21 @@ _CLAIMS = (
 
 def probe(lab: Lab) -> list[Signal]:
     """Send members with the weaker claim wherever the policies or the model ask for the better."""
-    out: list[Signal] = []
+    held: list[tuple[frozenset[str], frozenset[str]]] = []
+    stories: list[Steps[_Seen]] = []
     for table in _tables(lab):
         for claim in _CLAIMS:
             asking = _asking(lab, table, claim)
-            listed = getattr(lab.model.of(table.key), claim.need)
-            if not asking and not listed:
-                continue
-            seen = _Seen(lab, table, claim)
-            for command in sorted(asking | set(listed)):
-                if command in seen.open:
-                    out.append(_unheeded(seen, command, listed=command in listed))
-            if claim.name == "aal" and not listed:
-                out += _around(seen)
+            listed = frozenset(getattr(lab.model.of(table.key), claim.need))
+            if asking or listed:
+                held.append((asking | listed, listed))
+                stories.append(_look(lab, table, claim))
+    out: list[Signal] = []
+    for (commands, listed), seen in zip(held, together(lab, stories), strict=True):
+        for command in sorted(commands & seen.open.keys()):
+            out.append(_unheeded(seen, command, listed=command in listed))
+        if seen.claim.name == "aal" and not listed:
+            out += _around(seen)
     return out
 
 
@@ -62,9 +65,9 @@ def observed(lab: Lab, table: Table) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     if table not in _tables(lab):
         return out
-    for claim in _CLAIMS:
-        if _asking(lab, table, claim):
-            out[claim.need] = tuple(sorted(_Seen(lab, table, claim).closed))
+    claims = [claim for claim in _CLAIMS if _asking(lab, table, claim)]
+    for seen in together(lab, [_look(lab, table, claim) for claim in claims]):
+        out[seen.claim.need] = tuple(sorted(seen.closed))
     return out
 
 
@@ -72,7 +75,7 @@ def _tables(lab: Lab) -> list[Table]:
     return [t for t in lab.tables() if lab.model.of(t.key).kind in ("tenant", "root", "user")]
 
 
-def _asking(lab: Lab, table: Table, claim: _Claim) -> set[str]:
+def _asking(lab: Lab, table: Table, claim: _Claim) -> frozenset[str]:
     """Return the commands whose policies name the claim, themselves or through helpers."""
     found = set()
     for command in ("select", "insert", "update", "delete"):
@@ -80,61 +83,70 @@ def _asking(lab: Lab, table: Table, claim: _Claim) -> set[str]:
         text = "\n".join(f"{p.using or ''} {p.check or ''}" for p in policies)
         if f"'{claim.name}'" in lab.refs.closure_text(text):
             found.add(command)
-    return found
+    return frozenset(found)
 
 
+@dataclass(slots=True)
 class _Seen:
     """What the first member who can use each command does with either value of the claim."""
 
-    def __init__(self, lab: Lab, table: Table, claim: _Claim) -> None:
-        self.lab, self.table, self.claim = lab, table, claim
-        self.open: dict[str, Probe] = {}
-        self.closed: set[str] = set()
-        done: set[str] = set()
-        for actor in lab.cast.members("A"):
-            plain = [p for p in home.plan(lab, table, actor) if p.tag[1] not in done]
-            outcomes = dict(zip((p.tag[1] for p in plain), lab.run(plain), strict=True))
-            could = {
-                p.tag[1]: home.weight(p, outcomes[p.tag[1]])
-                for p in plain
-                if home.reached(p, outcomes[p.tag[1]])
-            }
-            done |= could.keys()
-            for command, item in self._reached(actor, could):
-                self.open[command] = item
-            self.closed |= could.keys() - self.open.keys()
+    lab: Lab
+    table: Table
+    claim: _Claim
+    open: dict[str, Probe] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
 
-    def _reached(self, actor: Actor, could: dict[str, int]) -> Iterator[tuple[str, Probe]]:
-        """Yield what the weaker claim reaches too, whatever flag of the project is set."""
-        left = set(could)
-        kept: dict[str, Probe] = {}
-        weak = actor.with_claims(actor.name, **{self.claim.name: self.claim.weak})
-        for prepared in self._circumstances(actor):
-            plan = [p for p in home.plan(self.lab, self.table, weak, prepared) if p.tag[1] in left]
-            for item, outcome in zip(plan, self.lab.run(plan), strict=True):
-                command = item.tag[1]
-                if not home.reached(item, outcome) or home.weight(item, outcome) < could[command]:
-                    left.discard(command)
-                else:
-                    kept.setdefault(command, item)
-        yield from ((command, item) for command, item in kept.items() if command in left)
 
-    def _circumstances(self, actor: Actor) -> Iterator[tuple[str, ...]]:
-        """Yield what to prepare: a verified factor, then each flag that policies look at."""
-        lab = self.lab
-        enrolled = factor(lab, actor) if self.claim.name == "aal" else ()
-        yield enrolled or ("select 1",)
-        text = lab.refs.closure_text(lab.refs.policy_text(self.table))
-        words = lab.refs.words(text)
-        for key in sorted(lab.refs.reach(text)[0]):
-            table = lab.catalog.tables.get(key)
-            if table is None or not table.is_base:
+def _look(lab: Lab, table: Table, claim: _Claim) -> Steps[_Seen]:
+    seen = _Seen(lab, table, claim)
+    done: set[str] = set()
+    for actor in lab.cast.members("A"):
+        could: dict[str, int] = {}
+        for item in home.plan(lab, table, actor):
+            if item.tag[1] not in done:
+                outcome = yield item
+                if home.reached(item, outcome):
+                    could[item.tag[1]] = home.weight(item, outcome)
+        done |= could.keys()
+        seen.open |= yield from _reached(seen, actor, could)
+        seen.closed |= could.keys() - seen.open.keys()
+    return seen
+
+
+def _reached(seen: _Seen, actor: Actor, could: dict[str, int]) -> Steps[dict[str, Probe]]:
+    """Return what the weaker claim reaches too, whatever flag of the project is set."""
+    left = set(could)
+    kept: dict[str, Probe] = {}
+    weak = actor.with_claims(actor.name, **{seen.claim.name: seen.claim.weak})
+    for prepared in _circumstances(seen, actor) if left else ():
+        for item in home.plan(seen.lab, seen.table, weak, prepared):
+            command = item.tag[1]
+            if command not in left:
                 continue
-            for column in table.columns:
-                if column.category == "B" and column.name in words and column.writable:
-                    flag = sql.SQL("update {} set {} = true")
-                    name = sql.Identifier(column.name)
-                    yield (*enrolled, lab.text(flag.format(table.sql, name)))
+            outcome = yield item
+            if not home.reached(item, outcome) or home.weight(item, outcome) < could[command]:
+                left.discard(command)
+            else:
+                kept.setdefault(command, item)
+    return {command: item for command, item in kept.items() if command in left}
+
+
+def _circumstances(seen: _Seen, actor: Actor) -> Iterator[tuple[str, ...]]:
+    """Yield what to prepare: a verified factor, then each flag that policies look at."""
+    lab = seen.lab
+    enrolled = factor(lab, actor) if seen.claim.name == "aal" else ()
+    yield enrolled or ("select 1",)
+    text = lab.refs.closure_text(lab.refs.policy_text(seen.table))
+    words = lab.refs.words(text)
+    for key in sorted(lab.refs.reach(text)[0]):
+        table = lab.catalog.tables.get(key)
+        if table is None or not table.is_base:
+            continue
+        for column in table.columns:
+            if column.category == "B" and column.name in words and column.writable:
+                flag = sql.SQL("update {} set {} = true")
+                name = sql.Identifier(column.name)
+                yield (*enrolled, lab.text(flag.format(table.sql, name)))
 
 
 def factor(lab: Lab, actor: Actor) -> tuple[str, ...]:
