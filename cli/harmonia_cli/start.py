@@ -6,6 +6,7 @@ that goes away; the exit code then names the signal.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ def main() -> None:
         raise
     finally:
         _drop_what_stderr_did_not_take()
+        # The end of the process frees all at once; Python would look through it all before.
+        gc.freeze()
 
 
 def _keep_standard_streams() -> None:
