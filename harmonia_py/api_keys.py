@@ -30,7 +30,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key."""
+    """What is known of a key; ``made_at_aal2`` when a second factor was passed to make it."""
 
     api_key_id: UUID
     name: str
@@ -39,6 +39,7 @@ class ApiKey:
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    made_at_aal2: bool
 
 
 def user_id(conn: Connection, email: str) -> UUID:
@@ -57,9 +58,13 @@ def create(
     name: str,
     permissions: Sequence[str],
     days: int = 90,
+    aal: tokens.Aal = "aal1",
 ) -> NewApiKey:
-    """Make a key as the person with ``email``, who must hold every permission given away."""
-    with _as(conn, email):
+    """Make a key as the person with ``email``, who must hold every permission given away.
+
+    ``aal`` is the assurance level of the session they act in, here and below.
+    """
+    with _as(conn, email, aal):
         row = conn.execute(
             "select api_key_id, hint, expires_at, api_key"
             " from public.create_api_key(%s, %s, %s, %s)",
@@ -69,29 +74,38 @@ def create(
     return NewApiKey(*row)
 
 
-def list_keys(conn: Connection, *, email: str, organization_id: UUID) -> list[ApiKey]:
+def list_keys(
+    conn: Connection, *, email: str, organization_id: UUID, aal: tokens.Aal = "aal1"
+) -> list[ApiKey]:
     """Return the keys of an organization that the person with ``email`` may see."""
-    with _as(conn, email):
+    with _as(conn, email, aal):
         rows = conn.execute(
             "select k.id, k.name, k.hint,"
             " array(select p.permission from public.api_key_permissions as p"
             "  where p.organization_id = k.organization_id and p.api_key_id = k.id order by 1),"
-            " k.expires_at, k.last_used_at, k.revoked_at"
+            " k.expires_at, k.last_used_at, k.revoked_at, k.made_at_aal2"
             " from public.api_keys as k where k.organization_id = %s order by k.created_at",
             [organization_id],
         ).fetchall()
     return [ApiKey(*row) for row in rows]
 
 
-def revoke(conn: Connection, *, email: str, organization_id: UUID, api_key_id: UUID) -> None:
+def revoke(
+    conn: Connection,
+    *,
+    email: str,
+    organization_id: UUID,
+    api_key_id: UUID,
+    aal: tokens.Aal = "aal1",
+) -> None:
     """End a key and its tokens at once, as the person with ``email``."""
-    with _as(conn, email):
+    with _as(conn, email, aal):
         conn.execute("select public.revoke_api_key(%s, %s)", [organization_id, api_key_id])
 
 
 @contextmanager
-def _as(conn: Connection, email: str) -> Iterator[None]:
-    claims = tokens.user_claims(user_id(conn, email), email)
+def _as(conn: Connection, email: str, aal: tokens.Aal) -> Iterator[None]:
+    claims = tokens.user_claims(user_id(conn, email), email, aal=aal)
     try:
         with conn.transaction():
             conn.execute(

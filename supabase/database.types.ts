@@ -179,6 +179,7 @@ export type Database = {
           hint: string
           created_by: string | null
           created_at: string
+          made_at_aal2: boolean
           expires_at: string
           revoked_at: string | null
           last_used_at: string | null

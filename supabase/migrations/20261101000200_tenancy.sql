@@ -423,6 +423,7 @@ create table public.api_keys (
     hint text not null,
     created_by uuid,
     created_at timestamptz not null default now(),
+    made_at_aal2 boolean not null default false,
     expires_at timestamptz not null,
     revoked_at timestamptz,
     last_used_at timestamptz,
@@ -444,6 +445,8 @@ create table public.api_keys (
 comment on table public.api_keys is
 'Server-to-server access for one organization: what it is called and how long it lives.';
 comment on column public.api_keys.hint is 'The first characters of the key, to tell keys apart.';
+comment on column public.api_keys.made_at_aal2 is
+'Whether it was made in a session at aal2: no other opens an organization that requires that.';
 create index api_keys_created_by_idx on public.api_keys (created_by);
 call private.lock_down('public.api_keys');
 
@@ -589,6 +592,19 @@ begin
                 -- A machine has no second factor, so step-up permissions are never its own.
                 and not p.step_up
                 and (o.status = 'active' or (o.status = 'closing' and not p.writes))
+                -- Where a second factor is required, whoever made the key had one then, and has
+                -- one now: what was made with a password alone must not outlive the rule.
+                and (
+                    not o.require_mfa
+                    or (
+                        k.made_at_aal2
+                        and exists (
+                            select 1
+                            from auth.mfa_factors as f
+                            where f.user_id = k.created_by and f.status = 'verified'
+                        )
+                    )
+                )
                 -- A key is as good as who made it, and still knows it: one who was removed,
                 -- suspended or demoted since must not go on through a key.
                 and exists (

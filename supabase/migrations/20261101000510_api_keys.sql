@@ -65,12 +65,15 @@ begin
             'name only permissions you hold and that need no second factor'
         );
     end if;
-    insert into public.api_keys (organization_id, name, hint, created_by, expires_at)
+    insert into public.api_keys (
+        organization_id, name, hint, created_by, made_at_aal2, expires_at
+    )
     values (
         p_organization_id,
         p_name,
         pg_catalog.substr(v_key, 1, 9),
         v_user_id,
+        private.at_aal2(),
         pg_catalog.now() + pg_catalog.make_interval(days => p_days)
     )
     returning api_keys.id, api_keys.expires_at into v_id, v_expires_at;
@@ -174,6 +177,17 @@ begin
         and k.expires_at > pg_catalog.clock_timestamp()
         and o.status in ('active', 'closing')
         -- The authorizer would give its token nothing.
+        and (
+            not o.require_mfa
+            or (
+                k.made_at_aal2
+                and exists (
+                    select 1
+                    from auth.mfa_factors as f
+                    where f.user_id = k.created_by and f.status = 'verified'
+                )
+            )
+        )
         and exists (
             select 1
             from public.memberships as m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -19,9 +19,13 @@ from harmonia_cli.options import (
 )
 from harmonia_cli.output import OutputFormat, OutputOption, command, emit, stderr, stdout
 
+if TYPE_CHECKING:
+    from harmonia_py.tokens import Aal
+
 __all__ = ["api_keys", "reference", "token"]
 
 AsOption = Annotated[str, typer.Option("--as", help="E-mail address of the person who acts.")]
+AalOption = Annotated[str, typer.Option("--aal", help="aal1, or aal2 as after a second factor.")]
 api_keys = typer.Typer(help="API keys for servers: made from permissions, shown once.")
 
 
@@ -33,9 +37,7 @@ def token(
             "--organization", help="To put into the token as active, by short name (slug) or id."
         ),
     ] = None,
-    aal: Annotated[str, typer.Option("--aal", help="aal1, or aal2 as after a second factor.")] = (
-        "aal1"
-    ),
+    aal: AalOption = "aal1",
     hours: Annotated[int, typer.Option(min=1, max=24, help="How long it is valid.")] = 1,
     secret_env: Annotated[
         str | None,
@@ -57,8 +59,7 @@ def token(
         from harmonia_py.errors import UsageError
         from harmonia_py.postgrest import companion
 
-        if aal not in ("aal1", "aal2"):
-            raise UsageError(f"{aal!r} is no assurance level", hint="write aal1 or aal2")
+        level = _level(aal)
         if secret_env is not None:
             secret = os.environ.get(secret_env, "")
             if not secret:
@@ -72,7 +73,7 @@ def token(
             claims = tokens.user_claims(
                 keys.user_id(connection, as_),
                 as_,
-                aal="aal2" if aal == "aal2" else "aal1",
+                aal=level,
                 organization_id=(
                     organizations.find(connection, organization) if organization else None
                 ),
@@ -91,11 +92,14 @@ def create(
     organization: OrganizationOption,
     as_: AsOption,
     days: Annotated[int, typer.Option(min=1, max=366, help="How many days it lives.")] = 90,
+    aal: AalOption = "aal1",
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
     """Make a key from permissions the person holds, and print it once.
+
+    An organization that requires a second factor takes only keys made with --aal aal2.
 
     Example: harmonia api-keys create --organization alder --as olga.owner@alder.example --name
     import --permission contacts.read
@@ -105,6 +109,7 @@ def create(
         from harmonia_py import dsn
         from harmonia_py.connection import told
 
+        level = _level(aal)
         url = database_url(db_url)
         consent(url, yes=yes, action="making an API key")
         with dsn.connect(url) as connection, told(url, connection):
@@ -115,6 +120,7 @@ def create(
                 name=name,
                 permissions=permission,
                 days=days,
+                aal=level,
             )
         emit(asdict(made), output, lambda data: typer.echo(data["api_key"]))
         if output is OutputFormat.text:
@@ -127,6 +133,7 @@ def create(
 def list_(
     organization: OrganizationOption,
     as_: AsOption,
+    aal: AalOption = "aal1",
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
 ) -> None:
@@ -139,9 +146,10 @@ def list_(
         from harmonia_py import dsn
         from harmonia_py.connection import told
 
+        level = _level(aal)
         url = database_url(db_url)
         with dsn.connect(url) as connection, told(url, connection):
-            found = keys.list_keys(connection, email=as_, organization_id=organization)
+            found = keys.list_keys(connection, email=as_, organization_id=organization, aal=level)
         emit({"api_keys": [asdict(key) for key in found]}, output, _print_keys)
 
 
@@ -150,6 +158,7 @@ def revoke(
     api_key_id: Annotated[UUID, typer.Argument(help="The id of the key.")],
     organization: OrganizationOption,
     as_: AsOption,
+    aal: AalOption = "aal1",
     yes: YesOption = False,
     db_url: DatabaseUrlOption = None,
     output: OutputOption = OutputFormat.text,
@@ -164,10 +173,17 @@ def revoke(
         from harmonia_py import dsn
         from harmonia_py.connection import told
 
+        level = _level(aal)
         url = database_url(db_url)
         consent(url, yes=yes, action="revoking an API key")
         with dsn.connect(url) as connection, told(url, connection):
-            keys.revoke(connection, email=as_, organization_id=organization, api_key_id=api_key_id)
+            keys.revoke(
+                connection,
+                email=as_,
+                organization_id=organization,
+                api_key_id=api_key_id,
+                aal=level,
+            )
         emit({"revoked": str(api_key_id)}, output, lambda data: stdout.print("revoked"))
 
 
@@ -200,6 +216,15 @@ def reference(
         emit({"written": names}, output, lambda data: stdout.print(*data["written"], sep="\n"))
 
 
+def _level(aal: str) -> Aal:
+    from harmonia_py.errors import UsageError
+
+    levels: dict[str, Aal] = {"aal1": "aal1", "aal2": "aal2"}
+    if aal not in levels:
+        raise UsageError(f"{aal!r} is no assurance level", hint="write aal1 or aal2")
+    return levels[aal]
+
+
 def _development() -> Any:
     from harmonia_py import development, project
     from harmonia_py.errors import CheckFailed, FolderMissing
@@ -220,7 +245,7 @@ def _print_keys(data: dict[str, Any]) -> None:
         used = f"{key['last_used_at']:%Y-%m-%d %H:%M}" if key["last_used_at"] else "never used"
         stdout.print(
             f"{key['api_key_id']}  {key['hint']}…  {key['name']}  {state}  {used}  "
-            f"{' '.join(key['permissions'])}",
+            f"{'aal2' if key['made_at_aal2'] else 'aal1'}  {' '.join(key['permissions'])}",
             highlight=False,
         )
     if not data["api_keys"]:

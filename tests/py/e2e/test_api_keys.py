@@ -134,6 +134,44 @@ def test_a_key_can_do_no_more_than_its_maker_can_now(api: Api) -> None:
         assert see(client) == (False, False)
 
 
+def test_a_key_made_without_a_second_factor_does_not_outlive_the_rule(api: Api) -> None:
+    plain = make(api, ["contacts.read"], ADAM).json()[0]["api_key"]
+    strong = make(api, ["contacts.read"], ADAM, aal="aal2").json()[0]["api_key"]
+
+    def rule(conn: Connection, required: bool) -> None:
+        conn.execute(
+            "update public.organizations set require_mfa = %s where id = %s", [required, ALDER]
+        )
+
+    with (
+        machine(api, plain) as weak,
+        machine(api, strong) as client,
+        api.database.connect(autocommit=True) as conn,
+    ):
+        assert weak.get("/contacts").json()
+        assert client.get("/contacts").json()
+        rule(conn, required=True)
+        try:
+            assert weak.get("/contacts").json() == []
+            assert exchange(api, plain).json()["details"] == "api_key.invalid"
+            # Its maker, who has no factor, could do nothing either.
+            assert client.get("/contacts").json() == []
+            assert exchange(api, strong).json()["details"] == "api_key.invalid"
+            conn.execute(
+                "insert into auth.mfa_factors"
+                " (id, user_id, factor_type, status, secret, created_at, updated_at)"
+                " values (gen_random_uuid(), %s, 'totp', 'verified', 'x', now(), now())",
+                [ADAM.id],
+            )
+            assert client.get("/contacts").json()
+            assert exchange(api, strong).status_code == 200
+            assert weak.get("/contacts").json() == []
+            assert exchange(api, plain).status_code == 401
+        finally:
+            rule(conn, required=False)
+        assert weak.get("/contacts").json()
+
+
 def test_an_expired_key_or_token_is_nothing(api: Api) -> None:
     made = make(api, ["contacts.read"]).json()[0]
     with machine(api, made["api_key"]) as client, api.database.connect(autocommit=True) as conn:

@@ -308,6 +308,28 @@ def test_what_cannot_be_taken_is_said(run: Shell) -> None:
     assert title["error"]["message"] == "an argument or a setting is not UTF-8 text"
 
 
+def test_keys_are_made_listed_and_revoked_as_a_person(run: Shell, conn: Connection) -> None:
+    olga = ("--organization", ORG, "--as", "olga.owner@alder.example")
+    new = ("api-keys", "create", "--name", "sync", "--permission", "contacts.read", *olga)
+    plain, strong = run(*new), run(*new, "--aal", "aal2")
+    listed = {key["api_key_id"]: key for key in run("api-keys", "list", *olga)["api_keys"]}
+    assert [listed[k["api_key_id"]]["made_at_aal2"] for k in (plain, strong)] == [False, True]
+    shown = run.text("api-keys", "list", *olga)
+    assert plain["hint"] in shown
+    assert plain["api_key"] not in shown
+    assert shown.count(" aal1 ") == shown.count(" aal2 ") == 1
+    run("api-keys", "revoke", plain["api_key_id"], *olga)
+    assert "revoked" in run.text("api-keys", "list", *olga)
+    conn.execute("update public.organizations set require_mfa = true where id = %s", [ORG])
+    conn.commit()
+    assert "needs the permission" in run.text(*new, code=1)
+    assert run("api-keys", "list", *olga) == {"api_keys": []}
+    assert len(run("api-keys", "list", *olga, "--aal", "aal2")["api_keys"]) == 2
+    run("api-keys", "revoke", strong["api_key_id"], *olga, "--aal", "aal2")
+    for words in (new, ("api-keys", "list", *olga)):
+        assert "write aal1 or aal2" in run.text(*words, "--aal", "aal3", code=2)
+
+
 def test_doctor(run: Shell, conn: Connection) -> None:
     run.text("doctor")
     conn.execute("grant select on public.contacts to anon")
