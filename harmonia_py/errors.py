@@ -186,6 +186,13 @@ class ModelError(UsageError):
     hint = "correct harmonia.toml, or write a fresh one with: harmonia verify --init"
 
 
+class BaselineError(UsageError):
+    """The accepted findings cannot be read."""
+
+    code = "isolation.baseline"
+    hint = "an entry is [[accept]] with id and reason, texts, and until, a day such as 2027-01-31"
+
+
 class InvalidDsn(UsageError):
     """The database URL cannot be read."""
 

@@ -6,12 +6,12 @@ a model from the catalog; a person corrects it; ``load`` and ``dump`` keep it in
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harmonia_py.errors import ModelError
+from harmonia_py.isolation import toml_file
 
 __all__ = ["Membership", "PermissionTable", "TableModel", "TenancyModel", "dump", "load", "loads"]
 
@@ -152,20 +152,12 @@ class TenancyModel:
 
 def load(path: Path) -> TenancyModel:
     """Read ``harmonia.toml``; raises ModelError naming the key that is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be read: {error.strerror}") from None
-    return loads(text, name=path.name)
+    return _Reader(path.name).model(toml_file.read(path, ModelError).get("isolation", {}))
 
 
 def loads(text: str, *, name: str = "harmonia.toml") -> TenancyModel:
     """Parse the text of a model file."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{name} is not valid TOML: {error}") from None
-    return _Reader(name).model(data.get("isolation", {}))
+    return _Reader(name).model(toml_file.parsed(text, name, ModelError).get("isolation", {}))
 
 
 class _Reader:

@@ -116,7 +116,7 @@ def verify(
     """
     with command(output):
         from harmonia_py import project
-        from harmonia_py.errors import FolderMissing, ModelError, UsageError
+        from harmonia_py.errors import FolderMissing, UsageError
         from harmonia_py.isolation import proof, runner, source
         from harmonia_py.isolation.model import dump, load
         from harmonia_py.isolation.verdict.baseline import load_baseline
@@ -132,10 +132,7 @@ def verify(
             raise UsageError(f"{path.name} exists already", hint="edit it, or move it away first")
         if model is not None and not path.exists() and not init:
             raise UsageError(f"there is no file {path}")
-        try:
-            intent = load(path) if path.exists() else None
-        except UnicodeDecodeError:
-            raise ModelError(f"{path} is not UTF-8 text") from None
+        intent = load(path) if path.exists() else None
         accepted = load_baseline(baseline) if baseline is not None else None
         if through is not None:
             report = _over_http(through, db_url, signing_env, intent)

@@ -10,14 +10,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from harmonia_py.errors import ModelError
+from harmonia_py.errors import BaselineError
+from harmonia_py.isolation import toml_file
 from harmonia_py.isolation.finding import Finding, Report
 
 __all__ = ["Acceptance", "Baseline", "load_baseline"]
@@ -60,16 +60,10 @@ class Baseline:
 
 
 def load_baseline(path: Path) -> Baseline:
-    """Read a baseline; raises ModelError naming the entry that is wrong."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path.name} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path.name} is not valid TOML: {error}") from None
-    entries = data.get("accept", [])
+    """Read a baseline; raises BaselineError naming the entry that is wrong."""
+    entries = toml_file.read(path, BaselineError).get("accept", [])
     if not isinstance(entries, list):
-        raise ModelError(f"{path.name}: accept must be a list of tables ([[accept]])")
+        raise BaselineError(f"{path.name}: accept must be a list of tables ([[accept]])")
     found = [_entry(path.name, n, entry) for n, entry in enumerate(entries, start=1)]
     return Baseline({a.id: a for a in found})
 
@@ -77,10 +71,10 @@ def load_baseline(path: Path) -> Baseline:
 def _entry(name: str, number: int, entry: Any) -> Acceptance:
     where = f"{name}: accept[{number}]"
     if not isinstance(entry, dict):
-        raise ModelError(f"{where} must be a table")
+        raise BaselineError(f"{where} must be a table")
     for key in ("id", "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
-            raise ModelError(f"{where} needs {key}, a text")
+            raise BaselineError(f"{where} needs {key}, a text")
     if type(entry.get("until")) is not date:
-        raise ModelError(f"{where} needs until, a day such as 2027-01-31")
+        raise BaselineError(f"{where} needs until, a day such as 2027-01-31")
     return Acceptance(entry["id"], entry["reason"], entry["until"])

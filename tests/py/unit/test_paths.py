@@ -67,3 +67,13 @@ def test_a_model_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "supabase" / "migrations").mkdir(parents=True)
     said = harmonia("verify", "--model", "model.toml", cwd=tmp_path, code=2).story
     assert "model.toml is not UTF-8 text" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "code"), [("--model", "isolation.model"), ("--baseline", "isolation.baseline")]
+)
+def test_a_file_without_end_is_not_read_to_it(tmp_path: Path, option: str, code: str) -> None:
+    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
+    done = harmonia("verify", option, "/dev/zero", "--output", "json", cwd=tmp_path, code=2)
+    assert done.answer["code"] == code
+    assert "more than 16 MiB" in done.answer["message"]
