@@ -191,10 +191,13 @@ begin
         and exists (
             select 1
             from public.memberships as m
+            inner join auth.users as u on m.user_id = u.id
             where
                 m.organization_id = k.organization_id
                 and m.user_id = k.created_by
                 and m.status = 'active'
+                and u.deleted_at is null
+                and (u.banned_until is null or u.banned_until <= pg_catalog.now())
         );
     if not found then
         perform private.fail(

@@ -132,6 +132,7 @@ def test_a_key_can_do_no_more_than_its_maker_can_now(api: Api) -> None:
             [ADAM.id],
         )
         assert see(client) == (False, False)
+        assert exchange(api, adams).json()["details"] == "api_key.invalid"
 
 
 def test_a_key_made_without_a_second_factor_does_not_outlive_the_rule(api: Api) -> None:
