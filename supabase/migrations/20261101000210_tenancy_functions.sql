@@ -312,7 +312,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform private.require(p_organization_id, 'organization.security');
+    perform private.require_locked(p_organization_id, 'organization.security');
     update public.organizations
     set require_mfa = p_required
     where id = p_organization_id;

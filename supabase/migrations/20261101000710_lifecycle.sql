@@ -552,6 +552,8 @@ begin
     from public.organizations as o
     where o.id = p_organization_id
     for update;
+    -- What was waited for may have been the end of this permission.
+    perform private.require(p_organization_id, 'organization.close');
     if v_status <> 'active' then
         perform private.fail(
             409, 'organization.not_active', 'this organization is already closing',

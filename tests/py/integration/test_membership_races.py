@@ -23,7 +23,10 @@ MIKA_MEMBER = "e0000000-0000-4000-8000-000000000004"
 OTTO_OWNER = "e0000000-0000-4000-8000-000000000011"
 NORA_NOBODY = "e0000000-0000-4000-8000-000000000021"
 LEAVE = "select public.leave_organization(%s)"
-DEPUTY = ["members.read", "members.invite", "members.update", "members.remove", "roles.write"]
+DEPUTY = [
+    "members.read", "members.invite", "members.update", "members.remove", "roles.write",
+    "organization.security", "organization.close",
+]  # fmt: skip
 
 
 def act(
@@ -147,6 +150,8 @@ def test_who_is_removed_while_waiting_invites_nobody(database: Database, conn: C
         ("roles.write", f"select public.create_role('{ALDER}', 'guest', 'Guest', 10, '{{}}')"),
         ("roles.write", f"select public.update_role('{ALDER}', 'helper', 'Helpers')"),
         ("roles.write", f"select public.delete_role('{ALDER}', 'helper')"),
+        ("organization.security", f"select public.set_require_mfa('{ALDER}', false)"),
+        ("organization.close", f"select public.close_organization('{ALDER}')"),
     ],
 )
 def test_a_permission_that_is_taken_while_its_holder_waits_is_gone(
@@ -166,7 +171,7 @@ def test_a_permission_that_is_taken_while_its_holder_waits_is_gone(
         with held(database, "select private.lock_organization(%s)", ALDER) as session:
             with as_user(session, OLGA_OWNER):
                 session.execute(change, [ALDER, left])
-            late = pool.submit(lambda: tried(database, MARA_MANAGER, statement))
+            late = pool.submit(lambda: tried(database, MARA_MANAGER, statement, aal="aal2"))
             wait_for_lock(conn)
         assert late.result(timeout=30) == ("permission.denied" if taken else "done")
 
