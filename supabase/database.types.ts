@@ -1187,6 +1187,7 @@ export type Database = {
           role: string
           invited_by: string | null
           created_at: string
+          made_at_aal2: boolean
           expires_at: string
           accepted_at: string | null
           accepted_by: string | null

@@ -331,6 +331,7 @@ class Invitation(Record):
     role: str
     invited_by: UUID | None = None
     created_at: datetime
+    made_at_aal2: bool
     expires_at: datetime
     accepted_at: datetime | None = None
     accepted_by: UUID | None = None

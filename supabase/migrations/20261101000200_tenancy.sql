@@ -367,6 +367,7 @@ create table public.invitations (
     role text not null,
     invited_by uuid,
     created_at timestamptz not null default now(),
+    made_at_aal2 boolean not null default false,
     expires_at timestamptz not null default now() + interval '7 days',
     accepted_at timestamptz,
     accepted_by uuid,
@@ -393,6 +394,8 @@ create table public.invitations (
 );
 comment on table public.invitations is
 'An offer of membership to one e-mail address. The token itself is never stored.';
+comment on column public.invitations.made_at_aal2 is
+'Whether it was made in a session at aal2: no other lets in where an organization requires that.';
 create unique index invitations_open_key on public.invitations (organization_id, email)
 where accepted_at is null and revoked_at is null;
 create index invitations_role_idx on public.invitations (organization_id, role);

@@ -412,9 +412,16 @@ begin
         and i.email = v_email
         and i.accepted_at is null
         and i.revoked_at is null;
-    insert into public.invitations as i (organization_id, email, role, invited_by, expires_at)
+    insert into public.invitations as i (
+        organization_id, email, role, invited_by, made_at_aal2, expires_at
+    )
     values (
-        p_organization_id, v_email, p_role, v_user_id, pg_catalog.now() + p_expires_in
+        p_organization_id,
+        v_email,
+        p_role,
+        v_user_id,
+        private.at_aal2(),
+        pg_catalog.now() + p_expires_in
     )
     returning i.id, i.expires_at into v_id, v_expires_at;
     insert into private.invitation_tokens (organization_id, invitation_id, token_sha256)
@@ -492,7 +499,11 @@ begin
         or not exists (
             select 1
             from public.organizations as o
-            where o.id = v_invitation.organization_id and o.status = 'active'
+            where
+                o.id = v_invitation.organization_id
+                and o.status = 'active'
+                -- What was made with a password alone must not outlive the rule.
+                and (not o.require_mfa or v_invitation.made_at_aal2)
         )
         or not private.may_still_grant(
             v_invitation.organization_id, v_invitation.invited_by, v_invitation.role
@@ -537,7 +548,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
     -- An offer is as good as who made it: an inviter who was removed, suspended, demoted or
-    -- banned since can no longer let anybody in.
+    -- banned since can no longer let anybody in, nor one without the second factor that is required.
     select exists (
         select 1
         from public.memberships as m
@@ -547,6 +558,7 @@ as $$
             on
                 m.organization_id = offered.organization_id
                 and offered.key = p_role
+        inner join public.organizations as o on m.organization_id = o.id
         inner join auth.users as u on m.user_id = u.id
         where
             m.organization_id = p_organization_id
@@ -554,6 +566,14 @@ as $$
             and m.status = 'active'
             and u.deleted_at is null
             and (u.banned_until is null or u.banned_until <= pg_catalog.now())
+            and (
+                not o.require_mfa
+                or exists (
+                    select 1
+                    from auth.mfa_factors as f
+                    where f.user_id = u.id and f.status = 'verified'
+                )
+            )
             and (own.rank > offered.rank or (own.rank = 100 and offered.rank = 100))
             and 'members.invite' in (
                 select private.role_permission_keys(p_organization_id, m.role)

@@ -273,6 +273,43 @@ def test_who_was_removed_cannot_return_by_an_older_invitation(
     assert tried(database, MIKA_MEMBER, accept, row[0]) == "invitation.invalid"
 
 
+def test_an_invitation_made_without_a_second_factor_does_not_outlive_the_rule(
+    database: Database, conn: Connection
+) -> None:
+    conn.execute("update auth.users set email_confirmed_at = now() where id = %s", [NORA_NOBODY])
+
+    def joins(*, made_at: str, factor: bool, required: bool) -> str:
+        with as_user(conn, ADAM_ADMIN, aal=made_at):
+            row = conn.execute(
+                "select token from public.invite_member(%s, %s, 'member')",
+                [ALDER, "nora.nobody@elsewhere.example"],
+            ).fetchone()
+        assert row is not None
+        if factor:
+            conn.execute(
+                "insert into auth.mfa_factors"
+                " (id, user_id, factor_type, status, secret, created_at, updated_at)"
+                " values (gen_random_uuid(), %s, 'totp', 'verified', 'x', now(), now())",
+                [ADAM_ADMIN],
+            )
+        conn.execute(
+            "update public.organizations set require_mfa = %s where id = %s", [required, ALDER]
+        )
+        conn.commit()
+        answer = tried(database, NORA_NOBODY, "select public.accept_invitation(%s)", row[0])
+        conn.execute("delete from auth.mfa_factors where user_id = %s", [ADAM_ADMIN])
+        conn.execute("update public.organizations set require_mfa = false where id = %s", [ALDER])
+        conn.execute("delete from public.memberships where user_id = %s", [NORA_NOBODY])
+        conn.commit()
+        return answer
+
+    assert joins(made_at="aal1", factor=True, required=True) == "invitation.invalid"
+    # Who has no second factor by now could invite nobody.
+    assert joins(made_at="aal2", factor=False, required=True) == "invitation.invalid"
+    assert joins(made_at="aal2", factor=True, required=True) == "done"
+    assert joins(made_at="aal1", factor=False, required=False) == "done"
+
+
 def test_one_person_cannot_found_more_than_allowed_at_once(
     database: Database, conn: Connection
 ) -> None:
