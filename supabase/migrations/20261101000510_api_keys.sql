@@ -198,7 +198,9 @@ begin
                 and m.status = 'active'
                 and u.deleted_at is null
                 and (u.banned_until is null or u.banned_until <= pg_catalog.now())
-        );
+        )
+    -- Whoever revokes it at this moment comes first, or after the use is on record.
+    for no key update of k;
     if not found then
         perform private.fail(
             401, 'api_key.invalid', 'the API key is unknown, expired or revoked',

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 from fix_api import ADAM, ALDER, BIRCH, MIKA, NORA, OLGA, OTTO, Api, Person
 from fix_database import Connection
+from fix_sessions import held, wait_for_lock
 from psycopg import sql
 
 
@@ -82,6 +84,21 @@ def test_revoking_ends_the_key_and_its_tokens_at_once(api: Api) -> None:
         assert gone.status_code == 204, gone.text
         assert client.get("/contacts").json()["details"] == "api_key.token_invalid"
     assert exchange(api, made["api_key"]).json()["details"] == "api_key.invalid"
+
+
+def test_a_key_that_is_revoked_while_it_is_exchanged_gives_no_token(api: Api) -> None:
+    made = make(api, ["contacts.read"]).json()[0]
+    revoke = "update public.api_keys set revoked_at = now() where id = %s"
+    with api.database.connect() as conn, ThreadPoolExecutor(1) as pool:
+        with held(api.database, revoke, made["api_key_id"]):
+            late = pool.submit(exchange, api, made["api_key"])
+            wait_for_lock(conn)
+        assert late.result(timeout=30).json()["details"] == "api_key.invalid"
+        used = conn.execute(
+            "select last_used_at from public.api_keys where id = %s", [made["api_key_id"]]
+        ).fetchone()
+    # Or it would look as if a revoked key had been good for something.
+    assert used == (None,)
 
 
 def test_a_key_can_do_no_more_than_its_maker_can_now(api: Api) -> None:
