@@ -17,10 +17,14 @@ __all__ = ["main"]
 
 _INTERRUPTED = 130
 _STORY = "error (interrupted): interrupted; what was complete stays, nothing is half written\n"
+#: New objects between two looks for those that only refer to each other, of which a command makes
+#: few: Python's own 700 is for programs that stay.
+_BETWEEN_LOOKS = 50_000
 
 
 def main() -> None:
     """Load the command line and run it."""
+    gc.set_threshold(_BETWEEN_LOOKS)
     _keep_standard_streams()
     ended = _end_like_an_interrupt()
     try:
