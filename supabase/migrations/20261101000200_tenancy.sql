@@ -595,19 +595,9 @@ begin
                 -- A machine has no second factor, so step-up permissions are never its own.
                 and not p.step_up
                 and (o.status = 'active' or (o.status = 'closing' and not p.writes))
-                -- Where a second factor is required, whoever made the key had one then, and has
-                -- one now: what was made with a password alone must not outlive the rule.
-                and (
-                    not o.require_mfa
-                    or (
-                        k.made_at_aal2
-                        and exists (
-                            select 1
-                            from auth.mfa_factors as f
-                            where f.user_id = k.created_by and f.status = 'verified'
-                        )
-                    )
-                )
+                -- What was made with a password alone must not outlive the rule. Whether the maker
+                -- still has a second factor is looked at where the key is exchanged.
+                and (not o.require_mfa or k.made_at_aal2)
                 -- A key is as good as who made it, and still knows it: one who was removed,
                 -- suspended or demoted since must not go on through a key.
                 and exists (

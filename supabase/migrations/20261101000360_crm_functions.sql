@@ -615,6 +615,8 @@ begin
     if not found then
         perform private.fail(404, 'import.not_found', 'there is no such import');
     end if;
+    -- What was waited for may have been the end of this permission.
+    perform private.require(p_organization_id, 'imports.write');
     if not v_job.status = any(p_from) then
         perform private.fail(
             409,

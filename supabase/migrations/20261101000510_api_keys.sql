@@ -176,7 +176,7 @@ begin
         and k.revoked_at is null
         and k.expires_at > pg_catalog.clock_timestamp()
         and o.status in ('active', 'closing')
-        -- The authorizer would give its token nothing.
+        -- What a key is given it can use: its maker can act in the organization, too.
         and (
             not o.require_mfa
             or (

@@ -240,6 +240,23 @@ grant execute on function public.request_support_access(uuid, text[], text, inte
 to authenticated;
 
 -- Agreeing ----------------------------------------------------------------------------------
+create function private.require_decider(p_organization_id uuid, p_break_glass boolean)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_break_glass then
+        perform private.require_platform_admin();
+    else
+        perform private.require(p_organization_id, 'support.approve');
+    end if;
+end;
+$$;
+comment on function private.require_decider(uuid, boolean) is
+'Refuses who may not decide on a request of support: for the organization, or by breaking glass.';
+
 create function private.decide_support_request(
     p_organization_id uuid, p_request_id uuid, p_decision text, p_break_glass boolean
 )
@@ -254,17 +271,15 @@ declare
     v_user_id constant uuid := private.current_user_id();
     v_request public.support_requests;
 begin
-    if p_break_glass then
-        perform private.require_platform_admin();
-    else
-        perform private.require(p_organization_id, 'support.approve');
-    end if;
+    perform private.require_decider(p_organization_id, p_break_glass);
     -- Two approvals at once would hand out the grant twice.
     select r.*
     into v_request
     from public.support_requests as r
     where r.organization_id = p_organization_id and r.id = p_request_id
     for update;
+    -- What was waited for may have been the end of this right.
+    perform private.require_decider(p_organization_id, p_break_glass);
     if v_request.id is null then
         perform private.fail(
             404, 'support.unknown', 'there is no such request', 'list the requests'

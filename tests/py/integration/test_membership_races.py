@@ -176,6 +176,52 @@ def test_a_permission_that_is_taken_while_its_holder_waits_is_gone(
         assert late.result(timeout=30) == ("permission.denied" if taken else "done")
 
 
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "left"])
+@pytest.mark.parametrize(
+    ("permission", "table", "statement"),
+    [
+        ("support.approve", "support_requests", "public.deny_support_request"),
+        ("support.approve", "support_requests", "public.approve_support_request"),
+        ("imports.write", "import_jobs", "public.queue_import"),
+        ("imports.write", "import_jobs", "public.cancel_import"),
+    ],
+    ids=["deny", "approve", "queue", "cancel"],
+)
+def test_so_is_one_that_is_taken_while_its_holder_waits_for_a_row(
+    database: Database, conn: Connection, permission: str, table: str, statement: str, taken: bool
+) -> None:
+    row = "f0000000-0000-7000-8000-0000000000bb"
+    conn.execute("insert into private.platform_admins (user_id) values (%s)", [NORA_NOBODY])
+    conn.execute(
+        "insert into public.support_requests"
+        " (organization_id, id, agent_id, permissions, reason, duration)"
+        " values (%s, %s, %s, '{contacts.read}', 'a ticket of a member', '1 hour')",
+        [ALDER, row, NORA_NOBODY],
+    )
+    conn.execute(
+        "insert into public.import_jobs (organization_id, id, object) values (%s, %s, 'contact')",
+        [ALDER, row],
+    )
+    with as_user(conn, OLGA_OWNER):
+        conn.execute(
+            "select public.create_role(%s, 'deputy', 'Any', 70, %s)",
+            [ALDER, ["contacts.read", "support.approve", "imports.write"]],
+        )
+        conn.execute("select public.change_member_role(%s, %s, 'deputy')", [ALDER, MARA_MANAGER])
+    conn.commit()
+    lock = f"select 1 from public.{table} where organization_id = %s for update"
+    with ThreadPoolExecutor(1) as pool:
+        with held(database, lock, ALDER) as session:
+            if taken:
+                session.execute(
+                    "delete from public.role_permissions where permission = %s", [permission]
+                )
+            asked = f"select {statement}('{ALDER}', '{row}')"
+            late = pool.submit(lambda: tried(database, MARA_MANAGER, asked, aal="aal2"))
+            wait_for_lock(conn)
+        assert late.result(timeout=30) == ("permission.denied" if taken else "done")
+
+
 def test_one_token_is_used_once(database: Database, conn: Connection) -> None:
     create_user(conn, NEW := "e0000000-0000-4000-8000-0000000000aa", "new@rowan.example")
     conn.commit()
