@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from harmonia_py.errors import ModelError
+from harmonia_py.errors import BaselineError
 from harmonia_py.isolation import reports
 from harmonia_py.isolation.finding import Cell, Coverage, Finding, NotJudged, Report
 from harmonia_py.isolation.verdict.baseline import load_baseline
@@ -137,5 +137,5 @@ def test_errors_cannot_be_accepted(tmp_path: Path) -> None:
 def test_a_wrong_baseline_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "baseline.toml"
     path.write_text(text)
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(BaselineError, match=message):
         load_baseline(path)
