@@ -11,6 +11,8 @@ from harmonia_py.errors import UsageError
 __all__ = ["parsed", "read"]
 
 _MOST = 16 << 20  # bytes; a model of ten thousand tables has less
+#: Where the remedy is not in the file.
+_ANOTHER = "give the path of a TOML file that is there and may be read"
 
 
 def read(path: Path, error: type[UsageError]) -> dict[str, Any]:
@@ -20,9 +22,11 @@ def read(path: Path, error: type[UsageError]) -> dict[str, Any]:
             # Not to its end, wherever that is: a device has none.
             data = file.read(_MOST + 1)
     except OSError as reason:
-        raise error(f"{path.name} cannot be read: {reason.strerror}") from None
+        raise error(f"{path} cannot be read: {reason.strerror}", hint=_ANOTHER) from None
     if len(data) > _MOST:
-        raise error(f"{path.name} holds more than {_MOST >> 20} MiB, which no such file does")
+        raise error(
+            f"{path} holds more than {_MOST >> 20} MiB, which no such file does", hint=_ANOTHER
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

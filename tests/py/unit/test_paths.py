@@ -77,3 +77,11 @@ def test_a_file_without_end_is_not_read_to_it(tmp_path: Path, option: str, code:
     done = harmonia("verify", option, "/dev/zero", "--output", "json", cwd=tmp_path, code=2)
     assert done.answer["code"] == code
     assert "more than 16 MiB" in done.answer["message"]
+    assert "give the path" in done.answer["hint"]
+
+
+def test_accepted_findings_that_are_not_there_are_named(tmp_path: Path) -> None:
+    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
+    said = harmonia("verify", "--baseline", "gone.toml", cwd=tmp_path, code=2).story
+    assert "gone.toml cannot be read: No such file or directory" in said
+    assert "give the path of a TOML file" in said
